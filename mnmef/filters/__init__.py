@@ -1,0 +1,1 @@
+"""Ensemble filters, one file each behind the interface of `mnmef.filters.base.Filter`."""

@@ -1,0 +1,82 @@
+"""What every dynamical system of a twin experiment has to provide."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class System(ABC):
+    """A discrete-time dynamical system observed through a subset of its components.
+
+    States are tensors `(..., Nx)` of either floating dtype on any device; every method acts on the last axis, so that
+    trajectories, hyperparameter settings and members are all just leading dimensions.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    state_size: int
+    observed: tuple[int, ...]
+    step_size: ClassVar[float]
+    steps_per_cycle: ClassVar[int]
+    clamp: ClassVar[float]
+    """Bound on the absolute value of an analysis component of a learned filter (METHOD: +-60, +-20, +-10)."""
+    first_spread: ClassVar[float]
+    """Standard deviation of the first ensemble about the truth."""
+    burn_in_time: ClassVar[float]
+    """Time units after which a trajectory started from `initial_states` is taken to be on the attractor."""
+    is_periodic: ClassVar[bool]
+    """Whether components are grid points of a periodic domain (cyclic distances and localization make sense)."""
+
+    @property
+    def observation_size(self) -> int:
+        """Number of observed components, d."""
+        return len(self.observed)
+
+    @property
+    def cycle_length(self) -> float:
+        """Time units between observations."""
+        return self.step_size * self.steps_per_cycle
+
+    @abstractmethod
+    def step(self, state: Tensor) -> Tensor:
+        """Advance `state` (..., Nx) by `step_size`."""
+
+    @abstractmethod
+    def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw `count` states (count, Nx) from which a burn-in leads to the attractor."""
+
+    def propagate(self, state: Tensor) -> Tensor:
+        """Advance `state` (..., Nx) from one observation time to the next."""
+        for _ in range(self.steps_per_cycle):
+            state = self.step(state)
+        return state
+
+    def observe(self, state: Tensor) -> Tensor:
+        """The observation operator H: the observed components (..., d) of `state` (..., Nx)."""
+        return state[..., self.observation_index(state.device)]
+
+    def observation_index(self, device: torch.device | str = "cpu") -> Tensor:
+        """Indices (d,) of the observed components."""
+        return torch.tensor(self.observed, device=device)
+
+    def distances(self) -> np.ndarray:
+        """Cyclic distances (Nx, d), in grid points, from every component to every observed component.
+
+        Raises `ValueError` for a system without a spatial grid.
+        """
+        if not self.is_periodic:
+            raise ValueError(f"{self.title} has no spatial grid, so there is no distance to localize with")
+        gap = np.abs(np.arange(self.state_size)[:, None] - np.array(self.observed)[None, :])
+        return np.minimum(gap, self.state_size - gap)
+
+
+def runge_kutta_4(tendency, state: Tensor, step_size: float) -> Tensor:
+    """One classical fourth-order Runge-Kutta step of `d state / dt = tendency(state)`."""
+    k1 = tendency(state)
+    k2 = tendency(state + 0.5 * step_size * k1)
+    k3 = tendency(state + 0.5 * step_size * k2)
+    k4 = tendency(state + step_size * k3)
+    return state + (step_size / 6.0) * (k1 + 2.0 * (k2 + k3) + k4)
