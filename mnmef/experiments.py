@@ -1,0 +1,160 @@
+"""From settings of the config to trained filters and evaluations: what the workflow's scripts call."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import xarray as xr
+
+from mnmef.checkpoints import load_checkpoint, save_checkpoint
+from mnmef.devices import default_device
+from mnmef.evaluation import evaluate
+from mnmef.filters.base import Filter
+from mnmef.filters.classical import make_classical
+from mnmef.filters.mnmef import ModelOptions
+from mnmef.systems import make_system
+from mnmef.training import TrainingOptions, initial_filter, train
+
+Settings = Mapping[str, Any]
+
+
+def pretraining_options(training: Settings, windows: int, window_cycles: int, seed: int) -> TrainingOptions:
+    """The options of a pretraining from the config's `training` section, its per-system values already picked."""
+    batch = training["batch"]
+    window_steps = training["epochs"] * max(1, windows // batch)
+    return TrainingOptions(
+        ensemble_size=training["ensemble_size"],
+        steps=window_steps if training["schedule"] == "window" else training["steps"],
+        window_cycles=window_cycles,
+        batch=batch,
+        learning_rate=training["learning_rate"],
+        schedule=training["schedule"],
+        loss=training["loss"],
+        decay=training["decay"],
+        weight_decay=training["weight_decay"],
+        seed=seed,
+    )
+
+
+def finetuning_options(
+    training: Settings, finetuning: Settings, ensemble_size: int, windows: int, window_cycles: int, seed: int
+) -> TrainingOptions:
+    """The options of a fine-tuning at N = `ensemble_size`: heads only, smaller learning rate, smaller batch for large N."""
+    divisor = {int(n): d for n, d in finetuning["batch_divisor"].items()}.get(ensemble_size, 1)
+    merged = {
+        **training,
+        "ensemble_size": ensemble_size,
+        "epochs": finetuning["epochs"],
+        "steps": finetuning["steps"],
+        "batch": max(1, training["batch"] // divisor),
+        "learning_rate": training["learning_rate"] * finetuning["learning_rate_factor"],
+    }
+    options = pretraining_options(merged, windows, window_cycles, seed)
+    return TrainingOptions(**{**vars(options), "heads_only": True})
+
+
+def pretrain(
+    truths: xr.Dataset,
+    sigma_y: float,
+    *,
+    model: Settings,
+    training: Settings,
+    window_cycles: int,
+    seed: int,
+    weights: Path,
+    resume_folder: Path,
+) -> pd.DataFrame:
+    """Train a filter from scratch on the training split `truths`, write its checkpoint to `weights`, return the curve."""
+    system = make_system(truths.attrs["system"])
+    options = pretraining_options(training, truths.sizes["window"], window_cycles, seed)
+    filter_ = initial_filter(system, sigma_y, ModelOptions(**model), seed).to(default_device())
+    curve = train(
+        filter_,
+        torch.from_numpy(truths["truth"].values),
+        options,
+        resume_folder=resume_folder,
+        checkpoint_seconds=training["checkpoint_seconds"],
+        label=f"train {system.name} {sigma_y}",
+    )
+    save_checkpoint(filter_, weights, training=vars(options), windows=truths.sizes["window"], seconds=_seconds(curve))
+    return curve
+
+
+def finetune(
+    truths: xr.Dataset,
+    sigma_y: float,
+    ensemble_size: int,
+    *,
+    pretrained: Path,
+    model: Settings,
+    training: Settings,
+    finetuning: Settings,
+    window_cycles: int,
+    seed: int,
+    weights: Path,
+    resume_folder: Path,
+) -> pd.DataFrame:
+    """Fine-tune the heads of the checkpoint `pretrained` at N = `ensemble_size`, write to `weights`, return the curve."""
+    system = truths.attrs["system"]
+    filter_ = load_checkpoint(pretrained, system=system, sigma_y=sigma_y, model=model).to(default_device())
+    options = finetuning_options(training, finetuning, ensemble_size, truths.sizes["window"], window_cycles, seed)
+    curve = train(
+        filter_,
+        torch.from_numpy(truths["truth"].values),
+        options,
+        resume_folder=resume_folder,
+        checkpoint_seconds=training["checkpoint_seconds"],
+        label=f"fine-tune {system} {sigma_y} N={ensemble_size}",
+    )
+    save_checkpoint(filter_, weights, training=vars(options), windows=truths.sizes["window"], seconds=_seconds(curve))
+    return curve
+
+
+def evaluate_learned(
+    split: xr.Dataset,
+    method: str,
+    sigma_y: float,
+    checkpoints: Mapping[int, Path],
+    *,
+    model: Settings,
+    traced: Mapping[str, int],
+    seed: int,
+) -> xr.Dataset:
+    """Evaluate learned filters: `checkpoints` says which weights to use for each ensemble size (several may share one file)."""
+    system = split.attrs["system"]
+    device = default_device()
+    # All are loaded before the first run, so that a bad file costs no evaluation.
+    filters = {n: load_checkpoint(p, system=system, sigma_y=sigma_y, model=model) for n, p in checkpoints.items()}
+    return evaluate(
+        lambda members: filters[members].to(device),
+        split,
+        method,
+        sigma_y,
+        list(filters),
+        traced=traced,
+        seed=seed,
+        device=device,
+    )
+
+
+def evaluate_baseline(
+    split: xr.Dataset, method: str, sigma_y: float, best: pd.DataFrame, *, traced: Mapping[str, int], seed: int
+) -> xr.Dataset:
+    """Evaluate a classical filter with the tuned settings `best`: a row with inflation and localization_radius per ensemble_size."""
+    system = make_system(split.attrs["system"])
+    rows = best.set_index("ensemble_size")
+
+    def make_filter(members: int) -> Filter:
+        radius = rows.loc[members, "localization_radius"]
+        return make_classical(
+            method, system, sigma_y, float(rows.loc[members, "inflation"]), None if pd.isna(radius) else float(radius)
+        )
+
+    sizes = [int(n) for n in rows.index]
+    return evaluate(make_filter, split, method, sigma_y, sizes, traced=traced, seed=seed, dtype=torch.float64)
+
+
+def _seconds(curve: pd.DataFrame) -> float:
+    return float(curve["seconds"].iloc[-1])

@@ -1,0 +1,121 @@
+"""Files between the stages of the pipeline: self-describing, checked when read, and never half-written.
+
+A file is first written under a temporary name in its own folder and then renamed, so that a reader sees the old file,
+the new file or none. Every NetCDF carries where it came from as attributes (`provenance`).
+"""
+
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+CONVENTIONS = "CF-1.10"
+
+
+def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> None:
+    """Call `write` with a temporary path beside `path`, flush to disk and rename.
+
+    Raises `OSError` naming `path` if the disk is full or the folder cannot be written; no partial file is left behind.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, f"could not write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write `text` to `path` atomically."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write `table` to `path` as CSV, floats at full precision, atomically."""
+    write_atomically(path, lambda temporary: table.to_csv(temporary, index=False))
+
+
+def write_dataset(dataset: xr.Dataset, path: str | Path, *, provenance: Mapping[str, str]) -> None:
+    """Write `dataset` to `path` as compressed NetCDF 4, atomically, with `provenance` among its attributes."""
+    dataset = dataset.assign_attrs({"Conventions": CONVENTIONS, **dataset.attrs, **provenance})
+    encoding = {
+        name: {"zlib": True, "complevel": 1, "shuffle": True} for name, v in dataset.data_vars.items() if v.dtype.kind in "fiu"
+    }
+    write_atomically(path, lambda temporary: dataset.to_netcdf(temporary, engine="netcdf4", encoding=encoding))
+
+
+def read_dataset(path: str | Path, *, kind: str, **expected: str) -> xr.Dataset:
+    """Load the NetCDF at `path` into memory after checking that this pipeline wrote it.
+
+    kind: what the file must hold ("data" or "evaluation"). expected: further attributes that it must carry, such as
+    `system="lorenz96"`.
+    Raises `FileNotFoundError` if there is none, `ValueError` if it is truncated, foreign, or of another kind, system or
+    noise level; the text names the file, what was found and what to do.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist; `snakemake --cores all {path}` makes it")
+    remedy = f"delete it and run `snakemake --cores all {path}` to make it anew"
+    try:
+        with xr.open_dataset(path, engine="netcdf4") as opened:
+            dataset = opened.load()
+    except Exception as error:  # the NetCDF and HDF5 libraries raise many types for a damaged file
+        raise ValueError(f"{path} is not a readable NetCDF file ({error}); it may be truncated: {remedy}") from error
+    for key, value in {"kind": kind, **expected}.items():
+        found = dataset.attrs.get(key)
+        if str(found) != str(value):
+            said = "has no such attribute, so another program wrote it" if found is None else f"says {found!r}"
+            raise ValueError(f"{path} should hold {key} = {value!r} but {said}; {remedy}")
+    return dataset
+
+
+def provenance(kind: str, settings: Mapping[str, Any], seed: int) -> dict[str, str]:
+    """Attributes that say where a file came from: kind, settings, seed, commit and versions."""
+    return {
+        "kind": kind,
+        "settings": json.dumps(settings, sort_keys=True),
+        "seed": str(seed),
+        "commit": source_commit(),
+        "versions": json.dumps(package_versions(), sort_keys=True),
+        "source": "MNMEF pipeline, after Bach et al., Learning Enhanced Ensemble Filters, arXiv 2504.17836",
+    }
+
+
+@cache
+def source_commit() -> str:
+    """The commit of the checkout this package lies in, with "-dirty" if files differ from it; "unknown" outside git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide numbers, as far as they are installed."""
+    versions = {"python": platform.python_version()}
+    for name in ("mnmef", "torch", "numpy", "scipy", "xarray", "dapper"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,291 @@
+"""Training and fine-tuning of a learned filter, by the paper's schedule or by one optimizer step per assimilation cycle.
+
+The gradient is truncated at every cycle (J0 = 1 in the paper): the ensemble is detached after each analysis, so the gradient
+of a cycle's loss is local to that cycle. Both schedules are one loop. `window` adds up the gradients of all cycles of a batch of windows
+that start together and steps once at their end. `cycle` steps at every cycle, on a batch of windows whose ages are staggered,
+so that each step sees early and late cycles alike.
+"""
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from mnmef.errors import unknown_name
+from mnmef.filters.mnmef import Mnmef
+from mnmef.io import write_atomically
+from mnmef.seeds import torch_generator
+from mnmef.systems.base import System
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "nl2": lambda error, truth: error.square().sum(-1) / truth.square().sum(-1),
+    "l2": lambda error, truth: error.square().sum(-1),
+    "rmse": lambda error, truth: error.square().mean(-1).sqrt(),
+}
+"""Losses (B,) of an ensemble-mean error (B, Nx) against the truth (B, Nx); a sum of them is written `nl2+rmse`."""
+
+DECAYS: dict[str, Callable[[float], float]] = {
+    "halve": lambda fraction: 0.5 ** sum(fraction >= at for at in (0.2, 0.3, 0.4)),
+    "cosine": lambda fraction: 0.5 * (1.0 + math.cos(math.pi * fraction)),
+}
+"""Factor on the learning rate as a function of the fraction of the run that is done."""
+
+CURVE_POINTS = 200
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What decides the weights that a training ends with, besides the model and the data.
+
+    ensemble_size: N. steps: optimizer steps. window_cycles: cycles of a window. batch: windows at a time. schedule: `window` or `cycle`.
+    loss: a key of `LOSSES` or a sum of keys. decay: a key of `DECAYS`. heads_only: freeze the set transformer (fine-tuning).
+    """
+
+    ensemble_size: int
+    steps: int
+    window_cycles: int
+    batch: int
+    learning_rate: float
+    schedule: str = "cycle"
+    loss: str = "nl2"
+    decay: str = "cosine"
+    weight_decay: float = 0.0
+    heads_only: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.schedule not in ("window", "cycle"):
+            raise ValueError(unknown_name("training schedule", self.schedule, ("window", "cycle")))
+        if self.decay not in DECAYS:
+            raise ValueError(unknown_name("learning-rate decay", self.decay, DECAYS))
+        for term in self.loss.split("+"):
+            if term not in LOSSES:
+                raise ValueError(unknown_name("loss", term, LOSSES))
+        for name in ("steps", "window_cycles", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"training {name} must be at least 1, not {getattr(self, name)}")
+        if self.ensemble_size < 2:
+            raise ValueError(f"an ensemble needs at least 2 members, not {self.ensemble_size}")
+
+
+def train(
+    filter_: Mnmef,
+    truth: Tensor,
+    options: TrainingOptions,
+    *,
+    resume_folder: str | Path | None = None,
+    checkpoint_seconds: float = 60.0,
+    label: str = "training",
+) -> pd.DataFrame:
+    """Train `filter_` in place on truths (W, L + 1, Nx) and return the training curve.
+
+    Windows of `options.window_cycles` cycles start at a random observation time of a random truth; observations and first ensembles
+    are drawn afresh each time. Runs on the device of the filter's parameters; all random numbers come from the CPU.
+    resume_folder: where the state is kept every `checkpoint_seconds`; a later call with the same options, model and truths
+        continues there and ends with the same weights, bit for bit on a CPU. The file is removed at the end.
+    Raises `ValueError` if the truths are shorter than a window, `FloatingPointError` if every trajectory is lost for 100 cycles.
+    """
+    trainer = Trainer(filter_, truth, options)
+    resume = None
+    if resume_folder is not None:
+        resume = Path(resume_folder) / f"{trainer.digest()}.pt"
+        if resume.exists():
+            trainer.load_state_dict(torch.load(resume, weights_only=True))
+    saved = time.monotonic()
+    with tqdm(total=options.steps, initial=trainer.step_number, desc=label, unit="step", mininterval=5) as bar:
+        while trainer.step_number < options.steps:
+            trainer.optimizer_step()
+            bar.update()
+            if resume is not None and time.monotonic() - saved > checkpoint_seconds:
+                write_atomically(resume, lambda path: torch.save(trainer.state_dict(), path))
+                bar.set_postfix(loss=trainer.curve[-1]["loss"] if trainer.curve else float("nan"))
+                saved = time.monotonic()
+    if resume is not None:
+        resume.unlink(missing_ok=True)
+    return pd.DataFrame(trainer.curve)
+
+
+class Trainer:
+    """The state of a training: weights, optimizer, a batch of windows under way, random numbers and counters."""
+
+    def __init__(self, filter_: Mnmef, truth: Tensor, options: TrainingOptions) -> None:
+        if truth.shape[1] - 1 < options.window_cycles:
+            raise ValueError(
+                f"a window of {options.window_cycles} cycles needs truths of as many; these have {truth.shape[1] - 1}"
+            )
+        if len(truth) < options.batch and options.schedule == "window":
+            raise ValueError(f"a batch of {options.batch} windows needs as many truths; there are {len(truth)}")
+        self.filter, self.system, self.options = filter_, filter_.system, options
+        self.device = next(filter_.parameters()).device
+        self.truth = truth.to(self.device)
+        self.parameters = filter_.head_parameters() if options.heads_only else list(filter_.parameters())
+        for parameter in filter_.parameters():
+            parameter.requires_grad_(False)
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
+        )
+        self.generator = torch_generator(options.seed, "training", self.system.name, options.ensemble_size)
+        self.step_number = 0
+        self.queue = torch.empty(0, dtype=torch.int64)
+        self.window = torch.zeros(options.batch, dtype=torch.int64)
+        self.position = torch.zeros(options.batch, dtype=torch.int64)
+        self.remaining = torch.zeros(options.batch, dtype=torch.int64)
+        self.ensemble = torch.zeros(options.batch, options.ensemble_size, self.system.state_size, device=self.device)
+        self._restart(torch.ones(options.batch, dtype=torch.bool))
+        if options.schedule == "cycle":
+            # First windows of different lengths: from then on the ages of the batch are spread evenly.
+            self.remaining = 1 + torch.arange(options.batch) * options.window_cycles // options.batch
+        self.curve: list[dict[str, float]] = []
+        self.lost_windows = self.skipped_steps = self.lost_in_a_row = 0
+        self.loss_sum, self.loss_count = torch.zeros((), dtype=torch.float64, device=self.device), 0
+        self.started, self.earlier_seconds = time.monotonic(), 0.0
+
+    def optimizer_step(self) -> None:
+        """Run the cycles of one optimizer step (one, or a whole window), then step; a non-finite gradient is skipped and counted."""
+        cycles = self.options.window_cycles if self.options.schedule == "window" else 1
+        fraction = self.step_number / self.options.steps
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.options.learning_rate * DECAYS[self.options.decay](fraction)
+        self.optimizer.zero_grad()
+        for _ in range(cycles):
+            self._cycle(1.0 / cycles)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        if bool(norm.isfinite()):
+            self.optimizer.step()
+        else:
+            self.skipped_steps += 1
+        self.step_number += 1
+        interval = max(1, self.options.steps // CURVE_POINTS)
+        if self.step_number % interval == 0 or self.step_number == self.options.steps:
+            self._record()
+
+    def _cycle(self, weight: float) -> None:
+        """One assimilation cycle of the batch: forecast, observe, analyze, add the gradient of `weight` times the loss."""
+        self._restart(self.remaining == 0)
+        self.position += 1
+        self.remaining -= 1
+        truth = self.truth[self.window.to(self.device), self.position.to(self.device)]
+        observation = self.system.observe(truth)
+        observation = observation + self.filter.sigma_y * self._normal(*observation.shape)
+        noise = self._normal(*self.ensemble.shape[:2], observation.shape[-1])
+        with torch.no_grad():
+            forecast = self.system.propagate(self.ensemble)
+            lost = ~forecast.isfinite().flatten(1).all(-1)
+            forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
+        analysis = self.filter.analyze(forecast, observation, self.system, noise)
+        error = analysis.mean(-2) - truth
+        losses = torch.stack([LOSSES[term](error, truth) for term in self.options.loss.split("+")]).sum(0)
+        used = ~lost & losses.detach().isfinite()
+        loss = torch.where(used, losses, 0.0).sum() / used.sum().clamp(min=1)
+        (weight * loss).backward()
+        self.loss_sum += loss.detach()
+        self.loss_count += 1
+        self.ensemble = analysis.detach()
+        self._drop(~used.cpu())
+
+    def _drop(self, lost: Tensor) -> None:
+        """Count windows whose ensemble or loss became non-finite, and let them start anew at the next cycle."""
+        self.lost_windows += int(lost.sum())
+        if self.options.schedule == "window":
+            # The others are in step with each other: the lost one rejoins from a fresh ensemble about its truth.
+            self._first_ensemble(lost)
+        else:
+            self.remaining[lost] = 0
+        self.lost_in_a_row = self.lost_in_a_row + 1 if bool(lost.all()) else 0
+        if self.lost_in_a_row >= 100:
+            raise FloatingPointError("every trajectory of the batch was non-finite for 100 cycles: lower the learning rate")
+
+    def _restart(self, which: Tensor) -> None:
+        """Begin new windows in the batch slots `which` (B,): next truth of the shuffled queue, random offset, fresh ensemble."""
+        count = int(which.sum())
+        if count == 0:
+            return
+        while len(self.queue) < count:
+            order = torch.randperm(len(self.truth), generator=self.generator)
+            self.queue = torch.cat((self.queue, order))
+        latest = self.truth.shape[1] - 1 - self.options.window_cycles
+        self.window[which], self.queue = self.queue[:count], self.queue[count:]
+        self.position[which] = torch.randint(latest + 1, (count,), generator=self.generator)
+        self.remaining[which] = self.options.window_cycles
+        self._first_ensemble(which)
+
+    def _first_ensemble(self, which: Tensor) -> None:
+        count = int(which.sum())
+        if count == 0:
+            return
+        truth = self.truth[self.window[which].to(self.device), self.position[which].to(self.device)]
+        anomalies = self._normal(count, *self.ensemble.shape[1:])
+        self.ensemble[which.to(self.device)] = truth.unsqueeze(-2) + self.system.first_spread * anomalies
+
+    def _normal(self, *shape: int) -> Tensor:
+        return torch.randn(*shape, generator=self.generator).to(self.device)
+
+    def _record(self) -> None:
+        self.curve.append(
+            {
+                "step": self.step_number,
+                "seconds": round(self.earlier_seconds + time.monotonic() - self.started, 3),
+                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "loss": float(self.loss_sum) / max(1, self.loss_count),
+                "lost_windows": self.lost_windows,
+                "skipped_steps": self.skipped_steps,
+            }
+        )
+        self.loss_sum.zero_()
+        self.loss_count = 0
+
+    def digest(self) -> str:
+        """A short digest of everything that decides the result: options, model, system, noise level, first weights and truths."""
+        text = json.dumps(
+            [asdict(self.options), asdict(self.filter.options), self.system.name, self.filter.sigma_y], sort_keys=True
+        )
+        total = hashlib.sha256(text.encode())
+        for parameter in self.filter.parameters():
+            total.update(parameter.detach().cpu().numpy().tobytes())
+        total.update(self.truth[:8].cpu().numpy().tobytes())
+        return total.hexdigest()[:16]
+
+    _COUNTERS = ("step_number", "lost_windows", "skipped_steps", "lost_in_a_row", "loss_count")
+    _TENSORS = ("queue", "window", "position", "remaining", "ensemble", "loss_sum")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed training needs."""
+        return {
+            "weights": self.filter.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "curve": self.curve,
+            "seconds": self.earlier_seconds + time.monotonic() - self.started,
+            **{name: getattr(self, name) for name in self._COUNTERS + self._TENSORS},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned."""
+        self.filter.load_state_dict(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.curve = list(state["curve"])
+        self.earlier_seconds = state["seconds"]
+        for name in self._COUNTERS:
+            setattr(self, name, state[name])
+        for name in self._TENSORS:
+            setattr(self, name, state[name].to(getattr(self, name).device))
+
+
+def initial_filter(system: System, sigma_y: float, options: Any, seed: int) -> Mnmef:
+    """An untrained `Mnmef` whose first weights follow from `seed`, whatever the process has drawn before."""
+    state = torch_generator(seed, "weights", system.name).initial_seed()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(state)
+        return Mnmef(system, sigma_y, options)
