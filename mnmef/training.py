@@ -110,7 +110,9 @@ def train(
                 bar.set_postfix(loss=trainer.curve[-1]["loss"] if trainer.curve else float("nan"))
                 saved = time.monotonic()
     if resume is not None:
-        resume.unlink(missing_ok=True)
+        # A process killed while it wrote the file has left a temporary one beside it.
+        for leftover in (resume, *resume.parent.glob(f".{resume.name}.*")):
+            leftover.unlink(missing_ok=True)
     return pd.DataFrame(trainer.curve)
 
 

@@ -1,0 +1,187 @@
+"""Training: it learns, it resumes bit for bit, and it survives what goes wrong."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mnmef.data import simulate_truth
+from mnmef.filters.mnmef import ModelOptions
+from mnmef.systems import make_system
+from mnmef.training import DECAYS, Trainer, TrainingOptions, initial_filter, train
+
+SMALL = ModelOptions(feature_size=8, width=8, heads=2, seeds=2)
+OPTIONS = TrainingOptions(ensemble_size=4, steps=12, window_cycles=6, batch=4, learning_rate=1e-3)
+SYSTEM = make_system("lorenz63")
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return torch.from_numpy(simulate_truth(SYSTEM, 16, 10, np.random.default_rng(0)))
+
+
+def make():
+    return initial_filter(SYSTEM, 1.0, SMALL, 0)
+
+
+def weights(filter_):
+    return torch.cat([p.detach().flatten() for p in filter_.parameters()])
+
+
+@pytest.mark.parametrize("schedule", ["cycle", "window"])
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(truth, schedule):
+    options = dataclasses.replace(OPTIONS, schedule=schedule, steps=4)
+    results = []
+    for seed in (0, 0, 1):
+        filter_ = make()
+        train(filter_, truth, dataclasses.replace(options, seed=seed))
+        results.append(weights(filter_))
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("schedule", ["cycle", "window"])
+def test_a_resumed_training_ends_with_the_bits_of_an_uninterrupted_one(truth, schedule):
+    options = dataclasses.replace(OPTIONS, schedule=schedule, steps=6)
+    uninterrupted = make()
+    train(uninterrupted, truth, options)
+    first = Trainer(make(), truth, options)
+    for _ in range(3):
+        first.optimizer_step()
+    second = Trainer(make(), truth, options)
+    second.load_state_dict(first.state_dict())
+    while second.step_number < options.steps:
+        second.optimizer_step()
+    assert torch.equal(weights(second.filter), weights(uninterrupted))
+
+
+def test_kill_9_in_the_middle_then_a_second_start_ends_with_the_same_bits(tmp_path):
+    script = textwrap.dedent(
+        """
+        import sys, time, numpy as np, torch
+        from mnmef.data import simulate_truth
+        from mnmef.filters.mnmef import ModelOptions
+        from mnmef.systems import make_system
+        from mnmef.training import Trainer, TrainingOptions, initial_filter, train
+        system = make_system("lorenz63")
+        truth = torch.from_numpy(simulate_truth(system, 16, 10, np.random.default_rng(0)))
+        options = TrainingOptions(ensemble_size=4, steps=40, window_cycles=6, batch=4, learning_rate=1e-3)
+        filter_ = initial_filter(system, 1.0, ModelOptions(feature_size=8, width=8, heads=2, seeds=2), 0)
+        if sys.argv[2] == "slow":
+            step = Trainer.optimizer_step
+            Trainer.optimizer_step = lambda self: (step(self), time.sleep(0.1))
+        folder = None if sys.argv[2] == "alone" else sys.argv[1]
+        train(filter_, truth, options, resume_folder=folder, checkpoint_seconds=0.2)
+        torch.save(filter_.state_dict(), sys.argv[1] + "/" + sys.argv[2] + ".weights")
+        """
+    )
+
+    def command(how):
+        return [sys.executable, "-c", script, str(tmp_path), how]
+
+    root = Path(__file__).parents[1]
+    process = subprocess.Popen(command("slow"), cwd=root, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("[!.]*.pt")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(tmp_path.glob("[!.]*.pt")), "no resume file was written before the kill"
+    for how in ("resumed", "alone"):
+        subprocess.run(command(how), cwd=root, check=True, stderr=subprocess.DEVNULL)
+    resumed, alone = (torch.load(tmp_path / f"{how}.weights") for how in ("resumed", "alone"))
+    assert all(torch.equal(resumed[key], alone[key]) for key in alone)
+    assert not list(tmp_path.glob("*.pt*")), "the resume file is left behind"
+
+
+def test_other_options_do_not_resume_from_a_foreign_state(truth):
+    digests = {Trainer(make(), truth, dataclasses.replace(OPTIONS, learning_rate=rate)).digest() for rate in (1e-3, 2e-3)}
+    assert len(digests) == 2
+
+
+def test_the_loss_falls(truth):
+    filter_ = make()
+    curve = train(filter_, truth, dataclasses.replace(OPTIONS, steps=300, batch=16, learning_rate=3e-3))
+    assert curve["loss"].tail(40).mean() < 0.7 * curve["loss"].iloc[15:40].mean()
+
+
+def test_one_step_by_window_equals_the_mean_gradient_of_its_cycles(truth):
+    options = dataclasses.replace(OPTIONS, schedule="window", steps=1)
+    by_window = Trainer(make(), truth, options)
+    by_window.optimizer.step = lambda: None
+    by_window.optimizer_step()
+    by_cycle = Trainer(make(), truth, options)
+    gradients = []
+    for _ in range(options.window_cycles):
+        by_cycle.optimizer.zero_grad()
+        by_cycle._cycle(1.0)
+        gradients.append([p.grad.clone() for p in by_cycle.parameters])
+    for parameter, *parts in zip(by_window.parameters, *gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, torch.stack(parts).mean(0))
+
+
+def test_fine_tuning_moves_the_heads_and_nothing_else(truth):
+    filter_ = make()
+    before = {name: p.detach().clone() for name, p in filter_.named_parameters()}
+    train(filter_, truth, dataclasses.replace(OPTIONS, heads_only=True))
+    for name, parameter in filter_.named_parameters():
+        assert torch.equal(parameter, before[name]) == name.startswith("encoders."), name
+
+
+def test_a_window_that_becomes_non_finite_is_dropped_and_counted_and_the_run_goes_on(truth):
+    damaged = truth.clone()
+    damaged[3] = torch.nan
+    filter_ = make()
+    curve = train(filter_, damaged, dataclasses.replace(OPTIONS, steps=40))
+    assert curve["lost_windows"].iloc[-1] > 0
+    assert bool(weights(filter_).isfinite().all())
+    assert np.isfinite(curve["loss"]).all()
+
+
+def test_a_non_finite_gradient_skips_the_step_and_is_counted(truth):
+    trainer = Trainer(make(), truth, OPTIONS)
+    before = weights(trainer.filter).clone()
+    trainer.parameters[0].register_hook(lambda grad: grad * torch.nan)
+    trainer.optimizer_step()
+    assert trainer.skipped_steps == 1
+    assert torch.equal(weights(trainer.filter), before)
+
+
+def test_ages_of_a_cycle_batch_are_spread_over_the_window(truth):
+    trainer = Trainer(make(), truth, dataclasses.replace(OPTIONS, batch=6, window_cycles=6))
+    for _ in range(13):
+        trainer._cycle(1.0)
+    assert len(set(trainer.remaining.tolist())) == 6
+
+
+def test_learning_rates_decay_as_documented():
+    assert [DECAYS["halve"](f) for f in (0.0, 0.19, 0.2, 0.3, 0.4, 0.99)] == [1, 1, 0.5, 0.25, 0.125, 0.125]
+    assert DECAYS["cosine"](0.0) == 1.0
+    assert DECAYS["cosine"](1.0) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schedule": "windows"}, "'windows'.*'window'"),
+        ({"loss": "nl3"}, "'nl3'.*'nl2'"),
+        ({"decay": "cosin"}, "'cosin'.*'cosine'"),
+        ({"batch": 0}, "batch must be at least 1"),
+        ({"ensemble_size": 1}, "at least 2 members"),
+    ],
+)
+def test_wrong_options_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(OPTIONS, **change)
+
+
+def test_truths_shorter_than_a_window_are_refused(truth):
+    with pytest.raises(ValueError, match="window of 6 cycles"):
+        Trainer(make(), truth[:, :5], OPTIONS)
