@@ -4,9 +4,11 @@ A file is first written under a temporary name in its own folder and then rename
 the new file or none. Every NetCDF carries where it came from as attributes (`provenance`).
 """
 
+import errno
 import json
 import os
 import platform
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
@@ -19,6 +21,7 @@ import pandas as pd
 import xarray as xr
 
 CONVENTIONS = "CF-1.10"
+FULL_DISK_BYTES = 10_000_000
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> None:
@@ -39,6 +42,12 @@ def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> None:
         os.replace(temporary, path)
     except OSError as error:
         raise OSError(error.errno, f"could not write {path}: {error.strerror or error}") from error
+    except Exception as error:
+        # NetCDF, torch and safetensors report a full disk each by an error of their own that does not say so.
+        free = shutil.disk_usage(path.parent).free
+        if free > FULL_DISK_BYTES:
+            raise
+        raise OSError(errno.ENOSPC, f"could not write {path}: {free} bytes are left on its disk") from error
     finally:
         temporary.unlink(missing_ok=True)
 

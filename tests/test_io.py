@@ -1,6 +1,7 @@
 """Files are whole or absent, and say what they are."""
 
 import errno
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,18 @@ def test_a_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path):
         write_atomically(path, fail)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+
+
+@pytest.mark.parametrize("free", [1000, 10**12])
+def test_a_library_error_on_a_full_disk_says_that_the_disk_is_full(tmp_path, monkeypatch, free):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+
+    def fail(_):
+        raise RuntimeError("NetCDF: HDF error")
+
+    expected = (OSError, "1000 bytes are left") if free == 1000 else (RuntimeError, "HDF error")
+    with pytest.raises(expected[0], match=expected[1]):
+        write_atomically(tmp_path / "data.nc", fail)
 
 
 def test_floats_in_a_table_keep_every_bit(tmp_path):
