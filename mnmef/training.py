@@ -47,7 +47,8 @@ class TrainingOptions:
     """What decides the weights that a training ends with, besides the model and the data.
 
     ensemble_size: N. steps: optimizer steps. window_cycles: cycles of a window. batch: windows at a time. schedule: `window` or `cycle`.
-    loss: a key of `LOSSES` or a sum of keys. decay: a key of `DECAYS`. heads_only: freeze the set transformer (fine-tuning).
+    loss: a key of `LOSSES` or a sum of keys. decay: a key of `DECAYS`. gradient_clip: largest norm of a step's gradient (a few trajectories far off
+    the truth dominate it otherwise). heads_only: freeze the set transformer (fine-tuning).
     """
 
     ensemble_size: int
@@ -59,6 +60,7 @@ class TrainingOptions:
     loss: str = "nl2"
     decay: str = "cosine"
     weight_decay: float = 0.0
+    gradient_clip: float | None = None
     heads_only: bool = False
     seed: int = 0
 
@@ -163,6 +165,8 @@ class Trainer:
         for _ in range(cycles):
             self._cycle(1.0 / cycles)
         norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        if self.options.gradient_clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.options.gradient_clip, norm)
         if bool(norm.isfinite()):
             self.optimizer.step()
         else:

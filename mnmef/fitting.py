@@ -1,4 +1,4 @@
-"""From settings of the config to trained filters and evaluations: what the workflow's scripts call."""
+"""From settings of the config to trained and fine-tuned filters."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +10,6 @@ import xarray as xr
 
 from mnmef.checkpoints import load_checkpoint, save_checkpoint
 from mnmef.devices import default_device
-from mnmef.evaluation import evaluate
-from mnmef.filters.base import Filter
-from mnmef.filters.classical import make_classical
 from mnmef.filters.mnmef import ModelOptions
 from mnmef.systems import make_system
 from mnmef.training import TrainingOptions, initial_filter, train
@@ -34,6 +31,7 @@ def pretraining_options(training: Settings, windows: int, window_cycles: int, se
         loss=training["loss"],
         decay=training["decay"],
         weight_decay=training["weight_decay"],
+        gradient_clip=training["gradient_clip"],
         seed=seed,
     )
 
@@ -110,50 +108,6 @@ def finetune(
     )
     save_checkpoint(filter_, weights, training=vars(options), windows=truths.sizes["window"], seconds=_seconds(curve))
     return curve
-
-
-def evaluate_learned(
-    split: xr.Dataset,
-    method: str,
-    sigma_y: float,
-    checkpoints: Mapping[int, Path],
-    *,
-    model: Settings,
-    traced: Mapping[str, int],
-    seed: int,
-) -> xr.Dataset:
-    """Evaluate learned filters: `checkpoints` says which weights to use for each ensemble size (several may share one file)."""
-    system = split.attrs["system"]
-    device = default_device()
-    # All are loaded before the first run, so that a bad file costs no evaluation.
-    filters = {n: load_checkpoint(p, system=system, sigma_y=sigma_y, model=model) for n, p in checkpoints.items()}
-    return evaluate(
-        lambda members: filters[members].to(device),
-        split,
-        method,
-        sigma_y,
-        list(filters),
-        traced=traced,
-        seed=seed,
-        device=device,
-    )
-
-
-def evaluate_baseline(
-    split: xr.Dataset, method: str, sigma_y: float, best: pd.DataFrame, *, traced: Mapping[str, int], seed: int
-) -> xr.Dataset:
-    """Evaluate a classical filter with the tuned settings `best`: a row with inflation and localization_radius per ensemble_size."""
-    system = make_system(split.attrs["system"])
-    rows = best.set_index("ensemble_size")
-
-    def make_filter(members: int) -> Filter:
-        radius = rows.loc[members, "localization_radius"]
-        return make_classical(
-            method, system, sigma_y, float(rows.loc[members, "inflation"]), None if pd.isna(radius) else float(radius)
-        )
-
-    sizes = [int(n) for n in rows.index]
-    return evaluate(make_filter, split, method, sigma_y, sizes, traced=traced, seed=seed, dtype=torch.float64)
 
 
 def _seconds(curve: pd.DataFrame) -> float:

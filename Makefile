@@ -1,0 +1,58 @@
+# make reproduce [SCALE=quick|laptop|paper] [TARGETS="figure_3 ..."]   install what is needed, then compute and draw
+# make test                                                            install what is needed, then run all fast tests
+# make check                                                           layout, lint, types and spelling
+# make install | unlock | clean
+
+# Python 3.11 or newer that makes the virtual environment.
+PYTHON ?= python3
+# Further arguments for pip, for example another index for a build of torch (README, "GPU").
+PIP_ARGS ?=
+VENV ?= .venv
+SCALE ?= laptop
+CORES ?= all
+TARGETS ?=
+# Further arguments for Snakemake and for pytest.
+SNAKEMAKE_ARGS ?=
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: reproduce install test check format unlock clean
+
+reproduce: $(STAMP)
+	$(BIN)/snakemake $(TARGETS) --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE)
+
+install: $(STAMP)
+
+# A second call finds the stamp, unless the lock has changed since.
+$(STAMP): requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
+	"Python 3.11 or newer is needed, but $(PYTHON) is %d.%d; name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -r requirements.lock
+	@touch $@
+
+test: $(STAMP)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(PYTEST_ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+	$(BIN)/mypy
+	$(BIN)/codespell
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+# After Snakemake itself was killed: releases its lock on this folder. Make sure that none of it runs any more.
+unlock: $(STAMP)
+	$(BIN)/snakemake --unlock --config scale=$(SCALE)
+
+# Removes the environment and caches; results/ stays.
+clean:
+	rm -rf $(VENV) .snakemake .pytest_cache .mypy_cache .ruff_cache

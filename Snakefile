@@ -1,0 +1,89 @@
+# Learning Enhanced Ensemble Filters: from nothing to the paper's figures.
+#
+#   snakemake --cores all                            # everything, at the scale that config.yaml names
+#   snakemake --cores all --config scale=quick       # the same, tiny
+#   snakemake --cores all figure_3                   # one figure and what it needs
+#
+# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, or any file under results/.
+
+from snakemake.utils import min_version
+
+min_version("9.16")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/simulate.smk"
+include: "rules/tune_baselines.smk"
+include: "rules/train.smk"
+include: "rules/finetune.smk"
+include: "rules/evaluate.smk"
+include: "rules/score.smk"
+include: "rules/figures.smk"
+
+
+localrules:
+    all,
+    data,
+    tuning,
+    training,
+    evaluation,
+    scores,
+    figures,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.score_filters.output,
+        figure_files(),
+
+
+rule data:
+    input:
+        expand(rules.simulate_data.output.dataset, system=CONFIG.systems, split=SPLITS),
+
+
+rule tuning:
+    input:
+        expand(rules.tune_baseline.output, zip, **baseline_cells()),
+
+
+rule training:
+    input:
+        expand(rules.train_filter.output, system=CONFIG.systems, sigma_y=NOISE),
+        expand(rules.finetune_filter.output, system=CONFIG.systems, sigma_y=NOISE, members=CONFIG.ensemble_sizes),
+
+
+rule evaluation:
+    input:
+        evaluation_files(),
+
+
+rule scores:
+    input:
+        rules.score_filters.output,
+
+
+rule figures:
+    input:
+        figure_files(),
+
+
+check_targets(
+    workflow,
+    [
+        *rules.data.input,
+        *rules.tuning.input,
+        *rules.training.input,
+        *rules.evaluation.input,
+        *rules.all.input,
+        results("config.yaml"),
+    ],
+)
+
+
+onstart:
+    write_config(CONFIG, results("config.yaml"))

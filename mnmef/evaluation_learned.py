@@ -1,0 +1,38 @@
+"""Evaluation of learned filters from their checkpoints."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from mnmef.checkpoints import load_checkpoint
+from mnmef.devices import default_device
+from mnmef.evaluation import evaluate
+
+
+def evaluate_learned(
+    split: xr.Dataset,
+    method: str,
+    sigma_y: float,
+    checkpoints: Mapping[int, Path],
+    *,
+    model: Mapping[str, Any],
+    traced: Mapping[str, int],
+    seed: int,
+) -> xr.Dataset:
+    """Evaluate learned filters: `checkpoints` says which weights to use for each ensemble size (several may share one file)."""
+    system = split.attrs["system"]
+    device = default_device()
+    # All are loaded before the first run, so that a bad file costs no evaluation.
+    filters = {n: load_checkpoint(p, system=system, sigma_y=sigma_y, model=model) for n, p in checkpoints.items()}
+    return evaluate(
+        lambda members: filters[members].to(device),
+        split,
+        method,
+        sigma_y,
+        list(filters),
+        traced=traced,
+        seed=seed,
+        device=device,
+    )

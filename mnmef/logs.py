@@ -1,0 +1,57 @@
+"""Logs of jobs: what a script prints, warns and raises goes to the terminal and to its log file."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+
+class _Tee:
+    """A text stream that writes to `terminal` and to `file`; everything else is the terminal's."""
+
+    def __init__(self, terminal: TextIO, file: TextIO) -> None:
+        self._terminal, self._file = terminal, file
+
+    def write(self, text: str) -> int:
+        self._file.write(text)
+        return self._terminal.write(text)
+
+    def flush(self) -> None:
+        self._file.flush()
+        self._terminal.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._terminal, name)
+
+
+@contextmanager
+def job_log(path: str | Path, threads: int = 1) -> Iterator[None]:
+    """Copy stdout, stderr (hence warnings and progress bars) and an exception's traceback to the file at `path`.
+
+    threads: how many CPU threads numerical libraries may use in this job. Exceptions pass on unchanged.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    limit_threads(threads)
+    terminals = sys.stdout, sys.stderr
+    with path.open("w", encoding="utf-8", buffering=1) as file:
+        sys.stdout, sys.stderr = _Tee(sys.stdout, file), _Tee(sys.stderr, file)
+        try:
+            yield
+        except BaseException:
+            # Snakemake reports the exception on the terminal itself, so this copy is for the file only.
+            traceback.print_exc(file=file)
+            raise
+        finally:
+            sys.stdout, sys.stderr = terminals
+
+
+def limit_threads(threads: int) -> None:
+    """Let torch use `threads` CPU threads if it is loaded, and libraries loaded later as well."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)

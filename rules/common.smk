@@ -1,0 +1,181 @@
+# The checked config and the functions that the stages share; no rules.
+
+import difflib
+import re
+import sys
+from pathlib import Path
+
+from snakemake.cli import get_argument_parser
+from snakemake.exceptions import WorkflowError
+
+from mnmef.config import SPLITS, ConfigError, load_config, write_config
+from mnmef.digest import code_digest
+
+try:
+    CONFIG = load_config(config, overrides=workflow.config_settings.overwrite_config)
+except ConfigError as error:
+    raise WorkflowError(f"The config cannot be used.\n{error}") from None
+
+SETTINGS = CONFIG.model_dump()
+NOISE = [str(level) for level in CONFIG.noise_levels]
+LEARNED = ("mnmef_pretrained", "mnmef_tuned")
+FIGURES = {1: "lorenz96", 2: "lorenz96", 3: "lorenz96", 4: "ks", 5: "ks", 6: "ks", 7: "lorenz63"}
+SCORE_FIGURES = (1, 4, 7)
+PANEL_NOISE = "1.0"
+CHECKPOINT_SECONDS = round(CONFIG.training.checkpoint_seconds)
+"""Handed to jobs as a resource: a change of a resource reruns nothing."""
+
+
+wildcard_constraints:
+    system="[a-z0-9]+",
+    split="|".join(SPLITS),
+    sigma_y=r"\d+\.\d+",
+    members=r"\d+",
+
+
+# Files
+
+
+def results(path):
+    """`path` below the results of the scale in use; results of different scales never mix."""
+    return f"results/{CONFIG.scale}/{path}"
+
+
+def log_file(stem):
+    """The log of a job."""
+    return results(f"logs/{stem}.log")
+
+
+def benchmark_file(stem):
+    """Time and memory of a job, as Snakemake measures them."""
+    return results(f"benchmarks/{stem}.tsv")
+
+
+def split_file(split):
+    """The file of a split, with the wildcard `system` left open."""
+    return expand(rules.simulate_data.output.dataset, split=split, allow_missing=True)[0]
+
+
+def figure_file(number, suffix):
+    """The file of a figure."""
+    return results(f"figures/figure_{number}.{suffix}")
+
+
+# Params: each rule gets the smallest part of the config that decides its outputs, and a digest of its code.
+
+
+def code(script):
+    """Changes when an edit of `script`, or of a module that it imports, could change a result."""
+    return code_digest(f"workflow_scripts/{script}.py", workflow.basedir)
+
+
+def for_system(section, system):
+    """A section of the config with each per-system value replaced by the one of `system`."""
+    return {
+        key: value[system] if isinstance(value, dict) and system in value else value for key, value in section.items()
+    }
+
+
+def data_settings(wildcards):
+    """What decides the content of a split."""
+    section = for_system(SETTINGS["data"][wildcards.split], wildcards.system)
+    if wildcards.split == "train":
+        return section
+    return {**section, "noise_levels": SETTINGS["noise_levels"], "members": SETTINGS["data"]["members"]}
+
+
+def training_settings(wildcards):
+    """What decides the weights that a training ends with, besides its data, and where it leaves its resume files.
+
+    The learned inflation is always trained; the config may switch it off at inference.
+    """
+    training = for_system(SETTINGS["training"], wildcards.system)
+    return {
+        "model": {key: value for key, value in SETTINGS["model"].items() if key != "inflation"},
+        "training": {key: value for key, value in training.items() if key != "checkpoint_seconds"},
+        "window_cycles": CONFIG.data.train.window_cycles,
+        "seed": CONFIG.seed,
+        "resume_folder": results(f"resume/{wildcards.system}_{wildcards.sigma_y}"),
+    }
+
+
+def finetuning_settings(wildcards):
+    """As `training_settings`, with the section on fine-tuning."""
+    return {**training_settings(wildcards), "finetuning": SETTINGS["finetuning"]}
+
+
+def evaluation_settings(*sections):
+    """What decides an evaluation besides its inputs, with further `sections` of the config."""
+    return {name: SETTINGS[name] for name in sections} | {
+        "traced": SETTINGS["evaluation"]["traced"],
+        "seed": CONFIG.seed,
+    }
+
+
+# Inputs
+
+
+def baseline_cells():
+    """The wildcards of all classical cells, as lists of equal length for `expand(..., zip)`."""
+    cells = [(s, y, m) for s in CONFIG.systems for y in NOISE for m in CONFIG.baselines[s]]
+    return {name: [cell[i] for cell in cells] for i, name in enumerate(("system", "sigma_y", "method"))}
+
+
+def weights_files(wildcards):
+    """The checkpoint of a learned method for each ensemble size, or the one for all of them."""
+    rule_of = {"mnmef_pretrained": rules.train_filter, "mnmef_tuned": rules.finetune_filter}
+    return expand(rule_of[wildcards.method].output.weights, **wildcards, members=CONFIG.ensemble_sizes)
+
+
+def evaluation_files():
+    """The evaluations of all filters, classical and learned."""
+    learned = expand(rules.evaluate_learned.output.scores, system=CONFIG.systems, sigma_y=NOISE, method=LEARNED)
+    return expand(rules.evaluate_baseline.output.scores, zip, **baseline_cells()) + learned
+
+
+def panel_files(number):
+    """Truth and observations of a figure with panels, and the evaluations that it compares."""
+    cell = {"system": FIGURES[number], "sigma_y": PANEL_NOISE}
+    return {
+        "dataset": expand(split_file("test"), **cell)[0],
+        "learned": expand(rules.evaluate_learned.output.scores, **cell, method="mnmef_pretrained")[0],
+        "letkf": expand(rules.evaluate_baseline.output.scores, **cell, method="letkf")[0],
+    }
+
+
+def figure_files():
+    """The figures that the config allows: their system is run and, for panels, the runs that they show."""
+    panels = PANEL_NOISE in NOISE and CONFIG.evaluation.traced.ensemble_size in CONFIG.ensemble_sizes
+    numbers = [
+        number
+        for number, system in FIGURES.items()
+        if system in CONFIG.systems and (number in SCORE_FIGURES or (panels and "letkf" in CONFIG.baselines[system]))
+    ]
+    return expand(figure_file("{number}", "{suffix}"), number=numbers, suffix=("svg", "png"))
+
+
+# Targets
+
+
+def requested_targets():
+    """The targets on Snakemake's command line; none where Snakemake was started in another way."""
+    if Path(sys.argv[0]).name not in ("snakemake", "snakemake.exe", "__main__.py"):
+        return []
+    return get_argument_parser().parse_known_args(sys.argv[1:])[0].targets or []
+
+
+def check_targets(workflow, files):
+    """Stop with the nearest valid name if a requested target is neither a rule nor one of `files`, those of this scale."""
+    known = sorted({str(file) for file in files} | {rule.name for rule in workflow.rules})
+    for target in requested_targets() if workflow.is_main_process else []:
+        name = Path(target).as_posix()
+        if name in known:
+            continue
+        scale = re.match("results/([^/]+)/", name)
+        if scale and scale[1] != CONFIG.scale and scale[1] in config["scales"]:
+            raise WorkflowError(
+                f"{name} belongs to scale {scale[1]}, not to {CONFIG.scale}: add --config scale={scale[1]}"
+            )
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise WorkflowError(f"Unknown target {name}.{hint} `snakemake --list` shows the named targets.")

@@ -1,0 +1,55 @@
+# All filters on the same truths, observations and first ensembles of the test split (section 5 of the paper).
+
+
+rule evaluate_baseline:
+    input:
+        dataset=split_file("test"),
+        best=rules.tune_baseline.output.best,
+    output:
+        scores=results("evaluation/{system}_{sigma_y}_{method}.nc"),
+    log:
+        log_file("evaluate_baseline/{system}_{sigma_y}_{method}"),
+    benchmark:
+        benchmark_file("evaluate_baseline/{system}_{sigma_y}_{method}")
+    wildcard_constraints:
+        method="(?!mnmef_)[a-z0-9_]+",
+    conda:
+        "../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        runtime=240,
+        mem_mb=4000,
+    params:
+        settings=evaluation_settings(),
+        code=code("evaluate_baseline"),
+    message:
+        "Evaluate {wildcards.method} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
+    script:
+        "../workflow_scripts/evaluate_baseline.py"
+
+
+rule evaluate_learned:
+    input:
+        dataset=rules.evaluate_baseline.input.dataset,
+        weights=weights_files,
+    output:
+        scores=results("evaluation/{system}_{sigma_y}_{method}.nc"),
+    log:
+        log_file("evaluate_learned/{system}_{sigma_y}_{method}"),
+    benchmark:
+        benchmark_file("evaluate_learned/{system}_{sigma_y}_{method}")
+    wildcard_constraints:
+        method="mnmef_[a-z0-9]+",
+    conda:
+        "../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        runtime=240,
+        mem_mb=4000,
+    params:
+        settings=evaluation_settings("ensemble_sizes", "model"),
+        code=code("evaluate_learned"),
+    message:
+        "Evaluate {wildcards.method} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
+    script:
+        "../workflow_scripts/evaluate_learned.py"

@@ -1,0 +1,135 @@
+# Figures 1 to 7 of the paper, each a target of its own: `snakemake --cores all figure_3`.
+
+
+rule figure_1:
+    input:
+        scores=rules.score_filters.output.scores,
+        published=rules.score_filters.input.published,
+    output:
+        svg=figure_file(1, "svg"),
+        png=figure_file(1, "png"),
+    log:
+        log_file("figure_1"),
+    benchmark:
+        benchmark_file("figure_1")
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        runtime=10,
+        mem_mb=2000,
+    params:
+        system=FIGURES[1],
+        code=code("plot_scores"),
+    message:
+        "Figure 1: R-RMSE and relative improvement on Lorenz '96"
+    script:
+        "../workflow_scripts/plot_scores.py"
+
+
+use rule figure_1 as figure_4 with:
+    output:
+        svg=figure_file(4, "svg"),
+        png=figure_file(4, "png"),
+    log:
+        log_file("figure_4"),
+    benchmark:
+        benchmark_file("figure_4")
+    params:
+        system=FIGURES[4],
+        code=code("plot_scores"),
+    message:
+        "Figure 4: R-RMSE and relative improvement on Kuramoto-Sivashinsky"
+
+
+use rule figure_1 as figure_7 with:
+    output:
+        svg=figure_file(7, "svg"),
+        png=figure_file(7, "png"),
+    log:
+        log_file("figure_7"),
+    benchmark:
+        benchmark_file("figure_7")
+    params:
+        system=FIGURES[7],
+        code=code("plot_scores"),
+    message:
+        "Figure 7: R-RMSE and relative improvement on Lorenz '63"
+
+
+rule figure_2:
+    input:
+        **panel_files(2),
+    output:
+        svg=figure_file(2, "svg"),
+        png=figure_file(2, "png"),
+    log:
+        log_file("figure_2"),
+    benchmark:
+        benchmark_file("figure_2")
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        runtime=10,
+        mem_mb=2000,
+    params:
+        sigma_y=float(PANEL_NOISE),
+        code=code("plot_fields"),
+    message:
+        "Figure 2: truth, observations, mean, error and spread on Lorenz '96"
+    script:
+        "../workflow_scripts/plot_fields.py"
+
+
+use rule figure_2 as figure_5 with:
+    input:
+        **panel_files(5),
+    output:
+        svg=figure_file(5, "svg"),
+        png=figure_file(5, "png"),
+    log:
+        log_file("figure_5"),
+    benchmark:
+        benchmark_file("figure_5")
+    message:
+        "Figure 5: truth, observations, mean, error and spread on Kuramoto-Sivashinsky"
+
+
+rule figure_3:
+    input:
+        **panel_files(3),
+    output:
+        svg=figure_file(3, "svg"),
+        png=figure_file(3, "png"),
+    log:
+        log_file("figure_3"),
+    benchmark:
+        benchmark_file("figure_3")
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        runtime=10,
+        mem_mb=2000,
+    params:
+        sigma_y=float(PANEL_NOISE),
+        code=code("plot_components"),
+    message:
+        "Figure 3: an observed and an unobserved component on Lorenz '96"
+    script:
+        "../workflow_scripts/plot_components.py"
+
+
+use rule figure_3 as figure_6 with:
+    input:
+        **panel_files(6),
+    output:
+        svg=figure_file(6, "svg"),
+        png=figure_file(6, "png"),
+    log:
+        log_file("figure_6"),
+    benchmark:
+        benchmark_file("figure_6")
+    message:
+        "Figure 6: an observed and an unobserved component on Kuramoto-Sivashinsky"

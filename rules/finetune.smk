@@ -1,0 +1,28 @@
+# Adaptation of the heads to each ensemble size, the set transformer frozen (section 4 of the paper).
+
+
+rule finetune_filter:
+    input:
+        dataset=rules.train_filter.input.dataset,
+        pretrained=rules.train_filter.output.weights,
+    output:
+        weights=results("training/{system}_{sigma_y}/tuned_{members}.safetensors"),
+        curve=results("training/{system}_{sigma_y}/tuned_{members}_curve.csv"),
+    log:
+        log_file("finetune_filter/{system}_{sigma_y}_{members}"),
+    benchmark:
+        benchmark_file("finetune_filter/{system}_{sigma_y}_{members}")
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        runtime=120,
+        mem_mb=6000,
+        checkpoint_seconds=CHECKPOINT_SECONDS,
+    params:
+        settings=finetuning_settings,
+        code=code("finetune_filter"),
+    message:
+        "Fine-tune the learned filter on {wildcards.system}, sigma_y = {wildcards.sigma_y}, N = {wildcards.members}"
+    script:
+        "../workflow_scripts/finetune_filter.py"

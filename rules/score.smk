@@ -1,0 +1,26 @@
+# R-RMSE of all filters, and every published number beside ours.
+
+
+rule score_filters:
+    input:
+        evaluations=evaluation_files(),
+        published="resources/published/rrmse_figures_1_4_7.csv",
+    output:
+        scores=results("scores.csv"),
+        reproduction=results("reproduction.csv"),
+    log:
+        log_file("score_filters"),
+    benchmark:
+        benchmark_file("score_filters")
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        runtime=10,
+        mem_mb=2000,
+    params:
+        code=code("score_filters"),
+    message:
+        "Score all filters"
+    script:
+        "../workflow_scripts/score_filters.py"

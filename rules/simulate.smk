@@ -1,0 +1,24 @@
+# Truths, observations and first ensembles of the twin experiments (section 5 of the paper).
+
+
+rule simulate_data:
+    output:
+        dataset=results("data/{system}_{split}.nc"),
+    log:
+        log_file("simulate_data/{system}_{split}"),
+    benchmark:
+        benchmark_file("simulate_data/{system}_{split}")
+    conda:
+        "../envs/simulate.yaml"
+    threads: 1
+    resources:
+        runtime=30,
+        mem_mb=6000,
+    params:
+        settings=data_settings,
+        seed=CONFIG.seed,
+        code=code("simulate_data"),
+    message:
+        "Simulate the {wildcards.split} split of {wildcards.system}"
+    script:
+        "../workflow_scripts/simulate_data.py"

@@ -1,0 +1,28 @@
+# Inflation and localization radius of the classical filters, chosen on the tuning split (section 5 of the paper).
+
+
+rule tune_baseline:
+    input:
+        dataset=split_file("tune"),
+    output:
+        grid=results("tuning/{system}_{sigma_y}_{method}_grid.csv"),
+        best=results("tuning/{system}_{sigma_y}_{method}_best.csv"),
+    log:
+        log_file("tune_baseline/{system}_{sigma_y}_{method}"),
+    benchmark:
+        benchmark_file("tune_baseline/{system}_{sigma_y}_{method}")
+    conda:
+        "../envs/baselines.yaml"
+    threads: 1
+    resources:
+        runtime=720,
+        mem_mb=4000,
+    params:
+        tuning=SETTINGS["tuning"],
+        ensemble_sizes=SETTINGS["ensemble_sizes"],
+        seed=CONFIG.seed,
+        code=code("tune_baseline"),
+    message:
+        "Tune {wildcards.method} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
+    script:
+        "../workflow_scripts/tune_baseline.py"

@@ -1,0 +1,46 @@
+"""Evaluate a learned filter on the test split at every ensemble size."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnmef.evaluation_learned import evaluate_learned as evaluate
+from mnmef.io import provenance, read_dataset, write_dataset
+from mnmef.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+
+def evaluate_learned(
+    *,
+    dataset: Path,
+    system: str,
+    sigma_y: float,
+    method: str,
+    ensemble_sizes: Sequence[int],
+    weights: Sequence[Path],
+    model: Mapping[str, Any],
+    traced: Mapping[str, int],
+    seed: int,
+    scores: Path,
+) -> None:
+    """Write the scores of `method` to `scores`; `weights` has a checkpoint for each ensemble size, or one for all."""
+    split = read_dataset(dataset, kind="data", system=system, split="test")
+    checkpoints = dict(zip(ensemble_sizes, list(weights) * (len(ensemble_sizes) // len(weights)), strict=True))
+    evaluation = evaluate(split, method, sigma_y, checkpoints, model=model, traced=traced, seed=seed)
+    settings = {"model": model, "traced": traced}
+    write_dataset(evaluation, scores, provenance=provenance("evaluation", settings, seed))
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0], snakemake.threads):
+        evaluate_learned(
+            dataset=Path(snakemake.input.dataset),
+            system=snakemake.wildcards.system,
+            sigma_y=float(snakemake.wildcards.sigma_y),
+            method=snakemake.wildcards.method,
+            weights=[Path(path) for path in snakemake.input.weights],
+            **snakemake.params.settings,
+            scores=Path(snakemake.output.scores),
+        )

@@ -1,0 +1,29 @@
+"""Score all filters and put every published number beside ours."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnmef.io import write_table
+from mnmef.logs import job_log
+from mnmef.scoring import compare_with_published, score_evaluations
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+
+def score_filters(*, evaluations: Sequence[Path], published: Path, scores: Path, reproduction: Path) -> None:
+    """Write the table of scores and its comparison with the published one."""
+    table = score_evaluations(evaluations)
+    write_table(table, scores)
+    write_table(compare_with_published(table, published), reproduction)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0], snakemake.threads):
+        score_filters(
+            evaluations=[Path(path) for path in snakemake.input.evaluations],
+            published=Path(snakemake.input.published),
+            scores=Path(snakemake.output.scores),
+            reproduction=Path(snakemake.output.reproduction),
+        )

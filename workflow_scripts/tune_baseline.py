@@ -1,0 +1,46 @@
+"""Tune one classical filter on the tuning split of one system and noise level."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnmef.io import read_dataset, write_table
+from mnmef.logs import job_log
+from mnmef.tuning import tune_method
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+
+def tune_baseline(
+    *,
+    dataset: Path,
+    system: str,
+    sigma_y: float,
+    method: str,
+    tuning: Mapping[str, Any],
+    ensemble_sizes: Sequence[int],
+    seed: int,
+    grid: Path,
+    best: Path,
+) -> None:
+    """Write the scores of all settings to `grid` and the best setting of each ensemble size to `best`."""
+    split = read_dataset(dataset, kind="data", system=system, split="tune")
+    scored, chosen = tune_method(tuning, split, system, sigma_y, method, ensemble_sizes, seed)
+    write_table(scored, grid)
+    write_table(chosen, best)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0], snakemake.threads):
+        tune_baseline(
+            dataset=Path(snakemake.input.dataset),
+            system=snakemake.wildcards.system,
+            sigma_y=float(snakemake.wildcards.sigma_y),
+            method=snakemake.wildcards.method,
+            tuning=snakemake.params.tuning,
+            ensemble_sizes=snakemake.params.ensemble_sizes,
+            seed=snakemake.params.seed,
+            grid=Path(snakemake.output.grid),
+            best=Path(snakemake.output.best),
+        )
