@@ -127,9 +127,9 @@ def _store(record: CycleRecord, k: int, forecast: Tensor, analysis: Tensor, trut
 
 
 def _replace(carry: object, fresh: object, finite: Tensor) -> object:
-    """`carry` where `finite`, `fresh` elsewhere, for a tensor (..., N, Nx) or a tuple of tensors (..., a, b)."""
+    """`carry` where `finite`, `fresh` elsewhere, for a tensor (..., N, Nx) or a tuple of tensors and numbers (which stay)."""
     if isinstance(carry, Tensor) and isinstance(fresh, Tensor):
         return carry.where(finite[..., None, None], fresh)
     if isinstance(carry, tuple) and isinstance(fresh, tuple):
         return tuple(_replace(c, f, finite) for c, f in zip(carry, fresh, strict=True))
-    raise TypeError(f"a filter's carry must be a tensor or a tuple of tensors, not {type(carry).__name__}")
+    return carry

@@ -66,5 +66,7 @@ def observation_perturbations(noise: Tensor, sigma_y: float) -> Tensor:
 
 def inflate(ensemble: Tensor, factor: Tensor | float) -> Tensor:
     """Multiply the anomalies of `ensemble` (..., N, Nx) by `factor` (broadcastable to (..., 1, 1))."""
+    if isinstance(factor, Tensor):
+        factor = factor.to(ensemble)
     mean = ensemble_mean(ensemble)
     return mean + factor * (ensemble - mean)

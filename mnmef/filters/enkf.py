@@ -1,0 +1,42 @@
+"""The ensemble Kalman filter with perturbed observations, with or without covariance localization."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from mnmef.filters.base import Filter, ensemble_mean, inflate, observation_perturbations
+from mnmef.filters.linalg import solve_rows
+from mnmef.systems.base import System
+
+
+class EnKF(Filter):
+    """Perturbed-observation EnKF (Burgers et al. 1998), as DAPPER's `EnKF("PertObs")`, inflated after the analysis.
+
+    inflation: factor on the analysis anomalies, broadcastable to (..., 1, 1).
+    taper: covariance taper (..., Nx, d) for localization, or None. With it,
+        `K = (C_vh o L_vh) (C_hh o L_hh + R)^-1`, L_hh being the rows of the taper that belong to observed components.
+    """
+
+    name: ClassVar[str] = "enkf"
+    needs_noise: ClassVar[bool] = True
+
+    def __init__(self, sigma_y: float, inflation: Tensor | float = 1.0, taper: Tensor | None = None) -> None:
+        self.sigma_y, self.inflation, self.taper = sigma_y, inflation, taper
+
+    def analyze(self, forecast: Tensor, observation: Tensor, system: System, noise: Tensor | None = None) -> Tensor:
+        """Map forecast (..., N, Nx), observation (..., d) and standard normal noise (..., N, d) to the analysis ensemble."""
+        if noise is None:
+            raise ValueError("the perturbed-observation EnKF needs standard normal noise (..., N, d)")
+        members = forecast.shape[-2]
+        observed = system.observe(forecast)
+        anomalies, h_anomalies = forecast - ensemble_mean(forecast), observed - ensemble_mean(observed)
+        cross, covariance = h_anomalies.mT @ anomalies, h_anomalies.mT @ h_anomalies
+        if self.taper is not None:
+            taper = self.taper.to(forecast)
+            cross = cross * taper.mT
+            covariance = covariance * taper.index_select(-2, system.observation_index(forecast.device))
+        eye = torch.eye(system.observation_size, dtype=forecast.dtype, device=forecast.device)
+        innovation = observation.unsqueeze(-2) - observed - observation_perturbations(noise, self.sigma_y)
+        weights = solve_rows(covariance + (members - 1) * self.sigma_y**2 * eye, innovation)
+        return inflate(forecast + weights @ cross, self.inflation)
