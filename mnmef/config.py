@@ -20,6 +20,8 @@ SYSTEMS = ("lorenz63", "lorenz96", "ks")
 METHODS = ("enkf", "enkf_localized", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2")
 GRIDDED_METHODS = ("enkf_localized", "letkf")
 """Methods that localize, which needs a spatial grid: not for Lorenz '63."""
+GRID_SIZES = (5, 10, 15, 20, 40, 60, 100)
+"""Ensemble sizes for which resources/published/search_grids.yaml says where to search."""
 SPLITS = ("train", "tune", "test")
 
 
@@ -146,7 +148,9 @@ class Training(Section):
     learning_rate: dict[SystemName, Positive] = knob("first learning rate of AdamW, per system", section="A")
     decay: Literal["halve", "cosine"] = knob("course of the learning rate", section="A")
     weight_decay: Annotated[Real, Field(ge=0)] = knob("weight decay of AdamW", section="A")
-    gradient_clip: dict[SystemName, Positive | None] = knob("largest norm of a step's gradient, per system", section="none")
+    gradient_clip: dict[SystemName, Positive | None] = knob(
+        "largest norm of a step's gradient, per system", section="none"
+    )
     checkpoint_seconds: Positive = knob(
         "wall time between resume files; changing it reruns nothing", unit="s", section="none"
     )
@@ -220,6 +224,10 @@ def _contradictions(config: Config) -> Iterator[str]:
         for system in config.systems:
             if system not in values:
                 yield f"{key} = {dict(values)}: must have an entry for {system}, which is among systems"
+    for members in config.ensemble_sizes:
+        if members not in GRID_SIZES and any(config.baselines.values()):
+            known = ", ".join(map(str, GRID_SIZES))
+            yield f"ensemble_sizes has {members}: classical filters can be tuned for {known} only"
     for method in config.baselines.get("lorenz63", []):
         if method in GRIDDED_METHODS:
             yield f"baselines.lorenz63 has {method}, which localizes, but Lorenz '63 has no spatial grid"
@@ -268,7 +276,7 @@ def load_config(raw: Mapping[str, Any], overrides: Mapping[str, Any] | None = No
     Raises `ConfigError` naming every key that is unknown (with the nearest known one), of the wrong type, out of range
     or at odds with another.
     """
-    overrides = {key: value for key, value in (overrides or {}).items() if key != "scales"}
+    overrides = {key: _typed(value) for key, value in (overrides or {}).items() if key != "scales"}
     scales = raw.get("scales")
     if not isinstance(scales, Mapping):
         raise ConfigError(
@@ -288,6 +296,16 @@ def load_config(raw: Mapping[str, Any], overrides: Mapping[str, Any] | None = No
         layers = ((overrides, ""), (overlay, f"scales.{scale}."))
         lines = [_explain(details, layers) for details in error.errors(include_url=False)]
         raise ConfigError("\n".join(lines)) from None
+
+
+def _typed(value: Any) -> Any:
+    """`value` with numbers, truth values and null where Snakemake's `--config key={...}` leaves them as text."""
+    if isinstance(value, Mapping):
+        return {key: _typed(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_typed(entry) for entry in value]
+    scalar = yaml.safe_load(value) if isinstance(value, str) else value
+    return value if isinstance(scalar, dict | list) else scalar
 
 
 def write_config(config: Config, path: str | Path) -> None:

@@ -17,13 +17,12 @@ except ConfigError as error:
     raise WorkflowError(f"The config cannot be used.\n{error}") from None
 
 SETTINGS = CONFIG.model_dump()
+config.update(SETTINGS)
 NOISE = [str(level) for level in CONFIG.noise_levels]
 LEARNED = ("mnmef_pretrained", "mnmef_tuned")
 FIGURES = {1: "lorenz96", 2: "lorenz96", 3: "lorenz96", 4: "ks", 5: "ks", 6: "ks", 7: "lorenz63"}
 SCORE_FIGURES = (1, 4, 7)
 PANEL_NOISE = "1.0"
-CHECKPOINT_SECONDS = round(CONFIG.training.checkpoint_seconds)
-"""Handed to jobs as a resource: a change of a resource reruns nothing."""
 
 
 wildcard_constraints:
@@ -31,6 +30,8 @@ wildcard_constraints:
     split="|".join(SPLITS),
     sigma_y=r"\d+\.\d+",
     members=r"\d+",
+    method="(?!mnmef)[a-z0-9_]+",
+    learned="mnmef_[a-z0-9]+",
 
 
 # Files
@@ -124,12 +125,12 @@ def baseline_cells():
 def weights_files(wildcards):
     """The checkpoint of a learned method for each ensemble size, or the one for all of them."""
     rule_of = {"mnmef_pretrained": rules.train_filter, "mnmef_tuned": rules.finetune_filter}
-    return expand(rule_of[wildcards.method].output.weights, **wildcards, members=CONFIG.ensemble_sizes)
+    return expand(rule_of[wildcards.learned].output.weights, **wildcards, members=CONFIG.ensemble_sizes)
 
 
 def evaluation_files():
     """The evaluations of all filters, classical and learned."""
-    learned = expand(rules.evaluate_learned.output.scores, system=CONFIG.systems, sigma_y=NOISE, method=LEARNED)
+    learned = expand(rules.evaluate_learned.output.scores, system=CONFIG.systems, sigma_y=NOISE, learned=LEARNED)
     return expand(rules.evaluate_baseline.output.scores, zip, **baseline_cells()) + learned
 
 
@@ -138,7 +139,7 @@ def panel_files(number):
     cell = {"system": FIGURES[number], "sigma_y": PANEL_NOISE}
     return {
         "dataset": expand(split_file("test"), **cell)[0],
-        "learned": expand(rules.evaluate_learned.output.scores, **cell, method="mnmef_pretrained")[0],
+        "learned": expand(rules.evaluate_learned.output.scores, **cell, learned="mnmef_pretrained")[0],
         "letkf": expand(rules.evaluate_baseline.output.scores, **cell, method="letkf")[0],
     }
 

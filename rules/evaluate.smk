@@ -11,8 +11,6 @@ rule evaluate_baseline:
         log_file("evaluate_baseline/{system}_{sigma_y}_{method}"),
     benchmark:
         benchmark_file("evaluate_baseline/{system}_{sigma_y}_{method}")
-    wildcard_constraints:
-        method="(?!mnmef_)[a-z0-9_]+",
     conda:
         "../envs/evaluate.yaml"
     threads: 1
@@ -33,13 +31,11 @@ rule evaluate_learned:
         dataset=rules.evaluate_baseline.input.dataset,
         weights=weights_files,
     output:
-        scores=results("evaluation/{system}_{sigma_y}_{method}.nc"),
+        scores=results("evaluation/{system}_{sigma_y}_{learned}.nc"),
     log:
-        log_file("evaluate_learned/{system}_{sigma_y}_{method}"),
+        log_file("evaluate_learned/{system}_{sigma_y}_{learned}"),
     benchmark:
-        benchmark_file("evaluate_learned/{system}_{sigma_y}_{method}")
-    wildcard_constraints:
-        method="mnmef_[a-z0-9]+",
+        benchmark_file("evaluate_learned/{system}_{sigma_y}_{learned}")
     conda:
         "../envs/evaluate.yaml"
     threads: 1
@@ -50,6 +46,6 @@ rule evaluate_learned:
         settings=evaluation_settings("ensemble_sizes", "model"),
         code=code("evaluate_learned"),
     message:
-        "Evaluate {wildcards.method} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
+        "Evaluate {wildcards.learned} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
     script:
         "../workflow_scripts/evaluate_learned.py"

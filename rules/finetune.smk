@@ -18,7 +18,6 @@ rule finetune_filter:
     resources:
         runtime=120,
         mem_mb=6000,
-        checkpoint_seconds=CHECKPOINT_SECONDS,
     params:
         settings=finetuning_settings,
         code=code("finetune_filter"),

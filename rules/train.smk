@@ -17,7 +17,6 @@ rule train_filter:
     resources:
         runtime=720,
         mem_mb=4000,
-        checkpoint_seconds=CHECKPOINT_SECONDS,
     params:
         settings=training_settings,
         code=code("train_filter"),

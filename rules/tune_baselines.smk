@@ -4,6 +4,8 @@
 rule tune_baseline:
     input:
         dataset=split_file("tune"),
+        grids="resources/published/search_grids.yaml",
+        winners="resources/published/dapper_grid_search_best.csv",
     output:
         grid=results("tuning/{system}_{sigma_y}_{method}_grid.csv"),
         best=results("tuning/{system}_{sigma_y}_{method}_best.csv"),
@@ -18,9 +20,7 @@ rule tune_baseline:
         runtime=720,
         mem_mb=4000,
     params:
-        tuning=SETTINGS["tuning"],
-        ensemble_sizes=SETTINGS["ensemble_sizes"],
-        seed=CONFIG.seed,
+        settings={name: SETTINGS[name] for name in ("tuning", "ensemble_sizes", "seed")},
         code=code("tune_baseline"),
     message:
         "Tune {wildcards.method} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"

@@ -39,7 +39,7 @@ if __name__ == "__main__":
             dataset=Path(snakemake.input.dataset),
             system=snakemake.wildcards.system,
             sigma_y=float(snakemake.wildcards.sigma_y),
-            method=snakemake.wildcards.method,
+            method=snakemake.wildcards.learned,
             weights=[Path(path) for path in snakemake.input.weights],
             **snakemake.params.settings,
             scores=Path(snakemake.output.scores),

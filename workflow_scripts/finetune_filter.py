@@ -21,7 +21,9 @@ def finetune_filter(
 
 if __name__ == "__main__":
     options = dict(snakemake.params.settings)
-    options["training"] = {**options["training"], "checkpoint_seconds": snakemake.resources.checkpoint_seconds}
+    # Not among the params, since a change of it must not train anew.
+    seconds = snakemake.config["training"]["checkpoint_seconds"]
+    options["training"] = {**options["training"], "checkpoint_seconds": seconds}
     with job_log(snakemake.log[0], snakemake.threads):
         finetune_filter(
             dataset=Path(snakemake.input.dataset),

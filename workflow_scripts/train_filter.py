@@ -19,7 +19,9 @@ def train_filter(*, dataset: Path, system: str, sigma_y: float, weights: Path, c
 
 if __name__ == "__main__":
     options = dict(snakemake.params.settings)
-    options["training"] = {**options["training"], "checkpoint_seconds": snakemake.resources.checkpoint_seconds}
+    # Not among the params, since a change of it must not train anew.
+    seconds = snakemake.config["training"]["checkpoint_seconds"]
+    options["training"] = {**options["training"], "checkpoint_seconds": seconds}
     with job_log(snakemake.log[0], snakemake.threads):
         train_filter(
             dataset=Path(snakemake.input.dataset),

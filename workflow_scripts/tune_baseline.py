@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnmef.io import read_dataset, write_table
 from mnmef.logs import job_log
-from mnmef.tuning import tune_method
+from mnmef.tuning import load_grids, published_winners, tune_method
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 def tune_baseline(
     *,
     dataset: Path,
+    grids: Path,
+    winners: Path,
     system: str,
     sigma_y: float,
     method: str,
@@ -26,7 +28,8 @@ def tune_baseline(
 ) -> None:
     """Write the scores of all settings to `grid` and the best setting of each ensemble size to `best`."""
     split = read_dataset(dataset, kind="data", system=system, split="tune")
-    scored, chosen = tune_method(tuning, split, system, sigma_y, method, ensemble_sizes, seed)
+    published = {"grids": load_grids(grids), "winners": published_winners(winners)}
+    scored, chosen = tune_method(tuning, split, sigma_y, method, ensemble_sizes, **published, seed=seed)
     write_table(scored, grid)
     write_table(chosen, best)
 
@@ -35,12 +38,12 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0], snakemake.threads):
         tune_baseline(
             dataset=Path(snakemake.input.dataset),
+            grids=Path(snakemake.input.grids),
+            winners=Path(snakemake.input.winners),
             system=snakemake.wildcards.system,
             sigma_y=float(snakemake.wildcards.sigma_y),
             method=snakemake.wildcards.method,
-            tuning=snakemake.params.tuning,
-            ensemble_sizes=snakemake.params.ensemble_sizes,
-            seed=snakemake.params.seed,
+            **snakemake.params.settings,
             grid=Path(snakemake.output.grid),
             best=Path(snakemake.output.best),
         )

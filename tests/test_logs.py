@@ -1,0 +1,53 @@
+"""Logs of jobs."""
+
+import os
+import sys
+import warnings
+
+import pytest
+
+from mnmef.logs import job_log
+
+
+@pytest.mark.filterwarnings("default:careful")
+def test_output_and_warnings_go_to_the_terminal_and_to_the_log(tmp_path, capsys):
+    path = tmp_path / "logs" / "job.log"
+    with job_log(path):
+        print("a result")
+        print("progress", file=sys.stderr)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("careful", stacklevel=1)
+    log, terminal = path.read_text(), capsys.readouterr()
+    assert "a result" in log
+    assert "a result" in terminal.out
+    assert "progress" in log
+    assert "progress" in terminal.err
+
+
+def test_an_exception_passes_on_and_leaves_its_traceback_in_the_log(tmp_path):
+    path = tmp_path / "job.log"
+    with pytest.raises(ZeroDivisionError), job_log(path):
+        1 / 0  # noqa: B018
+    assert "Traceback" in path.read_text()
+    assert "ZeroDivisionError" in path.read_text()
+
+
+def test_the_streams_are_put_back(tmp_path):
+    before = sys.stdout, sys.stderr
+    with job_log(tmp_path / "job.log"):
+        assert sys.stdout is not before[0]
+    assert (sys.stdout, sys.stderr) == before
+
+
+def test_numerical_libraries_get_the_threads_of_the_job(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    before = torch.get_num_threads()
+    try:
+        with job_log(tmp_path / "job.log", threads=1):
+            assert torch.get_num_threads() == 1
+            assert os.environ["OMP_NUM_THREADS"] == "1"
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,110 @@
+"""The graph of jobs, without running any of them."""
+
+import re
+
+import pytest
+
+FIGURES = {f"figure_{number}" for number in range(1, 8)}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory, copy_sources):
+    return copy_sources(tmp_path_factory.mktemp("dag") / "tree")
+
+
+def planned(output: str) -> dict[str, int]:
+    """The numbers of jobs in the first table of a dry run."""
+    table = output.split("Job stats:")[1].split("total")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
+
+
+@pytest.mark.parametrize(("scale", "noise_levels", "sizes"), [("quick", 1, 2), ("laptop", 2, 7), ("paper", 2, 7)])
+def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, noise_levels, sizes):
+    run = snakemake(tree, "--dry-run", "--config", f"scale={scale}")
+    assert run.returncode == 0, run.stdout
+    assert planned(run.stdout) == {
+        "all": 1,
+        "simulate_data": 3 * 3,
+        "tune_baseline": noise_levels * 16,
+        "train_filter": noise_levels * 3,
+        "finetune_filter": noise_levels * 3 * sizes,
+        "evaluate_baseline": noise_levels * 16,
+        "evaluate_learned": noise_levels * 3 * 2,
+        "score_filters": 1,
+        **dict.fromkeys(FIGURES, 1),
+    }
+
+
+def test_a_configuration_file_of_ones_own_and_the_command_line_win_over_the_scale(tree, snakemake):
+    (tree / "mine.yaml").write_text("ensemble_sizes: [10, 20, 40]\nsystems: [lorenz96]\n")
+    run = snakemake(tree, "--dry-run", "--configfile", "mine.yaml", "--config", "scale=quick", "noise_levels=[0.5]")
+    assert run.returncode == 0, run.stdout
+    jobs = planned(run.stdout)
+    assert jobs["finetune_filter"] == 3
+    assert jobs["evaluate_baseline"] == 6
+    # Panels show sigma_y = 1, which is not run.
+    assert set(jobs) & FIGURES == {"figure_1"}
+    assert "lorenz96_0.5_letkf" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("figure_8", "Did you mean figure_7?"),
+        ("figur_3", "Did you mean figure_3?"),
+        ("results/quick/evaluation/lorenz97_1.0_letkf.nc", "results/quick/evaluation/lorenz96_1.0_letkf.nc"),
+        ("results/quick/evaluation/ks_1.0_letk.nc", "Did you mean results/quick/evaluation/ks_1.0_letkf.nc?"),
+        ("results/quick/training/ks_1.0/tuned_11.safetensors", "results/quick/training/ks_1.0/tuned_10.safetensors"),
+        ("results/paper/scores.csv", "add --config scale=paper"),
+    ],
+)
+def test_an_unknown_target_is_answered_with_the_nearest_one(tree, snakemake, target, said):
+    run = snakemake(tree, "--dry-run", target, "--config", "scale=quick")
+    assert run.returncode != 0
+    assert said in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("scale=quik", "Did you mean 'quick'?"),
+        ("trainig={steps: 3}", "Did you mean 'training'?"),
+        ("training={steps: -3}", "training.steps = -3 must be at least 1"),
+        ("seed=often", "seed = 'often' must be a whole number"),
+    ],
+)
+def test_a_bad_setting_ends_the_run_before_any_job(tree, snakemake, setting, said):
+    run = snakemake(tree, "--cores", "1", "--config", setting)
+    assert run.returncode != 0
+    assert said in run.stdout
+    assert "Traceback" not in run.stdout
+    assert not (tree / "results").exists()
+
+
+def test_every_rule_has_its_log_benchmark_and_environment_and_at_most_25_lines(root):
+    blocks = [
+        block.rstrip()
+        for path in (root / "rules").glob("*.smk")
+        for block in re.split(r"\n(?=(?:use )?rule )", path.read_text())[1:]
+    ]
+    assert len(blocks) == 14
+    for block in blocks:
+        name = block.splitlines()[0]
+        assert len([line for line in block.splitlines() if line.strip()]) <= 25, name
+        for directive in ("output", "log", "benchmark", "message"):
+            assert f"    {directive}:" in block, f"{name} has no {directive}"
+        if not name.startswith("use "):
+            for directive in ("input", "conda", "threads", "resources", "params", "script"):
+                assert f"    {directive}:" in block or name == "rule simulate_data:", f"{name} has no {directive}"
+
+
+def test_every_script_is_used_and_every_rule_has_its_script(root):
+    text = "".join(path.read_text() for path in (root / "rules").glob("*.smk"))
+    used = set(re.findall(r"workflow_scripts/(\w+)\.py", text))
+    assert used == {path.stem for path in (root / "workflow_scripts").glob("*.py")}
+    # The digest of a rule is that of its own script.
+    for block in re.split(r"\n(?=rule )", text):
+        script = re.search(r"workflow_scripts/(\w+)\.py", block)
+        digest = re.search(r'code=code\("(\w+)"\)', block)
+        if script and digest:
+            assert script[1] == digest[1]

@@ -1,0 +1,94 @@
+"""Pins: conda environments, the pip lock and pyproject.toml say the same."""
+
+import ast
+import itertools
+import re
+import sys
+import tomllib
+
+import pytest
+import yaml
+
+from mnmef.digest import imported_modules
+
+STEPS = {
+    "simulate": ["simulate_data"],
+    "baselines": ["tune_baseline"],
+    "train": ["train_filter", "finetune_filter"],
+    "evaluate": ["evaluate_baseline", "evaluate_learned"],
+    "figures": ["score_filters", "plot_scores", "plot_fields", "plot_components"],
+}
+CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+IMPORT_NAMES = {"yaml": "pyyaml"}
+
+
+@pytest.fixture(scope="module")
+def lock(root) -> dict[str, set[str]]:
+    """Versions of each package in the lock; more than one where they differ between Pythons."""
+    versions: dict[str, set[str]] = {}
+    for line in (root / "requirements.lock").read_text().splitlines():
+        if line and not line.startswith("#"):
+            name, version = line.split(" ;")[0].split("==")
+            versions.setdefault(name.lower(), set()).add(version)
+    return versions
+
+
+def pins(root, step: str) -> dict[str, str]:
+    """Packages and versions of a conda environment, under their names on PyPI."""
+    found = {}
+    for item in yaml.safe_load((root / "envs" / f"{step}.yaml").read_text())["dependencies"]:
+        for text in item["pip"] if isinstance(item, dict) else [item]:
+            match = re.fullmatch(r"([a-z0-9-]+)\s*(?:={1,2}\s*([\w.]+))?", text)
+            assert match, text
+            found[CONDA_NAMES.get(match[1], match[1])] = match[2]
+    return found
+
+
+def test_the_environments_are_those_of_the_steps(root):
+    assert {path.stem for path in (root / "envs").glob("*.yaml")} == set(STEPS)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_pins_of_an_environment_equal_the_lock(root, lock, step):
+    found = pins(root, step)
+    assert found.pop("python") == "3.11"
+    for name, version in found.items():
+        if name != "pip":
+            assert version in lock[name], f"{name} {version}"
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_environment_holds_exactly_what_its_step_imports(root, step):
+    imported: set[str] = set()
+    for script in STEPS[step]:
+        path = root / "workflow_scripts" / f"{script}.py"
+        # The module of logs counts too, although it is no part of digests.
+        for module in [path, root / "mnmef" / "logs.py", *imported_modules(path, root).values()]:
+            imported |= third_party(ast.parse(module.read_text()))
+    # xarray writes through netcdf4 without our importing it.
+    assert set(pins(root, step)) - {"python", "pip"} == imported | {"netcdf4"}
+
+
+def third_party(tree: ast.Module) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    # Scripts import snakemake for type checkers only.
+    outside = names - set(sys.stdlib_module_names) - {"mnmef", "snakemake"}
+    return {IMPORT_NAMES.get(name, name).lower() for name in outside}
+
+
+def test_the_lock_pins_every_dependency_that_the_project_states(root, lock):
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    stated = itertools.chain(project["dependencies"], *project["optional-dependencies"].values())
+    for requirement in stated:
+        assert re.split(r"[<>=]", requirement)[0].lower() in lock, requirement
+
+
+def test_the_lock_has_an_old_dapper_for_an_old_python_and_a_new_one_for_new_pythons(root):
+    text = (root / "requirements.lock").read_text()
+    assert re.search(r"^dapper==1\.7\.1 ; python_full_version < '3\.12'$", text, flags=re.MULTILINE)
+    assert re.search(r"^dapper==1\.8\.\d+ ; python_full_version >= '3\.12'$", text, flags=re.MULTILINE)
