@@ -95,11 +95,11 @@ def run_dapper(
     *,
     inflation: float = 1.0,
     localization_radius: float | None = None,
-    seed: int = 0,
+    seed: int = 1,
 ) -> np.ndarray:
     """Analysis means (K, Nx) of a DAPPER method from the given first ensemble (N, Nx) and observations (K, d).
 
-    seed: of DAPPER's global generator, which the stochastic methods draw from. A run that breaks down is NaN throughout.
+    seed: at least 1, of DAPPER's global generator, which the stochastic methods draw from. A run that breaks down is NaN throughout.
     """
     dapper = _dapper()
     cycles = len(observations)

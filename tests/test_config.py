@@ -65,7 +65,7 @@ def test_merging_changes_neither_layer(raw):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        ({"trainig": {}}, ["'trainig'", "Did you mean 'training'?"]),
+        ({"trainings": {}}, ["'trainings'", "Did you mean 'training'?"]),
         ({"training": {"stesp": 3}}, ["'training.stesp'", "Did you mean 'training.steps'?"]),
         ({"data": {"test": {"cycels": {}}}}, ["'data.test.cycels'", "Did you mean 'data.test.cycles'?"]),
         ({"training": {"batch": {"lorenz69": 3}}}, ["training.batch.lorenz69", "Did you mean"]),

@@ -68,7 +68,7 @@ def test_an_unknown_target_is_answered_with_the_nearest_one(tree, snakemake, tar
     ("setting", "said"),
     [
         ("scale=quik", "Did you mean 'quick'?"),
-        ("trainig={steps: 3}", "Did you mean 'training'?"),
+        ("trainings={steps: 3}", "Did you mean 'training'?"),
         ("training={steps: -3}", "training.steps = -3 must be at least 1"),
         ("seed=often", "seed = 'often' must be a whole number"),
     ],
