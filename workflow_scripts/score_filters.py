@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING
 
 from mnmef.io import write_table
 from mnmef.logs import job_log
+from mnmef.published import load_curves, load_searches
 from mnmef.scoring import compare_with_published, score_evaluations
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def score_filters(*, evaluations: Sequence[Path], published: Path, scores: Path, reproduction: Path) -> None:
+def score_filters(
+    *, evaluations: Sequence[Path], published: Path, searches: Path, scores: Path, reproduction: Path
+) -> None:
     """Write the table of scores and its comparison with the published one."""
     table = score_evaluations(evaluations)
     write_table(table, scores)
-    write_table(compare_with_published(table, published), reproduction)
+    write_table(compare_with_published(table, load_curves(published), load_searches(searches)), reproduction)
 
 
 if __name__ == "__main__":
@@ -24,6 +27,7 @@ if __name__ == "__main__":
         score_filters(
             evaluations=[Path(path) for path in snakemake.input.evaluations],
             published=Path(snakemake.input.published),
+            searches=Path(snakemake.input.searches),
             scores=Path(snakemake.output.scores),
             reproduction=Path(snakemake.output.reproduction),
         )

@@ -1,0 +1,1 @@
+"""Figures, drawn with matplotlib without global state; needs no torch."""
