@@ -6,6 +6,8 @@ The only module that imports dapper. It works with DAPPER 1.7 and 1.8.
 import contextlib
 import io
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -17,8 +19,17 @@ from mnmef.systems.base import System
 
 DAPPER_METHODS = ("enkf", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2")
 
-_DIVERGENCE = (np.linalg.LinAlgError, FloatingPointError, OverflowError, ValueError)
-"""What DAPPER and its linear algebra raise when an ensemble has become non-finite."""
+_DIVERGENCE = (ArithmeticError, RuntimeError, ValueError, np.linalg.LinAlgError)
+"""What DAPPER and its linear algebra raise once an ensemble is non-finite; `_check` has ruled out wrong input by then."""
+
+
+@dataclass(frozen=True)
+class DapperRun:
+    """Analyses of one run: mean (K, Nx) and ensemble (K, N, Nx), all NaN if it diverged; failure is the reason or None."""
+
+    mean: np.ndarray
+    ensemble: np.ndarray
+    failure: str | None
 
 
 @cache
@@ -71,6 +82,8 @@ def hidden_markov_model(system: System, sigma_y: float, first_ensemble: np.ndarr
 
 def dapper_method(method: str, members: int, inflation: float, localization_radius: float | None) -> Any:
     """DAPPER's experiment object for one of our method names. Raises `ValueError` for a method that DAPPER does not have."""
+    if method == "enkf_localized":
+        raise ValueError("DAPPER has no perturbed-observation EnKF with covariance localization: enkf_localized is ours alone")
     da = _dapper().da_methods
     if method == "letkf":
         return da.LETKF(N=members, infl=inflation, loc_rad=localization_radius)
@@ -99,19 +112,102 @@ def run_dapper(
 ) -> np.ndarray:
     """Analysis means (K, Nx) of a DAPPER method from the given first ensemble (N, Nx) and observations (K, d).
 
-    seed: at least 1, of DAPPER's global generator, which the stochastic methods draw from. A run that breaks down is NaN throughout.
+    The first ensemble lies one cycle before the first observation. seed: at least 1, of DAPPER's global generator, which
+    the stochastic methods draw from. A run that breaks down, or whose state becomes non-finite, is NaN throughout.
+    Raises `ValueError` for arrays of the wrong shape, non-finite input, or a setting that the method cannot have.
     """
-    dapper = _dapper()
-    cycles = len(observations)
-    model = hidden_markov_model(system, sigma_y, np.asarray(first_ensemble, dtype=float), cycles)
-    experiment = dapper_method(method, len(first_ensemble), inflation, localization_radius)
-    dapper.tools.seeding.set_seed(seed)
-    # DAPPER's statistics want a truth; we score the means ourselves, so that zeros will do.
-    truth = np.zeros((model.tseq.K + 1, system.state_size))
+    model, experiment = _prepare(method, system, sigma_y, first_ensemble, observations, inflation, localization_radius)
+    failure = _assimilate(experiment, model, observations, seed)
+    means = np.full((len(observations), system.state_size), np.nan) if failure else np.array(experiment.stats.mu.a)
+    # 1.7 checks each ensemble it assesses, but the last increment of an iterative filter can still overflow.
+    return means if np.isfinite(means).all() else np.full_like(means, np.nan)
+
+
+def run_dapper_with_ensembles(
+    method: str,
+    system: System,
+    sigma_y: float,
+    first_ensemble: np.ndarray,
+    observations: np.ndarray,
+    *,
+    inflation: float = 1.0,
+    localization_radius: float | None = None,
+    seed: int = 1,
+) -> DapperRun:
+    """As `run_dapper`, with the analysis ensembles at observation times, which DAPPER itself does not keep."""
+    model, experiment = _prepare(method, system, sigma_y, first_ensemble, observations, inflation, localization_radius)
+    ensembles = np.full((len(observations), *np.shape(first_ensemble)), np.nan)
+    with _recorded_analyses(experiment, ensembles):
+        failure = _assimilate(experiment, model, observations, seed)
+    if failure is None and not np.isfinite(ensembles).all():
+        failure = "the ensemble became non-finite"
+    if failure is not None:
+        ensembles[:] = np.nan
+    return DapperRun(ensembles.mean(1), ensembles, failure)
+
+
+def _prepare(
+    method: str,
+    system: System,
+    sigma_y: float,
+    first_ensemble: np.ndarray,
+    observations: np.ndarray,
+    inflation: float,
+    localization_radius: float | None,
+) -> tuple[Any, Any]:
+    """DAPPER's model and experiment, after all checks of the input."""
+    first, seen = np.asarray(first_ensemble, dtype=float), np.asarray(observations, dtype=float)
+    if first.ndim != 2 or first.shape[0] < 2 or first.shape[1] != system.state_size:
+        raise ValueError(f"the first ensemble must be (N >= 2, {system.state_size}), not {first.shape}")
+    if seen.ndim != 2 or len(seen) == 0 or seen.shape[1] != system.observation_size:
+        raise ValueError(f"observations must be (K >= 1, {system.observation_size}), not {seen.shape}")
+    if not (np.isfinite(first).all() and np.isfinite(seen).all()):
+        raise ValueError("the first ensemble and the observations must be finite")
+    if not (sigma_y > 0 and 1.0 <= inflation < np.inf):
+        raise ValueError(f"sigma_y must be positive and inflation at least 1, not {sigma_y} and {inflation}")
+    experiment = dapper_method(method, len(first), inflation, localization_radius)
+    if (localization_radius is not None) != (method == "letkf"):
+        verb = "needs" if method == "letkf" else "does not use"
+        raise ValueError(f"{method} {verb} a localization radius, but the radius given is {localization_radius}")
+    if localization_radius is not None and not localization_radius > 0:
+        raise ValueError(f"localization radius must be positive, not {localization_radius}")
+    return hidden_markov_model(system, sigma_y, first, len(seen)), experiment
+
+
+def _assimilate(experiment: Any, model: Any, observations: np.ndarray, seed: int) -> str | None:
+    """Run DAPPER's experiment; return the text of the error that ended it, or None."""
+    if seed < 1:
+        raise ValueError(f"DAPPER's seed must be at least 1, not {seed}")
+    _dapper().tools.seeding.set_seed(seed)
+    # DAPPER's statistics want a truth; the means are scored elsewhere, so that zeros will do.
+    truth = np.zeros((model.tseq.K + 1, model.Dyn.M))
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             experiment.assimilate(model, truth, np.asarray(observations, dtype=float))
-        except _DIVERGENCE:
-            return np.full((cycles, system.state_size), np.nan)
-    return np.array(experiment.stats.mu.a)
+        except _DIVERGENCE as error:
+            return f"{type(error).__name__}: {error}"
+    return None
+
+
+@contextlib.contextmanager
+def _recorded_analyses(experiment: Any, ensembles: np.ndarray) -> Iterator[None]:
+    """Copy every analysis ensemble that `experiment` hands to its statistics into `ensembles` (K, N, Nx).
+
+    DAPPER makes the statistics object when the run starts and offers no hook, so its class is wrapped for the time of the run.
+    """
+    from dapper.stats import Stats
+
+    original = Stats.assess
+
+    def assess(stats: Any, k: int, ko: int | None = None, kind: str | None = None, *args: Any, **kwargs: Any) -> None:
+        # No kind means forecast-free ("au"), which filters use; smoothers name the analysis "a" and the smoothed ensemble "s".
+        if stats.xp is experiment and ko is not None and (kind is None or "a" in kind):
+            ensembles[ko] = kwargs["E"]
+        original(stats, k, ko, kind, *args, **kwargs)
+
+    Stats.assess = assess
+    try:
+        yield
+    finally:
+        Stats.assess = original

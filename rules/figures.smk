@@ -4,7 +4,7 @@
 rule figure_1:
     input:
         scores=rules.score_filters.output.scores,
-        published=rules.score_filters.input.published,
+        published=rules.score_filters.input.curves,
     output:
         svg=figure_file(1, "svg"),
         png=figure_file(1, "png"),

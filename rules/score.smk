@@ -4,7 +4,7 @@
 rule score_filters:
     input:
         evaluations=evaluation_files(),
-        published="resources/published/rrmse_figures_1_4_7.csv",
+        curves="resources/published/rrmse_figures_1_4_7.csv",
         searches="resources/published/dapper_grid_search_best.csv",
     output:
         scores=results("scores.csv"),

@@ -1,4 +1,4 @@
-"""Draw an observed and an unobserved component with mean and 95 % band (figures 3 and 6)."""
+"""Figures 3 and 6: an observed and an unobserved component with mean and 95 % band, MNMEF beside LETKF."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 
 
 def plot_components(*, dataset: Path, learned: Path, letkf: Path, sigma_y: float, svg: Path, png: Path) -> None:
-    """Draw the traced trajectory of the learned filter and of the LETKF and write both formats."""
-    split = read_dataset(dataset, kind="data", split="test")
-    system = split.attrs["system"]
-    runs = [read_dataset(path, kind="evaluation", system=system, sigma_y=str(sigma_y)) for path in (learned, letkf)]
-    save_figure(figure_components(split, {run.attrs["method"]: run for run in runs}, sigma_y), svg, png)
+    """Draw two components over the last cycles of the traced trajectory."""
+    paths = {"mnmef_pretrained": learned, "letkf": letkf}
+    evaluations = {method: read_dataset(path, kind="evaluation", method=method) for method, path in paths.items()}
+    save_figure(figure_components(read_dataset(dataset, kind="data", split="test"), evaluations, sigma_y), svg, png)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draw truth, observations, mean, error and spread in space and time (figures 2 and 5)."""
+"""Figures 2 and 5: truth, observations, analysis mean, absolute error and spread, MNMEF beside LETKF."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 
 
 def plot_fields(*, dataset: Path, learned: Path, letkf: Path, sigma_y: float, svg: Path, png: Path) -> None:
-    """Draw the traced trajectory of the learned filter and of the LETKF and write both formats."""
-    split = read_dataset(dataset, kind="data", split="test")
-    system = split.attrs["system"]
-    runs = [read_dataset(path, kind="evaluation", system=system, sigma_y=str(sigma_y)) for path in (learned, letkf)]
-    save_figure(figure_fields(split, {run.attrs["method"]: run for run in runs}, sigma_y), svg, png)
+    """Draw the last cycles of the traced trajectory in space and time."""
+    paths = {"mnmef_pretrained": learned, "letkf": letkf}
+    evaluations = {method: read_dataset(path, kind="evaluation", method=method) for method, path in paths.items()}
+    save_figure(figure_fields(read_dataset(dataset, kind="data", split="test"), evaluations, sigma_y), svg, png)
 
 
 if __name__ == "__main__":

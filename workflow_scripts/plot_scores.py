@@ -1,4 +1,4 @@
-"""Draw R-RMSE and relative improvement against ensemble size for one system (figures 1, 4 and 7)."""
+"""Figures 1, 4 and 7: R-RMSE and relative improvement of one system against ensemble size."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def plot_scores(*, scores: Path, published: Path, system: str, svg: Path, png: Path) -> None:
-    """Draw the table `scores` with the published curves and write both formats."""
+    """Draw the table `scores` beside the published curves."""
     save_figure(figure_curves(pd.read_csv(scores), load_curves(published), system), svg, png)
 
 

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 def score_filters(
-    *, evaluations: Sequence[Path], published: Path, searches: Path, scores: Path, reproduction: Path
+    *, evaluations: Sequence[Path], curves: Path, searches: Path, scores: Path, reproduction: Path
 ) -> None:
-    """Write the table of scores and its comparison with the published one."""
+    """Write the table of scores and its comparison with the published ones."""
     table = score_evaluations(evaluations)
     write_table(table, scores)
-    write_table(compare_with_published(table, load_curves(published), load_searches(searches)), reproduction)
+    write_table(compare_with_published(table, load_curves(curves), load_searches(searches)), reproduction)
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0], snakemake.threads):
         score_filters(
             evaluations=[Path(path) for path in snakemake.input.evaluations],
-            published=Path(snakemake.input.published),
+            curves=Path(snakemake.input.curves),
             searches=Path(snakemake.input.searches),
             scores=Path(snakemake.output.scores),
             reproduction=Path(snakemake.output.reproduction),

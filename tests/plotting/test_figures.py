@@ -1,0 +1,79 @@
+"""Figures show what they are given, whatever the scale, and come out the same twice."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from mnmef.plotting.curves import figure_curves
+from mnmef.plotting.panels import figure_components, figure_fields
+from mnmef.plotting.style import LOOKS, save_figure
+from mnmef.published import load_curves
+
+PUBLISHED = load_curves("resources/published/rrmse_figures_1_4_7.csv")
+
+
+def make_scores(levels=(1.0, 0.7), sizes=(5, 10, 100)):
+    rng = np.random.default_rng(0)
+    rows = [("lorenz96", s, m, n, rng.uniform(0.2, 1.0), 0.02, 16, 0) for s in levels for m in LOOKS for n in sizes]
+    names = ["system", "sigma_y", "method", "ensemble_size", "rrmse", "rrmse_std", "n_trajectories", "n_diverged"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def make_split_and_run(cycles, method="letkf"):
+    rng = np.random.default_rng(1)
+    split = xr.Dataset(
+        {
+            "truth": (("trajectory", "cycle", "state"), rng.standard_normal((2, cycles, 40))),
+            "observation": (("sigma_y", "trajectory", "cycle", "observed"), rng.standard_normal((1, 2, cycles, 10))),
+        },
+        coords={"sigma_y": [1.0], "observed": np.arange(0, 40, 4), "cycle": np.arange(1, cycles + 1)},
+        attrs={"system": "lorenz96"},
+    )
+    fields = {name: (("traced", "cycle", "state"), rng.random((1, cycles, 40))) for name in ("mean", "deviation")}
+    return split, xr.Dataset(fields, attrs={"traced_ensemble_size": 10, "method": method})
+
+
+@pytest.mark.parametrize("levels", [(1.0,), (1.0, 0.7)])
+def test_each_filter_is_a_line_through_its_scores_for_each_noise_level(levels):
+    scores = make_scores(levels)
+    figure = figure_curves(scores, PUBLISHED, "lorenz96")
+    assert len(figure.axes) == 2 * len(levels)
+    for axis, level in zip(figure.axes, levels, strict=False):
+        for method, look in LOOKS.items():
+            values = scores.query("sigma_y == @level and method == @method")["rrmse"].to_numpy()
+            drawn = [line.get_ydata() for line in axis.lines if line.get_color() == look.color and line.get_linestyle() == "-"]
+            assert any(np.array_equal(values, y) for y in drawn)
+
+
+def test_diverged_cells_are_visible_as_such():
+    scores = make_scores()
+    scores.loc[scores.query("method == 'enkf' and ensemble_size == 5").index, ["rrmse", "n_diverged"]] = (np.nan, 16)
+    scores.loc[scores.query("method == 'esrf' and ensemble_size == 10").index, "n_diverged"] = 3
+    labels = [text.get_text() for text in figure_curves(scores, PUBLISHED, "lorenz96").legends[0].get_texts()]
+    assert any("some trajectories diverged" in label for label in labels)
+    assert any("all diverged" in label for label in labels)
+
+
+@pytest.mark.parametrize("cycles", [30, 150])
+def test_panels_show_at_most_the_last_hundred_cycles(cycles):
+    split, run = make_split_and_run(cycles)
+    figure = figure_components(split, {"mnmef_pretrained": run, "letkf": run}, 1.0)
+    drawn = figure.axes[0].lines[0].get_xdata()
+    assert drawn[-1] == cycles
+    assert len(drawn) == min(100, cycles)
+    assert len(figure_fields(split, {"mnmef_pretrained": run, "letkf": run}, 1.0).axes) == 8 + 2
+
+
+def test_an_evaluation_without_a_traced_trajectory_is_an_error_that_says_what_to_change():
+    split, run = make_split_and_run(30)
+    with pytest.raises(ValueError, match=r"letkf holds no traced trajectory.*traced\.ensemble_size"):
+        figure_fields(split, {"letkf": run.drop_vars("mean")}, 1.0)
+
+
+def test_the_same_figure_is_the_same_file(tmp_path):
+    paths = [tmp_path / name for name in ("a.svg", "b.svg", "a.png", "b.png")]
+    for first, second in (paths[0::2], paths[1::2]):
+        save_figure(figure_curves(make_scores(), PUBLISHED, "lorenz96"), first, second)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert paths[2].read_bytes() == paths[3].read_bytes()

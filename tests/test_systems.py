@@ -1,0 +1,87 @@
+"""The systems are DAPPER's, step by step, and their integrators have the order they claim."""
+
+import numpy as np
+import pytest
+import torch
+
+from mnmef.dapper_bridge import dapper_step
+from mnmef.systems import SYSTEMS, make_system
+from mnmef.systems.base import runge_kutta_4
+from mnmef.systems.lorenz96 import Lorenz96
+
+
+def states(system, count=4):
+    return system.initial_states(count, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_step_equals_dappers_on_the_same_state(name):
+    system = make_system(name)
+    start = states(system)
+    theirs = np.array([dapper_step(name)(x, 0.0, system.step_size) for x in start])
+    np.testing.assert_allclose(system.step(torch.from_numpy(start)).numpy(), theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_cycle_is_its_steps_one_after_the_other(name):
+    system = make_system(name)
+    state = torch.from_numpy(states(system))
+    stepped = state
+    for _ in range(system.steps_per_cycle):
+        stepped = system.step(stepped)
+    torch.testing.assert_close(system.propagate(state), stepped, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_leading_dimensions_do_not_mix_the_dtype_is_kept_and_the_input_is_not_changed(name):
+    system = make_system(name)
+    state = torch.from_numpy(states(system, 6)).float().reshape(2, 3, -1)
+    copy = state.clone()
+    result = system.propagate(state)
+    assert result.dtype == torch.float32
+    assert torch.equal(state, copy)
+    torch.testing.assert_close(result[1, 2], system.propagate(state[1, 2]), rtol=1e-4, atol=1e-4)
+
+
+def test_runge_kutta_has_order_four():
+    state = torch.tensor([1.0, 0.0], dtype=torch.float64)  # rotation: x' = -y, y' = x
+    errors = []
+    for steps in (8, 16, 32):
+        x = state
+        for _ in range(steps):
+            x = runge_kutta_4(lambda z: torch.stack((-z[1], z[0])), x, 1.0 / steps)
+        errors.append(float((x - torch.tensor([np.cos(1.0), np.sin(1.0)])).norm()))
+    orders = [np.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
+    assert min(orders) == pytest.approx(4.0, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["lorenz96", "ks"])
+def test_shifting_the_state_on_the_circle_commutes_with_the_dynamics(name):
+    system = make_system(name)
+    state = torch.from_numpy(states(system))
+    torch.testing.assert_close(system.propagate(state.roll(7, -1)), system.propagate(state).roll(7, -1))
+
+
+@pytest.mark.parametrize("name", ["lorenz96", "ks"])
+def test_distances_are_cyclic_and_equal_dappers(name):
+    from dapper.tools.localization import pairwise_distances
+
+    system = make_system(name)
+    size = system.state_size
+    theirs = pairwise_distances(np.arange(size)[:, None], np.array(system.observed)[:, None], (size,))
+    np.testing.assert_array_equal(system.distances(), theirs)
+
+
+def test_lorenz_63_has_no_distances():
+    with pytest.raises(ValueError, match="no spatial grid"):
+        make_system("lorenz63").distances()
+
+
+def test_an_unknown_system_is_named_with_the_nearest_known_one():
+    with pytest.raises(ValueError, match="'lorenz69'.*'lorenz9?6"):
+        make_system("lorenz69")
+
+
+def test_a_size_that_the_observations_do_not_fit_is_refused():
+    with pytest.raises(ValueError, match="multiple of 4.*not 42"):
+        Lorenz96(42)
