@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from types import ModuleType
 from typing import Any
 
@@ -47,6 +48,12 @@ def _dapper() -> ModuleType:
     return dapper
 
 
+def _version() -> tuple[int, int]:
+    """DAPPER's version, (major, minor)."""
+    major, minor = metadata.version("dapper").split(".")[:2]
+    return int(major), int(minor)
+
+
 @cache
 def dapper_step(system_name: str) -> Any:
     """DAPPER's own model step `(state, time, step_size) -> state` for the system."""
@@ -71,11 +78,14 @@ def hidden_markov_model(system: System, sigma_y: float, first_ensemble: np.ndarr
     from dapper.mods.utils import partial_Id_Obs
 
     observed = np.array(system.observed)
-    obs = partial_Id_Obs(size, observed)
-    obs["noise"] = sigma_y**2
+    obs = {**partial_Id_Obs(size, observed), "noise": sigma_y**2}
     if system.is_periodic:
         obs["localizer"] = dapper.tools.localization.nd_Id_localization((size,), (1,), observed)
-    times = mods.Chronology(system.step_size, dko=system.steps_per_cycle, Ko=cycles - 1, Tplot=1, BurnIn=0)
+    if _version() >= (1, 8):  # since then observations are an operator, or a function that returns one; before, a dictionary
+        obs = mods.Operator(**obs)
+    # K, the number of steps, and not Ko, which is 0 for a single cycle and then taken as not given.
+    steps = cycles * system.steps_per_cycle
+    times = mods.Chronology(system.step_size, dko=system.steps_per_cycle, K=steps, Tplot=1, BurnIn=0)
     first = mods.RV(M=size, func=lambda count: first_ensemble[:count].copy())
     return mods.HiddenMarkovModel({"M": size, "model": dapper_step(system.name), "noise": 0}, obs, times, first)
 

@@ -12,7 +12,7 @@ from mnmef.cycling import CycleRecord, run_filter
 from mnmef.data import load_trial
 from mnmef.filters.base import Filter
 from mnmef.seeds import torch_generator
-from mnmef.systems import make_system
+from mnmef.systems import System, make_system
 
 SCORES = {
     "error_norm": "Euclidean norm of analysis mean minus truth",
@@ -31,6 +31,7 @@ def evaluate(
     *,
     traced: Mapping[str, int],
     seed: int,
+    system: System | None = None,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> xr.Dataset:
@@ -38,10 +39,11 @@ def evaluate(
 
     split: a tune or test split. sigma_y: which of its noise levels. method: the name that the scores go by.
     traced: `{"ensemble_size": N, "trajectories": m}`: keep mean and deviation of the first m trajectories of the run with N members.
+    system: the dynamics to run, those of the split by default. dtype: of ensembles.
     Analysis noise comes from streams named by (method, N), drawn on the CPU.
     Returns dimensions (ensemble_size, trajectory, cycle); a trajectory's scores are NaN from the cycle at which it diverged.
     """
-    system = make_system(split.attrs["system"])
+    system = system or make_system(split.attrs["system"])
     records: list[CycleRecord] = []
     seconds: list[float] = []
     for members in ensemble_sizes:

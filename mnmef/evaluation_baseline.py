@@ -15,8 +15,11 @@ from mnmef.systems import make_system
 def evaluate_baseline(
     split: xr.Dataset, method: str, sigma_y: float, best: pd.DataFrame, *, traced: Mapping[str, int], seed: int
 ) -> xr.Dataset:
-    """Evaluate a classical filter with the tuned settings `best`: a row with inflation and localization_radius per ensemble_size."""
-    system = make_system(split.attrs["system"])
+    """Evaluate a classical filter with the tuned settings `best`: a row with inflation and localization_radius per ensemble_size.
+
+    Forecasts in single precision, analyses in double (see `System.model_dtype`).
+    """
+    system = make_system(split.attrs["system"], model_dtype=torch.float32)
     rows = best.set_index("ensemble_size")
 
     def make_filter(members: int) -> Filter:
@@ -26,4 +29,4 @@ def evaluate_baseline(
         )
 
     sizes = [int(n) for n in rows.index]
-    return evaluate(make_filter, split, method, sigma_y, sizes, traced=traced, seed=seed, dtype=torch.float64)
+    return evaluate(make_filter, split, method, sigma_y, sizes, traced=traced, seed=seed, system=system, dtype=torch.float64)

@@ -5,8 +5,10 @@ did; `screened` scores the whole grid with the batched engine and lets DAPPER re
 A setting in which trajectories diverge never beats one in which fewer do.
 """
 
-import itertools
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,6 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-import yaml
 from tqdm import tqdm
 
 from mnmef.cycling import run_filter
@@ -22,60 +23,84 @@ from mnmef.data import load_trial
 from mnmef.errors import unknown_name
 from mnmef.evaluation import noise_source
 from mnmef.filters.classical import LOCALIZED_METHODS, make_classical
+from mnmef.grids import Setting, load_grids, published_winners, settings_of
+from mnmef.io import write_table
 from mnmef.metrics import mean_over_survivors, relative_rmse, time_mean_rmse
 from mnmef.seeds import seed_sequence
-from mnmef.systems import make_system
+from mnmef.systems import System, make_system
+
+__all__ = ["ENGINES", "Trial", "load_grids", "published_winners", "rank", "score_batched", "score_with_dapper", "tune_method"]
 
 ENGINES = ("batched", "dapper", "screened")
-MEMORY_BYTES = 500_000_000
-"""Budget for the ensembles of one chunk of settings; some ten temporary copies of them exist at a time, so about ten
-times this is never reached on the grids in use."""
 
-Setting = tuple[float, float | None]
+WORKING_BYTES = 200_000_000
+"""Memory for the arrays of one chunk of settings. Larger chunks are no faster: they only fall out of the caches."""
 
-
-def load_grids(path: str | Path) -> dict[str, Any]:
-    """The published grids, `resources/published/search_grids.yaml`."""
-    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+DTYPE = torch.float32
+"""Of the batched engine in a search: its rounding moves a score by far less than the choice of trajectories does."""
 
 
-def published_winners(path: str | Path) -> pd.DataFrame:
-    """The published best settings, `resources/published/dapper_grid_search_best.csv`."""
-    return pd.read_csv(path)
+@dataclass(frozen=True)
+class Trial:
+    """What settings are scored on: the first `trajectories` and `cycles` of the tuning split at one noise level.
 
-
-def settings_of(
-    grids: Mapping[str, Any],
-    winners: pd.DataFrame,
-    system: str,
-    sigma_y: float,
-    method: str,
-    members: int,
-    inflation_stride: int,
-    radius_stride: int,
-) -> list[Setting]:
-    """Settings (inflation, radius or None) to try for one cell, in ascending order.
-
-    Every `stride`-th value of the published lists, and the published winner, which may lie outside them. Raises `ValueError`
-    for an ensemble size without a published list.
+    members: ensemble size N. seed: root of the analysis noise, which is the same for all settings.
     """
-    grid = grids[system]
-    lists = grid["inflation"].get(method, grid["inflation"]["default"])
-    if members not in lists:
-        raise ValueError(unknown_name(f"ensemble size in the grid of {system}", members, lists))
-    step, count = lists[members]["step"], lists[members]["count"]
-    inflations = [round(1.0 + step * i, 6) for i in range(0, count, inflation_stride)]
-    radii: list[float | None] = [None]
-    if method in LOCALIZED_METHODS:
-        radii = [float(r) for r in grid["localization_radius"][members][::radius_stride]]
-    settings: set[Setting] = set(itertools.product(inflations, radii))
-    # The localized EnKF is in no published table; the LETKF's winner is where to look for it.
-    source = "letkf" if method in LOCALIZED_METHODS else method
-    found = winners.query("system == @system and method == @source and ensemble_size == @members")
-    for row in found[np.isclose(found["sigma_y"], sigma_y)].itertuples():
-        radius = None if pd.isna(row.localization_radius) else float(row.localization_radius)
-        settings.add((float(row.inflation), radius))
-    return sorted(settings, key=lambda s: (s[0], s[1] or 0.0))
+
+    system: str
+    sigma_y: float
+    method: str
+    members: int
+    trajectories: int
+    cycles: int
+    seed: int
+
+    def load(self, split: xr.Dataset, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """First ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx).
+
+        Raises `ValueError` if the split is of another system or smaller than the trial.
+        """
+        if split.attrs["system"] != self.system:
+            raise ValueError(f"the tuning split is one of {split.attrs['system']}, but {self.system} is to be tuned")
+        for name, wanted in (("trajectory", self.trajectories), ("cycle", self.cycles)):
+            if wanted > split.sizes[name]:
+                raise ValueError(f"{wanted} of dimension {name} are asked for, but the tuning split has {split.sizes[name]}")
+        return load_trial(split, self.sigma_y, self.members, dtype, self.trajectories, self.cycles)
+
+
+class PartialScores:
+    """Scores that survive an interruption: a CSV rewritten atomically after each chunk of settings.
+
+    path: the file, or None to keep nothing. A file of another `fingerprint` (other data, seed or code) is not used, but replaced.
+    """
+
+    def __init__(self, path: str | Path | None, fingerprint: str) -> None:
+        self.path, self.fingerprint = path, fingerprint
+        self.rows: dict[str, dict[str, Any]] = {}
+        if path is None or not Path(path).exists():
+            return
+        try:
+            table = pd.read_csv(path, float_precision="round_trip", dtype={"fingerprint": str, "key": str})
+        except (ValueError, UnicodeDecodeError):  # foreign or damaged: nothing in it can be trusted
+            return
+        if {"fingerprint", "key"} <= set(table.columns):
+            kept = table[table["fingerprint"] == fingerprint].drop(columns="fingerprint")
+            self.rows = {str(row.pop("key")): row for row in kept.to_dict("records")}
+
+    def get(self, engine: str, trial: Trial, setting: Setting) -> dict[str, Any] | None:
+        """The row of scores of `setting`, if it is known."""
+        return self.rows.get(_key(engine, trial, setting))
+
+    def add(self, engine: str, trial: Trial, scored: Mapping[Setting, dict[str, Any]]) -> None:
+        """Keep more rows, on disk as well."""
+        self.rows |= {_key(engine, trial, setting): row for setting, row in scored.items()}
+        if self.path is not None and scored:
+            table = pd.DataFrame([{"fingerprint": self.fingerprint, "key": key, **row} for key, row in self.rows.items()])
+            write_table(table, self.path)
+
+
+def _key(engine: str, trial: Trial, setting: Setting) -> str:
+    return json.dumps([engine, *asdict(trial).values(), *setting])
 
 
 def tune_method(
@@ -88,152 +113,172 @@ def tune_method(
     grids: Mapping[str, Any],
     winners: pd.DataFrame,
     seed: int,
+    partial: str | Path | None = None,
+    code: str = "",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score all settings of `method` at every ensemble size on the tuning `split`; return (all scores, the best of each size).
 
-    tuning: the config's section. Columns: system, sigma_y, method, ensemble_size, inflation, localization_radius, engine, rrmse,
-    rrmse_std, rmse, n_trajectories, n_cycles, n_diverged. R-RMSE without burn-in, mean over surviving trajectories.
+    tuning: the config's section. partial: a file that keeps the scores so far, so that an interrupted search goes on where it
+    stopped; code: a digest of the program, under another one the file is not used. The caller removes the file in the end.
+    Columns: system, sigma_y, method, ensemble_size, inflation, localization_radius, engine, rrmse, rrmse_std, rmse,
+    n_trajectories, n_cycles, n_diverged. R-RMSE without burn-in, mean over surviving trajectories.
+    Raises `ValueError` for an unknown engine or method, or a split that is too small.
     """
-    engine = tuning["engine"]
-    if engine not in ENGINES:
-        raise ValueError(unknown_name("tuning engine", engine, ENGINES))
+    if tuning["engine"] not in ENGINES:
+        raise ValueError(unknown_name("tuning engine", tuning["engine"], ENGINES))
     system = split.attrs["system"]
-    rows: list[pd.DataFrame] = []
+    known = PartialScores(partial, fingerprint(split, sigma_y, code))
+    strides = {name: tuning[name] for name in ("inflation_stride", "radius_stride")}
+    scores: list[pd.DataFrame] = []
     best: list[pd.DataFrame] = []
-    # DAPPER has no perturbed-observation EnKF with covariance localization.
-    has_dapper = method != "enkf_localized"
     for members in ensemble_sizes:
-        strides = tuning["inflation_stride"], tuning["radius_stride"]
-        settings = settings_of(grids, winners, system, sigma_y, method, members, *strides)
-        if engine == "dapper" and has_dapper:
-            scores = score_with_dapper(settings, split, sigma_y, method, members, tuning["trajectories"], tuning["cycles"], seed)
-        else:
-            scores = score_batched(settings, split, sigma_y, method, members, tuning["trajectories"], tuning["cycles"], seed)
-        rows.append(scores)
-        chosen = rank(scores).head(1)
-        if engine == "screened" and has_dapper:
-            confirm = tuning["confirm"]
-            few = rank(scores).head(confirm["settings"])
-            again = [(row.inflation, None if pd.isna(row.localization_radius) else row.localization_radius) for row in few.itertuples()]
-            confirmed = score_with_dapper(
-                again, split, sigma_y, method, members, confirm["trajectories"], confirm["cycles"], seed
-            )
-            rows.append(confirmed)
-            chosen = rank(confirmed).head(1)
+        settings = settings_of(grids, winners, (system, sigma_y, method, members), **strides)
+        trial = Trial(system, sigma_y, method, members, tuning["trajectories"], tuning["cycles"], seed)
+        scored, chosen = tune_cell(tuning, split, trial, settings, known)
+        scores.append(scored)
         best.append(chosen)
-    return pd.concat(rows, ignore_index=True), pd.concat(best, ignore_index=True)
+    return pd.concat(scores, ignore_index=True), pd.concat(best, ignore_index=True)
+
+
+def tune_cell(
+    tuning: Mapping[str, Any], split: xr.Dataset, trial: Trial, settings: Sequence[Setting], known: PartialScores | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score the `settings` of one ensemble size with the engine of `tuning`; return (all scores, the row of the best).
+
+    With `screened`, the best is chosen among the confirmed settings by DAPPER's scores, which share their trajectories.
+    """
+    # DAPPER has no perturbed-observation EnKF with covariance localization: it stays with the batched engine.
+    engine = "batched" if trial.method == "enkf_localized" else tuning["engine"]
+    if engine == "dapper":
+        scores = score_with_dapper(settings, split, trial, known=known)
+        return scores, rank(scores).head(1)
+    scores = score_batched(settings, split, trial, known=known)
+    if engine == "batched":
+        return scores, rank(scores).head(1)
+    confirm = tuning["confirm"]
+    few = [settings[i] for i in rank(scores).index[: confirm["settings"]]]
+    smaller = replace(trial, trajectories=confirm["trajectories"], cycles=confirm["cycles"])
+    confirmed = score_with_dapper(few, split, smaller, known=known)
+    return pd.concat([scores, confirmed], ignore_index=True), rank(confirmed).head(1)
 
 
 def rank(scores: pd.DataFrame) -> pd.DataFrame:
-    """`scores` from best to worst: fewest diverged trajectories first, then smallest R-RMSE, all-diverged settings last."""
+    """`scores` from best to worst: fewest diverged trajectories first, then smallest R-RMSE; ties keep their order."""
     return scores.sort_values(["n_diverged", "rrmse"], na_position="last", kind="stable")
 
 
 def score_batched(
     settings: Sequence[Setting],
     split: xr.Dataset,
-    sigma_y: float,
-    method: str,
-    members: int,
-    trajectories: int,
-    cycles: int,
-    seed: int,
+    trial: Trial,
     *,
-    memory_bytes: int = MEMORY_BYTES,
-    dtype: torch.dtype = torch.float32,
+    known: PartialScores | None = None,
+    working_bytes: int = WORKING_BYTES,
+    dtype: torch.dtype = DTYPE,
 ) -> pd.DataFrame:
-    """Scores of all settings on the first `trajectories` x `cycles` of the split, in chunks of settings within the memory budget.
+    """Scores of all settings, one row each in their order, run in chunks of settings that fit into `working_bytes`.
 
-    All settings see the same observations, first ensembles and analysis noise.
+    All settings see the same observations, first ensembles and analysis noise, so that a score does not depend on the chunk.
     """
-    system = make_system(split.attrs["system"])
-    first, observations, truth = load_trial(split, sigma_y, members, dtype, trajectories, cycles)
-    chunk = max(1, int(memory_bytes // (first.numel() * first.element_size())))
-    results = []
-    with tqdm(total=len(settings) * truth.shape[1], desc=f"{system.name} {method} N={members}", unit="cycle", mininterval=5) as bar:
-        for begin in range(0, len(settings), chunk):
-            part = settings[begin : begin + chunk]
-            inflation = np.array([s[0] for s in part])
-            radius = np.array([s[1] for s in part]) if method in LOCALIZED_METHODS else None
-            record = run_filter(
-                make_classical(method, system, sigma_y, inflation, radius),
-                system,
-                first.expand(len(part), *first.shape),
-                observations,
-                truth,
-                noise_source(seed, method, members, (len(first), members, system.observation_size)),
-                progress=lambda _, size=len(part): bar.update(size),
-            )
-            results += list(zip(part, record.error_norm.numpy(), record.truth_norm.numpy(), strict=True))
-    return _table(results, split, sigma_y, method, members, "batched")
+    system = make_system(trial.system)
+    first, observations, truth = trial.load(split, dtype)
+    size = settings_per_chunk(system, trial, working_bytes, dtype)
+
+    def run(part: Sequence[Setting], advance: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        inflation = np.array([s[0] for s in part])
+        radius = np.array([s[1] for s in part]) if trial.method in LOCALIZED_METHODS else None
+        record = run_filter(
+            make_classical(trial.method, system, trial.sigma_y, inflation, radius),
+            system,
+            first.expand(len(part), *first.shape),
+            observations,
+            truth,
+            noise_source(trial.seed, trial.method, trial.members, (len(first), trial.members, system.observation_size)),
+            progress=lambda _: advance(len(part) / trial.cycles),
+        )
+        return zip(record.error_norm.numpy(), record.truth_norm.numpy(), strict=True)
+
+    return _score("batched", settings, trial, known, size, run)
+
+
+def settings_per_chunk(system: System, trial: Trial, working_bytes: int, dtype: torch.dtype) -> int:
+    """How many settings fit into `working_bytes`, at least 1.
+
+    Counts some sixteen copies of the ensembles, and, for the LETKF, some eight of its local matrices, d x d per component at most.
+    """
+    numbers = 16 * trial.members * system.state_size
+    if trial.method == "letkf":
+        numbers += 8 * system.state_size * system.observation_size**2
+    itemsize = torch.finfo(dtype).bits // 8
+    return max(1, working_bytes // (trial.trajectories * numbers * itemsize))
 
 
 def score_with_dapper(
-    settings: Sequence[Setting],
-    split: xr.Dataset,
-    sigma_y: float,
-    method: str,
-    members: int,
-    trajectories: int,
-    cycles: int,
-    seed: int,
+    settings: Sequence[Setting], split: xr.Dataset, trial: Trial, *, known: PartialScores | None = None
 ) -> pd.DataFrame:
-    """Scores of the settings by DAPPER on the first `trajectories` x `cycles` of the split, one run each."""
+    """Scores of all settings by DAPPER, one row each in their order, one run per setting and trajectory."""
     from mnmef.dapper_bridge import run_dapper
 
-    system = make_system(split.attrs["system"])
-    first, observations, truth = (t.numpy() for t in load_trial(split, sigma_y, members, torch.float64, trajectories, cycles))
-    truth_norm = np.linalg.norm(truth, axis=-1)
-    results = []
-    with tqdm(total=len(settings) * len(first), desc=f"DAPPER {system.name} {method} N={members}", unit="run", mininterval=5) as bar:
-        for setting in settings:
-            errors = np.empty_like(truth_norm)
-            for t in range(len(first)):
-                number = int(seed_sequence(seed, "dapper", system.name, method, members, t).generate_state(1)[0])
-                means = run_dapper(
-                    method,
-                    system,
-                    sigma_y,
-                    first[t],
-                    observations[t],
-                    inflation=setting[0],
-                    localization_radius=setting[1],
-                    seed=number,
-                )
-                errors[t] = np.linalg.norm(means - truth[t], axis=-1)
-                bar.update()
-            results.append((setting, errors, truth_norm))
-    return _table(results, split, sigma_y, method, members, "dapper")
+    system = make_system(trial.system)
+    first, observations, truth = (t.numpy() for t in trial.load(split, torch.float64))
+    seeds = [
+        int(seed_sequence(trial.seed, "dapper", trial.system, trial.method, trial.members, t).generate_state(1)[0]) or 1
+        for t in range(len(first))
+    ]
+
+    def run(part: Sequence[Setting], advance: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for inflation, radius in part:
+            means = np.empty_like(truth)
+            for t, seed in enumerate(seeds):
+                chosen = {"inflation": inflation, "localization_radius": radius, "seed": seed}
+                means[t] = run_dapper(trial.method, system, trial.sigma_y, first[t], observations[t], **chosen)
+                advance(1 / len(seeds))
+            yield np.linalg.norm(means - truth, axis=-1), np.linalg.norm(truth, axis=-1)
+
+    return _score("dapper", settings, trial, known, 1, run)
 
 
-def _table(
-    results: Sequence[tuple[Setting, np.ndarray, np.ndarray]],
-    split: xr.Dataset,
-    sigma_y: float,
-    method: str,
-    members: int,
-    engine: str,
+def _score(
+    engine: str, settings: Sequence[Setting], trial: Trial, known: PartialScores | None, chunk: int, run: Any
 ) -> pd.DataFrame:
-    """One row per setting from error and truth norms (T, K)."""
-    size = split.sizes["state"]
-    rows = []
-    for (inflation, radius), error_norm, truth_norm in results:
-        rrmse, deviation, diverged = mean_over_survivors(relative_rmse(error_norm, truth_norm))
-        rows.append(
-            {
-                "system": split.attrs["system"],
-                "sigma_y": sigma_y,
-                "method": method,
-                "ensemble_size": members,
-                "inflation": inflation,
-                "localization_radius": np.nan if radius is None else radius,
-                "engine": engine,
-                "rrmse": rrmse,
-                "rrmse_std": deviation,
-                "rmse": mean_over_survivors(time_mean_rmse(error_norm / size**0.5))[0],
-                "n_trajectories": len(error_norm),
-                "n_cycles": error_norm.shape[1],
-                "n_diverged": diverged,
-            }
-        )
-    return pd.DataFrame(rows)
+    """Score the settings that are not `known` yet in chunks: `run(part, advance)` gives error and truth norms (T, K) of each."""
+    known = known if known is not None else PartialScores(None, "")
+    missing = [setting for setting in dict.fromkeys(settings) if known.get(engine, trial, setting) is None]
+    title = f"{'DAPPER ' if engine == 'dapper' else ''}{trial.system} {trial.sigma_y} {trial.method} N={trial.members}"
+    form = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} settings [{elapsed}<{remaining}]"
+    with torch.no_grad(), tqdm(total=len(missing), desc=title, bar_format=form, mininterval=5) as bar:
+        for begin in range(0, len(missing), chunk):
+            part = missing[begin : begin + chunk]
+            rows = [_row(engine, trial, s, *norms) for s, norms in zip(part, run(part, bar.update), strict=True)]
+            known.add(engine, trial, dict(zip(part, rows, strict=True)))
+    return pd.DataFrame([known.get(engine, trial, setting) for setting in settings])
+
+
+def _row(engine: str, trial: Trial, setting: Setting, error_norm: np.ndarray, truth_norm: np.ndarray) -> dict[str, Any]:
+    """The scores of one setting from error and truth norms (T, K)."""
+    rrmse, deviation, diverged = mean_over_survivors(relative_rmse(error_norm, truth_norm))
+    rmse = mean_over_survivors(time_mean_rmse(error_norm / make_system(trial.system).state_size ** 0.5))[0]
+    return {
+        "system": trial.system,
+        "sigma_y": trial.sigma_y,
+        "method": trial.method,
+        "ensemble_size": trial.members,
+        "inflation": setting[0],
+        "localization_radius": np.nan if setting[1] is None else setting[1],
+        "engine": engine,
+        "rrmse": rrmse,
+        "rrmse_std": deviation,
+        "rmse": rmse,
+        "n_trajectories": error_norm.shape[0],
+        "n_cycles": error_norm.shape[1],
+        "n_diverged": diverged,
+    }
+
+
+def fingerprint(split: xr.Dataset, sigma_y: float, code: str = "") -> str:
+    """A digest of the program, of the observations at one noise level and of the first ensembles that scores depend on."""
+    level = int(np.argmin(np.abs(split["sigma_y"].values - sigma_y)))
+    total = hashlib.sha256(f"{code} {split.attrs['system']} {sigma_y}".encode())
+    for values in (split["observation"].values[level], split["first_ensemble"].values, split["truth"].values):
+        total.update(np.ascontiguousarray(values).tobytes())
+    return total.hexdigest()[:16]

@@ -43,6 +43,15 @@ def test_leading_dimensions_do_not_mix_the_dtype_is_kept_and_the_input_is_not_ch
     torch.testing.assert_close(result[1, 2], system.propagate(state[1, 2]), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_dynamics_in_single_precision_keep_the_dtype_and_agree_to_single_precision(name):
+    fast, exact = make_system(name, model_dtype=torch.float32), make_system(name)
+    state = torch.from_numpy(states(exact))
+    assert fast.propagate(state).dtype == torch.float64
+    torch.testing.assert_close(fast.propagate(state), exact.propagate(state), rtol=1e-4, atol=1e-4)
+    assert not torch.equal(fast.propagate(state), exact.propagate(state))
+
+
 def test_runge_kutta_has_order_four():
     state = torch.tensor([1.0, 0.0], dtype=torch.float64)  # rotation: x' = -y, y' = x
     errors = []

@@ -1,5 +1,7 @@
 """The dynamical systems of the experiments, one file each behind the interface of `mnmef.systems.base.System`."""
 
+import torch
+
 from mnmef.errors import unknown_name
 from mnmef.systems.base import System
 from mnmef.systems.kuramoto_sivashinsky import KuramotoSivashinsky
@@ -13,11 +15,16 @@ SYSTEMS: dict[str, type[System]] = {
 }
 
 
-def make_system(name: str) -> System:
-    """Return the system called `name`; raise `ValueError` naming the known systems if there is none."""
+def make_system(name: str, model_dtype: torch.dtype | None = None) -> System:
+    """The system called `name`, its dynamics computed in `model_dtype` (None: in the dtype of the state).
+
+    Raises `ValueError` naming the known systems if there is none of that name.
+    """
     if name not in SYSTEMS:
         raise ValueError(unknown_name("system", name, SYSTEMS))
-    return SYSTEMS[name]()
+    system = SYSTEMS[name]()
+    system.model_dtype = model_dtype
+    return system
 
 
 __all__ = ["SYSTEMS", "System", "make_system"]

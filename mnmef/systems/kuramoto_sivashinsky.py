@@ -34,9 +34,8 @@ class KuramotoSivashinsky(System):
         """Advance `state` (..., 128) by one ETD-RK4 step."""
         return self._advance(state, 1)
 
-    def propagate(self, state: Tensor) -> Tensor:
-        """Advance `state` (..., 128) by one cycle; the steps in between stay in Fourier space."""
-        return self._advance(state, self.steps_per_cycle)
+    def _run_cycle(self, state: Tensor) -> Tensor:
+        return self._advance(state, self.steps_per_cycle)  # the steps in between stay in Fourier space
 
     def _advance(self, state: Tensor, steps: int) -> Tensor:
         half_d, e, e2, q, f1, f2, f3 = (
