@@ -102,7 +102,9 @@ def _empty_record(shape: torch.Size, cycles: int, state_size: int, like: Tensor,
     def scores() -> Tensor:
         return torch.full((*shape, cycles), torch.nan, dtype=torch.float64)
 
-    traces = [torch.full((traced, cycles, state_size), torch.nan, dtype=like.dtype) if traced else None for _ in range(2)]
+    traces = [
+        torch.full((traced, cycles, state_size), torch.nan, dtype=like.dtype) if traced else None for _ in range(2)
+    ]
     diverged_at = torch.full(shape, -1, dtype=torch.int64, device=like.device)
     return CycleRecord(scores(), scores(), scores(), scores(), diverged_at, *traces, state_size=state_size)
 

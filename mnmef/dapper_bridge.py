@@ -81,7 +81,10 @@ def hidden_markov_model(system: System, sigma_y: float, first_ensemble: np.ndarr
     obs = {**partial_Id_Obs(size, observed), "noise": sigma_y**2}
     if system.is_periodic:
         obs["localizer"] = dapper.tools.localization.nd_Id_localization((size,), (1,), observed)
-    if _version() >= (1, 8):  # since then observations are an operator, or a function that returns one; before, a dictionary
+    if _version() >= (
+        1,
+        8,
+    ):  # since then observations are an operator, or a function that returns one; before, a dictionary
         obs = mods.Operator(**obs)
     # K, the number of steps, and not Ko, which is 0 for a single cycle and then taken as not given.
     steps = cycles * system.steps_per_cycle
@@ -93,7 +96,9 @@ def hidden_markov_model(system: System, sigma_y: float, first_ensemble: np.ndarr
 def dapper_method(method: str, members: int, inflation: float, localization_radius: float | None) -> Any:
     """DAPPER's experiment object for one of our method names. Raises `ValueError` for a method that DAPPER does not have."""
     if method == "enkf_localized":
-        raise ValueError("DAPPER has no perturbed-observation EnKF with covariance localization: enkf_localized is ours alone")
+        raise ValueError(
+            "DAPPER has no perturbed-observation EnKF with covariance localization: enkf_localized is ours alone"
+        )
     da = _dapper().da_methods
     if method == "letkf":
         return da.LETKF(N=members, infl=inflation, loc_rad=localization_radius)

@@ -54,15 +54,23 @@ def simulate_split(
     if split not in ("tune", "test"):
         raise ValueError(f"split {split!r} holds no observations; it must be 'tune' or 'test'")
     system = make_system(system_name)
-    streams = {what: numpy_generator(seed, system_name, split, what) for what in ("truth", "observation", "first_ensemble")}
+    streams = {
+        what: numpy_generator(seed, system_name, split, what) for what in ("truth", "observation", "first_ensemble")
+    }
     states = simulate_truth(system, trajectories, cycles, streams["truth"])
     truth = states[:, 1:]
     draws = streams["observation"].standard_normal((trajectories, cycles, system.observation_size))
     observation = np.stack([truth[..., list(system.observed)] + level * draws for level in noise_levels])
-    anomalies = system.first_spread * streams["first_ensemble"].standard_normal((trajectories, members, system.state_size))
+    anomalies = system.first_spread * streams["first_ensemble"].standard_normal(
+        (trajectories, members, system.state_size)
+    )
     dataset = xr.Dataset(
         {
-            "truth": (("trajectory", "cycle", "state"), truth, {"long_name": "true state at observation times", "units": "1"}),
+            "truth": (
+                ("trajectory", "cycle", "state"),
+                truth,
+                {"long_name": "true state at observation times", "units": "1"},
+            ),
             "observation": (
                 ("sigma_y", "trajectory", "cycle", "observed"),
                 observation.astype(np.float32),
@@ -71,11 +79,18 @@ def simulate_split(
             "first_ensemble": (
                 ("trajectory", "member", "state"),
                 (states[:, :1] + anomalies).astype(np.float32),
-                {"long_name": "members one cycle before the first observation; N members are the first N", "units": "1"},
+                {
+                    "long_name": "members one cycle before the first observation; N members are the first N",
+                    "units": "1",
+                },
             ),
         },
         coords={
-            "sigma_y": ("sigma_y", noise_levels, {"long_name": "standard deviation of observation noise", "units": "1"}),
+            "sigma_y": (
+                "sigma_y",
+                noise_levels,
+                {"long_name": "standard deviation of observation noise", "units": "1"},
+            ),
             "observed": ("observed", list(system.observed), {"long_name": "index of the observed state component"}),
             "cycle": ("cycle", np.arange(1, cycles + 1), {"long_name": "assimilation cycle"}),
         },
@@ -85,7 +100,11 @@ def simulate_split(
 
 def _describe(dataset: xr.Dataset, system: System, split: str, cycles: np.ndarray) -> xr.Dataset:
     axis = "time" if split == "train" else "cycle"
-    times = (axis, cycles * system.cycle_length, {"long_name": "model time since the first state", "units": "model time units"})
+    times = (
+        axis,
+        cycles * system.cycle_length,
+        {"long_name": "model time since the first state", "units": "model time units"},
+    )
     attributes: dict[str, Any] = {
         "title": f"{system.title}: {split} split of a twin experiment",
         "system": system.name,
@@ -97,7 +116,12 @@ def _describe(dataset: xr.Dataset, system: System, split: str, cycles: np.ndarra
 
 
 def load_trial(
-    dataset: xr.Dataset, sigma_y: float, members: int, dtype: torch.dtype, trajectories: int | None = None, cycles: int | None = None
+    dataset: xr.Dataset,
+    sigma_y: float,
+    members: int,
+    dtype: torch.dtype,
+    trajectories: int | None = None,
+    cycles: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """First ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx) of a tune or test split.
 

@@ -54,11 +54,20 @@ def evaluate(
         began = time.monotonic()
         with (
             torch.no_grad(),
-            tqdm(total=truth.shape[1], desc=f"{system.name} {sigma_y} {method} N={members}", unit="cycle", mininterval=5) as bar,
+            tqdm(
+                total=truth.shape[1], desc=f"{system.name} {sigma_y} {method} N={members}", unit="cycle", mininterval=5
+            ) as bar,
         ):
             records.append(
                 run_filter(
-                    filter_, system, first, observations, truth, draw, traced=min(keep, len(first)), progress=lambda _: bar.update()
+                    filter_,
+                    system,
+                    first,
+                    observations,
+                    truth,
+                    draw,
+                    traced=min(keep, len(first)),
+                    progress=lambda _: bar.update(),
                 )
             )
         seconds.append(time.monotonic() - began)
@@ -82,7 +91,11 @@ def _as_dataset(
 ) -> xr.Dataset:
     dims = ("ensemble_size", "trajectory", "cycle")
     variables = {
-        name: (dims, np.stack([getattr(r, name).numpy() for r in records]).astype(np.float32), {"long_name": text, "units": "1"})
+        name: (
+            dims,
+            np.stack([getattr(r, name).numpy() for r in records]).astype(np.float32),
+            {"long_name": text, "units": "1"},
+        )
         for name, text in SCORES.items()
     }
     dataset = xr.Dataset(
@@ -105,8 +118,16 @@ def _as_dataset(
     dataset["seconds"] = ("ensemble_size", seconds, {"long_name": "wall time of the run", "units": "s"})
     for record in records:
         if record.mean is not None and record.deviation is not None:
-            dataset["mean"] = (("traced", "cycle", "state"), record.mean.numpy(), {"long_name": "analysis mean", "units": "1"})
+            dataset["mean"] = (
+                ("traced", "cycle", "state"),
+                record.mean.numpy(),
+                {"long_name": "analysis mean", "units": "1"},
+            )
             text = "analysis standard deviation over members (divisor N - 1)"
-            dataset["deviation"] = (("traced", "cycle", "state"), record.deviation.numpy(), {"long_name": text, "units": "1"})
+            dataset["deviation"] = (
+                ("traced", "cycle", "state"),
+                record.deviation.numpy(),
+                {"long_name": text, "units": "1"},
+            )
             dataset.attrs["traced_ensemble_size"] = traced["ensemble_size"]
     return dataset

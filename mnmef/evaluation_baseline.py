@@ -29,4 +29,6 @@ def evaluate_baseline(
         )
 
     sizes = [int(n) for n in rows.index]
-    return evaluate(make_filter, split, method, sigma_y, sizes, traced=traced, seed=seed, system=system, dtype=torch.float64)
+    return evaluate(
+        make_filter, split, method, sigma_y, sizes, traced=traced, seed=seed, system=system, dtype=torch.float64
+    )

@@ -66,7 +66,9 @@ def write_dataset(dataset: xr.Dataset, path: str | Path, *, provenance: Mapping[
     """Write `dataset` to `path` as compressed NetCDF 4, atomically, with `provenance` among its attributes."""
     dataset = dataset.assign_attrs({"Conventions": CONVENTIONS, **dataset.attrs, **provenance})
     encoding = {
-        name: {"zlib": True, "complevel": 1, "shuffle": True} for name, v in dataset.data_vars.items() if v.dtype.kind in "fiu"
+        name: {"zlib": True, "complevel": 1, "shuffle": True}
+        for name, v in dataset.data_vars.items()
+        if v.dtype.kind in "fiu"
     }
     write_atomically(path, lambda temporary: dataset.to_netcdf(temporary, engine="netcdf4", encoding=encoding))
 
@@ -111,7 +113,17 @@ def provenance(kind: str, settings: Mapping[str, Any], seed: int) -> dict[str, s
 @cache
 def source_commit() -> str:
     """The commit of the checkout this package lies in, with "-dirty" if files differ from it; "unknown" outside git."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"]
+    command = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=12",
+        "--exclude",
+        "*",
+    ]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
     except (OSError, subprocess.SubprocessError):

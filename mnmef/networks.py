@@ -49,7 +49,9 @@ class AttentionBlock(nn.Module):
         return hidden + self.feed_forward(self.hidden_norm(hidden))
 
     def _split(self, tokens: Tensor) -> Tensor:
-        return tokens.unflatten(-1, (self.heads, -1)).transpose(-3, -2)  # (B, tokens, W) -> (B, heads, tokens, W / heads)
+        return tokens.unflatten(-1, (self.heads, -1)).transpose(
+            -3, -2
+        )  # (B, tokens, W) -> (B, heads, tokens, W / heads)
 
 
 class SelfAttentionBlock(nn.Module):

@@ -210,7 +210,9 @@ class Trainer:
             self.remaining[lost] = 0
         self.lost_in_a_row = self.lost_in_a_row + 1 if bool(lost.all()) else 0
         if self.lost_in_a_row >= 100:
-            raise FloatingPointError("every trajectory of the batch was non-finite for 100 cycles: lower the learning rate")
+            raise FloatingPointError(
+                "every trajectory of the batch was non-finite for 100 cycles: lower the learning rate"
+            )
 
     def _restart(self, which: Tensor) -> None:
         """Begin new windows in the batch slots `which` (B,): next truth of the shuffled queue, random offset, fresh ensemble."""

@@ -29,7 +29,16 @@ from mnmef.metrics import mean_over_survivors, relative_rmse, time_mean_rmse
 from mnmef.seeds import seed_sequence
 from mnmef.systems import System, make_system
 
-__all__ = ["ENGINES", "Trial", "load_grids", "published_winners", "rank", "score_batched", "score_with_dapper", "tune_method"]
+__all__ = [
+    "ENGINES",
+    "Trial",
+    "load_grids",
+    "published_winners",
+    "rank",
+    "score_batched",
+    "score_with_dapper",
+    "tune_method",
+]
 
 ENGINES = ("batched", "dapper", "screened")
 
@@ -64,7 +73,9 @@ class Trial:
             raise ValueError(f"the tuning split is one of {split.attrs['system']}, but {self.system} is to be tuned")
         for name, wanted in (("trajectory", self.trajectories), ("cycle", self.cycles)):
             if wanted > split.sizes[name]:
-                raise ValueError(f"{wanted} of dimension {name} are asked for, but the tuning split has {split.sizes[name]}")
+                raise ValueError(
+                    f"{wanted} of dimension {name} are asked for, but the tuning split has {split.sizes[name]}"
+                )
         return load_trial(split, self.sigma_y, self.members, dtype, self.trajectories, self.cycles)
 
 
@@ -95,7 +106,9 @@ class PartialScores:
         """Keep more rows, on disk as well."""
         self.rows |= {_key(engine, trial, setting): row for setting, row in scored.items()}
         if self.path is not None and scored:
-            table = pd.DataFrame([{"fingerprint": self.fingerprint, "key": key, **row} for key, row in self.rows.items()])
+            table = pd.DataFrame(
+                [{"fingerprint": self.fingerprint, "key": key, **row} for key, row in self.rows.items()]
+            )
             write_table(table, self.path)
 
 
@@ -141,7 +154,11 @@ def tune_method(
 
 
 def tune_cell(
-    tuning: Mapping[str, Any], split: xr.Dataset, trial: Trial, settings: Sequence[Setting], known: PartialScores | None = None
+    tuning: Mapping[str, Any],
+    split: xr.Dataset,
+    trial: Trial,
+    settings: Sequence[Setting],
+    known: PartialScores | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score the `settings` of one ensemble size with the engine of `tuning`; return (all scores, the row of the best).
 

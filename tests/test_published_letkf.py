@@ -18,7 +18,9 @@ TRIALS = 16
 @pytest.mark.parametrize("members", [20, 40])
 def test_letkf_on_lorenz_96_reproduces_the_published_error_within_5_percent(members):
     table = load_searches("resources/published/dapper_grid_search_best.csv")
-    row = table.query("system == 'lorenz96' and sigma_y == 1.0 and method == 'letkf' and ensemble_size == @members").iloc[0]
+    row = table.query(
+        "system == 'lorenz96' and sigma_y == 1.0 and method == 'letkf' and ensemble_size == @members"
+    ).iloc[0]
     system = make_system("lorenz96")
     generator = torch.Generator().manual_seed(members)
 

@@ -42,9 +42,7 @@ def test_scores_are_means_over_surviving_trajectories_with_the_others_counted(tm
 
 def test_every_published_number_stands_beside_ours_or_beside_nothing():
     curves, searches = load_curves(CURVES), load_searches(SEARCHES)
-    scores = pd.DataFrame(
-        [["lorenz96", 1.0, "letkf", 10, 0.5, 0.01, 4, 0]], columns=SCORE_COLUMNS
-    )
+    scores = pd.DataFrame([["lorenz96", 1.0, "letkf", 10, 0.5, 0.01, 4, 0]], columns=SCORE_COLUMNS)
     table = compare_with_published(scores, curves, searches)
     assert len(table) == len(curves) + len(searches) == 476
     ours = table[table["ours"].notna()]

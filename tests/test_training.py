@@ -102,7 +102,9 @@ def test_kill_9_in_the_middle_then_a_second_start_ends_with_the_same_bits(tmp_pa
 
 
 def test_other_options_do_not_resume_from_a_foreign_state(truth):
-    digests = {Trainer(make(), truth, dataclasses.replace(OPTIONS, learning_rate=rate)).digest() for rate in (1e-3, 2e-3)}
+    digests = {
+        Trainer(make(), truth, dataclasses.replace(OPTIONS, learning_rate=rate)).digest() for rate in (1e-3, 2e-3)
+    }
     assert len(digests) == 2
 
 

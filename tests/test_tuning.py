@@ -29,7 +29,9 @@ def tune(split, method="letkf", **change):
 
 
 def test_a_setting_in_which_trajectories_diverge_never_beats_one_in_which_none_does():
-    scores = pd.DataFrame({"inflation": [1.0, 1.1, 1.2, 1.3], "n_diverged": [1, 0, 4, 0], "rrmse": [0.1, 0.9, np.nan, 0.8]})
+    scores = pd.DataFrame(
+        {"inflation": [1.0, 1.1, 1.2, 1.3], "n_diverged": [1, 0, 4, 0], "rrmse": [0.1, 0.9, np.nan, 0.8]}
+    )
     assert rank(scores)["inflation"].tolist() == [1.3, 1.1, 1.0, 1.2]
 
 

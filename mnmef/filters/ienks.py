@@ -34,7 +34,13 @@ class IEnKS(Filter):
     name: ClassVar[str] = "ienks"
 
     def __init__(
-        self, sigma_y: float, inflation: Tensor | float = 1.0, *, lag: int = 1, perturbed: bool = False, iterations: int = 10
+        self,
+        sigma_y: float,
+        inflation: Tensor | float = 1.0,
+        *,
+        lag: int = 1,
+        perturbed: bool = False,
+        iterations: int = 10,
     ) -> None:
         self.sigma_y, self.inflation = sigma_y, inflation
         self.lag, self.perturbed, self.iterations = lag, perturbed, iterations

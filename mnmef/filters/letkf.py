@@ -1,15 +1,39 @@
 """The local ensemble transform Kalman filter (Hunt et al. 2007), all local analyses at once."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mnmef.filters.base import Filter, ensemble_mean, inflate
-from mnmef.filters.linalg import precision, symmetric_functions, transform_deficit
+from mnmef.filters.base import Filter, ensemble_mean
 from mnmef.filters.localization import domain_taper
+from mnmef.filters.tridiagonal import transform_local
 from mnmef.systems.base import System
+
+BLOCK = 2**17
+"""Entries of local matrices worked on at a time on a CPU, so that they stay in its cache."""
+
+
+@dataclass(frozen=True)
+class Patches:
+    """The p observations in reach of each component: sites (p, Nx), and square roots (p, Nx) of their tapers, zero where fewer reach."""
+
+    sites: Tensor
+    roots: Tensor
+
+    @classmethod
+    def of(cls, taper: np.ndarray) -> "Patches":
+        """Patches from a taper (Nx, d) that is zero for observations left out; p as large as the fullest patch needs."""
+        width = max(1, int((taper > 0).sum(1).max()))
+        sites = np.sort(np.argsort(-taper, axis=1, kind="stable")[:, :width], axis=1)
+        roots = np.sqrt(np.take_along_axis(taper, sites, 1))
+        return cls(torch.from_numpy(sites.T.copy()), torch.from_numpy(roots.T.copy()))
+
+    def to(self, like: Tensor) -> "Patches":
+        """The same on the device of `like`, roots in its precision."""
+        return Patches(self.sites.to(like.device), self.roots.to(like))
 
 
 class LETKF(Filter):
@@ -29,9 +53,10 @@ class LETKF(Filter):
         self.sigma_y, self.inflation = sigma_y, inflation
         radii = np.atleast_1d(np.asarray(radius, dtype=float))
         self.is_scalar = np.ndim(radius) == 0
-        # Settings of the same radius share patches: of every component, the observations within reach and their root tapers.
+        # Settings of the same radius share patches.
         self.groups = [
-            (torch.from_numpy(np.flatnonzero(radii == r)), *_patches(domain_taper(system, r))) for r in np.unique(radii)
+            (torch.from_numpy(np.flatnonzero(radii == r)), Patches.of(domain_taper(system, r)))
+            for r in np.unique(radii)
         ]
 
     def analyze(self, forecast: Tensor, observation: Tensor, system: System, noise: Tensor | None = None) -> Tensor:
@@ -39,44 +64,55 @@ class LETKF(Filter):
 
         With S radii, the first dimension of the forecast is that of the settings.
         """
-        members = forecast.shape[-2]
+        scale = self.sigma_y * (forecast.shape[-2] - 1) ** 0.5
         mean = ensemble_mean(forecast)
         anomalies = forecast - mean
-        s = system.observe(anomalies) / (self.sigma_y * (members - 1) ** 0.5)
-        innovation = (observation.unsqueeze(-2) - system.observe(mean)) / (self.sigma_y * (members - 1) ** 0.5)
+        s = system.observe(anomalies) / scale
+        innovation = ((observation - system.observe(mean.squeeze(-2))) / scale).expand(*forecast.shape[:-2], -1)
         cross, gram = s.mT @ anomalies, s.mT @ s  # (..., d, Nx), (..., d, d)
         if self.is_scalar:
-            shift, reduction = _local_updates(gram, cross, innovation, *self.groups[0][1:])
+            shift, reduction = local_updates(gram, cross, innovation, self.groups[0][1])
         else:
-            shift, reduction = torch.empty_like(mean), torch.empty_like(cross)
-            innovation = innovation.expand(*forecast.shape[:-2], 1, -1)
-            for settings, sites, roots in self.groups:
+            shift, reduction = torch.empty_like(mean.squeeze(-2)), torch.empty_like(cross)
+            for settings, patches in self.groups:
                 part = settings.to(forecast.device)
-                shift[part], reduction[part] = _local_updates(gram[part], cross[part], innovation[part], sites, roots)
-        return inflate(mean + shift + anomalies - s @ reduction, self.inflation)
+                shift[part], reduction[part] = local_updates(gram[part], cross[part], innovation[part], patches)
+        anomalies -= s @ reduction
+        factor = self.inflation.to(forecast) if isinstance(self.inflation, Tensor) else self.inflation
+        return anomalies.mul_(factor).add_(mean).add_(shift.unsqueeze(-2))
 
 
-def _patches(taper: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Sites (Nx, p) and square roots of the taper (Nx, p) of the p observations nearest to each component, p as large as needed."""
-    size = max(1, int((taper > 0).sum(1).max()))
-    sites = np.sort(np.argsort(-taper, axis=1, kind="stable")[:, :size], axis=1)
-    return torch.from_numpy(sites), torch.from_numpy(np.sqrt(np.take_along_axis(taper, sites, 1)))
+def local_updates(gram: Tensor, cross: Tensor, innovation: Tensor, patches: Patches) -> tuple[Tensor, Tensor]:
+    """Shift of the mean (..., Nx) and reduction V (..., d, Nx) of the anomalies, `A <- A - S V`, from all local analyses.
 
-
-def _local_updates(gram: Tensor, cross: Tensor, innovation: Tensor, sites: Tensor, roots: Tensor) -> tuple[Tensor, Tensor]:
-    """Shift of the mean (..., 1, Nx) and reduction V (..., d, Nx) of the anomalies, `A <- A - S V`, from all local analyses.
-
-    gram S'S (..., d, d), cross S'A (..., d, Nx), innovation (..., 1, d) in units of sigma_y sqrt(N - 1).
+    gram S'S (..., d, d), cross S'A (..., d, Nx), innovation (..., d) in units of sigma_y sqrt(N - 1).
     """
-    sites, roots = sites.to(gram.device), roots.to(gram)
-    size, width = gram.shape[-1], sites.shape[1]
-    pairs = (sites.unsqueeze(-1) * size + sites.unsqueeze(-2)).flatten()  # entries (k, l) of gram in the patch of i
-    local_gram = gram.flatten(-2).index_select(-1, pairs).unflatten(-1, (-1, width, width))
-    local_gram = local_gram * (roots.unsqueeze(-1) * roots.unsqueeze(-2))
-    index = sites.expand(*cross.shape[:-2], -1, -1)
-    u = cross.mT.gather(-1, index) * roots  # S_i'A_i (..., Nx, p)
-    dy = innovation.squeeze(-2)[..., sites.flatten()].unflatten(-1, (-1, width)) * roots
-    deficit, inverse = symmetric_functions(local_gram, transform_deficit, precision)
-    shift = (dy * (inverse @ u.unsqueeze(-1)).squeeze(-1)).sum(-1).unsqueeze(-2)
-    local = (deficit @ u.unsqueeze(-1)).squeeze(-1) * roots
-    return shift, torch.zeros_like(cross.mT).scatter(-1, index, local).mT
+    lead = cross.shape[:-2]
+    gram, cross, innovation = gram.flatten(0, -3), cross.flatten(0, -3), innovation.flatten(0, -2)
+    shift, reduction = torch.empty_like(cross[:, 0]), torch.empty_like(cross)
+    patches = patches.to(gram)
+    width, components = patches.sites.shape
+    block = max(1, BLOCK // (width**2 * components)) if gram.device.type == "cpu" else len(gram)
+    for begin in range(0, len(gram), block):
+        part = slice(begin, begin + block)
+        shift[part], reduction[part] = _block_updates(gram[part], cross[part], innovation[part], patches)
+    return shift.unflatten(0, lead), reduction.unflatten(0, lead)
+
+
+def _block_updates(gram: Tensor, cross: Tensor, innovation: Tensor, patches: Patches) -> tuple[Tensor, Tensor]:
+    """`local_updates` for B problems. Their dimension is made the last one, so that gathering copies contiguous rows."""
+    sites, roots = patches.sites, patches.roots.unsqueeze(-1)  # (p, Nx), (p, Nx, 1)
+    (width, components), (count, size, _) = sites.shape, cross.shape
+    pairs = (sites.unsqueeze(1) * size + sites).flatten()
+    entries = (sites * components + torch.arange(components, device=sites.device)).flatten()
+
+    def gather(source: Tensor, rows: Tensor, *shape: int) -> Tensor:
+        return source.flatten(1).T.contiguous().index_select(0, rows).view(*shape, components, count)
+
+    local = gather(gram, pairs, width, width).mul_(roots.unsqueeze(1) * roots)
+    u = gather(cross, entries, width).mul_(roots)  # S_i'A_i
+    dy = gather(innovation, sites.flatten(), width).mul_(roots)
+    deficit, shift = transform_local(local.flatten(-2), u.flatten(-2), dy.flatten(-2))
+    rows = deficit.view(width, components, count).mul_(roots).view(-1, count)
+    reduction = cross.new_zeros(size * components, count).index_copy_(0, entries, rows)
+    return shift.view(components, count).T, reduction.T.unflatten(1, (size, components))

@@ -85,7 +85,9 @@ class Mnmef(nn.Module, Filter):
     def feature(self, forecast: Tensor, observed: Tensor) -> Tensor:
         """Ensemble feature f (B, F) of forecast members (B, N, Nx) and their observed components (B, N, d)."""
         mode = self.options.input
-        parts = {"states": [forecast], "separate": [forecast, observed]}.get(mode) or [torch.cat((forecast, observed), -1)]
+        parts = {"states": [forecast], "separate": [forecast, observed]}.get(mode) or [
+            torch.cat((forecast, observed), -1)
+        ]
         return torch.cat([encoder(part) for encoder, part in zip(self.encoders, parts, strict=True)], -1)
 
     def distance_weights(self, feature: Tensor, observation: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 USUAL_BOUND, EXTREME_BOUND = 4.0**6, 4.0**15
 """Largest eigenvalue of `1 + C` for which the usual and the large number of shifts reach working precision."""
 
-SHIFTS = {torch.float64: (17, 44), torch.float32: (10, 24)}
+SHIFTS = {torch.float64: (22, 44), torch.float32: (11, 24)}
 """Number of shifts up to the usual and the extreme bound."""
 
 

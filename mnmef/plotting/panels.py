@@ -4,8 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from mnmef.plotting.style import COLUMN_WIDTH, LOOKS, SYSTEM_TITLES, new_figure
 
@@ -37,7 +41,9 @@ def figure_fields(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], sigm
     for axis in axes[:, 0]:
         axis.set_ylabel("grid point")
     figure.colorbar(state_image, ax=axes[:2], label="state", extend="both", aspect=30)
-    figure.colorbar(size_image, ax=axes[2:], label="absolute error, spread (units of the state)", extend="max", aspect=30)
+    figure.colorbar(
+        size_image, ax=axes[2:], label="absolute error, spread (units of the state)", extend="max", aspect=30
+    )
     figure.suptitle(_title(split, evaluations, sigma_y), fontsize=9)
     return figure
 
@@ -55,19 +61,18 @@ def figure_components(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], 
         look, fields = LOOKS[method], view["methods"][method]
         mean, deviation = fields["mean"][:, component], fields["deviation"][:, component]
         band = (mean - 1.96 * deviation, mean + 1.96 * deviation)
-        axis.fill_between(view["cycles"], *band, color=look.color, alpha=0.3, linewidth=0, label="95 % band")
-        axis.plot(view["cycles"], view["truth"][:, component], color="black", linewidth=1.0, label="truth")
-        axis.plot(view["cycles"], mean, color=look.color, linewidth=1.0, linestyle="--", label="analysis mean")
+        axis.fill_between(view["cycles"], *band, color=look.color, alpha=0.3, linewidth=0)
+        axis.plot(view["cycles"], view["truth"][:, component], color="black", linewidth=1.0)
+        axis.plot(view["cycles"], mean, color=look.color, linewidth=1.0, linestyle="--")
         if component == observed:
-            axis.plot(view["cycles"], view["observation"][:, 1], ".", color="0.35", markersize=3, label="observation")
+            axis.plot(view["cycles"], view["observation"][:, 1], ".", color="0.35", markersize=3)
         axis.set_title(f"{look.label}, component {component} ({components[component]})", loc="left", fontsize=8)
         axis.set_ylabel("state")
         axis.margins(x=0.01)
         axis.grid(alpha=0.25, linewidth=0.5)
     _share_limits(axes, len(evaluations))
-    for axis in axes[: len(evaluations)]:
-        axis.legend(loc="upper right", ncols=4, frameon=True, framealpha=0.85, edgecolor="none", borderpad=0.2)
     axes[-1].set_xlabel("assimilation cycle")
+    figure.legend(handles=_component_legend(), loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(_title(split, evaluations, sigma_y), fontsize=9)
     return figure
 
@@ -89,7 +94,7 @@ def _window(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], sigma_y: f
     }
 
 
-def _image(axis: Axes, field: np.ndarray, view: dict, title: str, scale: dict):
+def _image(axis: Axes, field: np.ndarray, view: dict, title: str, scale: dict) -> AxesImage:
     cycles = view["cycles"]
     extent = (cycles[0] - 0.5, cycles[-1] + 0.5, -0.5, field.shape[1] - 0.5)
     axis.set_title(title, loc="left", fontsize=8)
@@ -104,11 +109,24 @@ def _observations(axis: Axes, split: xr.Dataset, view: dict, scale: dict) -> Non
     _image(axis, field, view, "observations (grey: unobserved)", scale)
 
 
+def _component_legend() -> list[Artist]:
+    """What the lines of a component mean, whatever the color of the filter."""
+    return [
+        Line2D([], [], color="black", label="truth"),
+        Line2D([], [], color="0.35", marker=".", linestyle="none", label="observation"),
+        Line2D([], [], color="0.5", linestyle="--", label="analysis mean"),
+        Patch(facecolor="0.8", label="mean ± 1.96 standard deviations (95 % band)"),
+    ]
+
+
 def _share_limits(axes: np.ndarray, group: int) -> None:
     """Equal vertical limits for the panels of one component, so that bands can be compared by eye."""
     for begin in range(0, len(axes), group):
         part = axes[begin : begin + group]
-        low, high = (pick(values) for pick, values in zip((min, max), zip(*(a.get_ylim() for a in part), strict=True), strict=True))
+        low, high = (
+            pick(values)
+            for pick, values in zip((min, max), zip(*(a.get_ylim() for a in part), strict=True), strict=True)
+        )
         for axis in part:
             axis.set_ylim(low, high)
 

@@ -18,7 +18,9 @@ RADII = {"lorenz96": (0.001, 1.0, 3.0, 9.0), "ks": (2.0, 9.0)}
 
 @pytest.fixture(scope="module")
 def splits():
-    return {name: simulate_split(name, "tune", 2, CYCLES, [SIGMA], 40, seed=5) for name in ("lorenz63", "lorenz96", "ks")}
+    return {
+        name: simulate_split(name, "tune", 2, CYCLES, [SIGMA], 40, seed=5) for name in ("lorenz63", "lorenz96", "ks")
+    }
 
 
 def batched_means(split, method, members, inflation, radius, noise=None):
@@ -37,7 +39,11 @@ def cases():
                     continue
                 yield from ((system, method, n, 1.04, r) for n in (4, 20) for r in RADII[system])
             else:
-                sizes = {"lorenz63": (4, 10, 40), "lorenz96": (4, 10) if "ienk" in method else (4, 10, 40), "ks": (4, 20)}
+                sizes = {
+                    "lorenz63": (4, 10, 40),
+                    "lorenz96": (4, 10) if "ienk" in method else (4, 10, 40),
+                    "ks": (4, 20),
+                }
                 yield from ((system, method, n, inflation, None) for n in sizes[system] for inflation in (1.0, 1.1))
 
 
@@ -80,7 +86,12 @@ def test_the_stochastic_iterative_filter_agrees_with_dapper_on_average_where_its
     generator = torch.Generator().manual_seed(2)
     filter_ = make_classical("ienkf_pertobs", system, SIGMA, 1.04)
     record = run_filter(
-        filter_, system, first, observations, truth, lambda: torch.randn(count, members, 10, generator=generator).double()
+        filter_,
+        system,
+        first,
+        observations,
+        truth,
+        lambda: torch.randn(count, members, 10, generator=generator).double(),
     )
     ours = record.rmse.mean(-1).numpy()
     theirs = np.empty(count)
@@ -181,7 +192,9 @@ def test_float32_is_kept_and_the_input_is_not_changed(splits, method):
     system = make_system("lorenz96")
     first, observations, _ = load_trial(splits["lorenz96"], SIGMA, 6, torch.float32)
     copy = first.clone()
-    filter_ = make_classical(method, system, SIGMA, np.array([1.1]), np.array([2.0]) if method in LOCALIZED_METHODS else None)
+    filter_ = make_classical(
+        method, system, SIGMA, np.array([1.1]), np.array([2.0]) if method in LOCALIZED_METHODS else None
+    )
     result = filter_.cycle(filter_.start(first[None]), observations[:, 0], system, torch.randn(2, 6, 10))
     assert result.analysis.dtype == torch.float32
     assert torch.equal(first, copy)

@@ -42,7 +42,11 @@ def test_each_filter_is_a_line_through_its_scores_for_each_noise_level(levels):
     for axis, level in zip(figure.axes, levels, strict=False):
         for method, look in LOOKS.items():
             values = scores.query("sigma_y == @level and method == @method")["rrmse"].to_numpy()
-            drawn = [line.get_ydata() for line in axis.lines if line.get_color() == look.color and line.get_linestyle() == "-"]
+            drawn = [
+                line.get_ydata()
+                for line in axis.lines
+                if line.get_color() == look.color and line.get_linestyle() == "-"
+            ]
             assert any(np.array_equal(values, y) for y in drawn)
 
 
