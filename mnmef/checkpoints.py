@@ -19,7 +19,9 @@ INFERENCE_OPTIONS = ("inflation",)
 
 
 def save_checkpoint(filter_: Mnmef, path: str | Path, **card: Any) -> None:
-    """Write the weights of `filter_` to `path` atomically, with a card: system, sigma_y, model options, versions and `card`."""
+    """Write the weights of `filter_` to `path` atomically, with a card: system, sigma_y, model options, versions and
+    `card`.
+    """
     described = {
         "filter": filter_.name,
         "system": filter_.system.name,
@@ -36,7 +38,9 @@ def save_checkpoint(filter_: Mnmef, path: str | Path, **card: Any) -> None:
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
-    """The card of the checkpoint at `path`. Raises `ValueError` if it is truncated or was not written by `save_checkpoint`."""
+    """The card of the checkpoint at `path`. Raises `ValueError` if it is truncated or was not written by
+    `save_checkpoint`.
+    """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no checkpoint {path}")
@@ -51,7 +55,8 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
 
 def load_checkpoint(path: str | Path, *, system: str, sigma_y: float, model: Mapping[str, Any] | None = None) -> Mnmef:
-    """The filter at `path`, which must have been trained on `system` with `sigma_y` and, if given, with the options `model`.
+    """The filter at `path`, which must have been trained on `system` with `sigma_y` and, if given, with the options
+    `model`.
 
     Options that only act at inference (`inflation`) follow `model`. Raises `ValueError` saying which property differs.
     """

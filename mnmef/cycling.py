@@ -1,6 +1,7 @@
 """The assimilation loop that evaluation and tuning share, batched over settings and trajectories.
 
-Training drives the same `Filter.cycle` one cycle at a time (`mnmef.training`), because it steps its optimizer in between.
+Training drives the same `Filter.cycle` one cycle at a time (`mnmef.training`), because it steps its optimizer in
+between.
 """
 
 from collections.abc import Callable
@@ -20,8 +21,10 @@ class CycleRecord:
     error_norm, truth_norm (..., K): Euclidean norms of analysis mean minus truth, and of the truth.
     forecast_error_norm (..., K): the same norm for the forecast mean.
     spread (..., K): root of the mean over components of the analysis ensemble's variance (divisor N - 1).
-    diverged_at (...): first cycle at which an ensemble became non-finite, -1 where none did; scores are NaN from there on.
-    mean, deviation (traced, K, Nx): analysis mean and standard deviation of the traced trajectories, if any were asked for.
+    diverged_at (...): first cycle at which an ensemble became non-finite, -1 where none did; scores are NaN from there
+    on.
+    mean, deviation (traced, K, Nx): analysis mean and standard deviation of the traced trajectories, if any were asked
+    for.
     """
 
     error_norm: Tensor
@@ -67,7 +70,8 @@ def run_filter(
     cycles = observations.shape[-2]
     shape = first_ensemble.shape[:-2]
     record = _empty_record(shape, cycles, system.state_size, first_ensemble, traced)
-    # A smoother may look back beyond one cycle, so a diverged trajectory restarts from scratch by re-starting everything it carries.
+    # A smoother may look back beyond one cycle, so a diverged trajectory restarts from scratch by re-starting
+    # everything it carries.
     carry = filter_.start(first_ensemble)
     fresh = carry
     for k in range(cycles):
@@ -92,7 +96,8 @@ def _check_inputs(system: System, first_ensemble: Tensor, observations: Tensor, 
         raise ValueError(f"an ensemble needs at least 2 members, not {first_ensemble.shape[-2]}")
     if observations.shape[-1] != system.observation_size:
         raise ValueError(
-            f"{system.title} has {system.observation_size} observed components, but observations have {observations.shape[-1]}"
+            f"{system.title} has {system.observation_size} observed components, "
+            f"but observations have {observations.shape[-1]}"
         )
     if not bool(observations.isfinite().all()):
         raise ValueError("observations contain non-finite values; every observation must be a number")
@@ -102,11 +107,11 @@ def _empty_record(shape: torch.Size, cycles: int, state_size: int, like: Tensor,
     def scores() -> Tensor:
         return torch.full((*shape, cycles), torch.nan, dtype=torch.float64)
 
-    traces = [
-        torch.full((traced, cycles, state_size), torch.nan, dtype=like.dtype) if traced else None for _ in range(2)
-    ]
+    def trace() -> Tensor | None:
+        return torch.full((traced, cycles, state_size), torch.nan, dtype=like.dtype) if traced else None
+
     diverged_at = torch.full(shape, -1, dtype=torch.int64, device=like.device)
-    return CycleRecord(scores(), scores(), scores(), scores(), diverged_at, *traces, state_size=state_size)
+    return CycleRecord(scores(), scores(), scores(), scores(), diverged_at, trace(), trace(), state_size)
 
 
 def _store(record: CycleRecord, k: int, forecast: Tensor, analysis: Tensor, truth: Tensor, traced: int) -> None:
@@ -129,7 +134,9 @@ def _store(record: CycleRecord, k: int, forecast: Tensor, analysis: Tensor, trut
 
 
 def _replace(carry: object, fresh: object, finite: Tensor) -> object:
-    """`carry` where `finite`, `fresh` elsewhere, for a tensor (..., N, Nx) or a tuple of tensors and numbers (which stay)."""
+    """`carry` where `finite`, `fresh` elsewhere, for a tensor (..., N, Nx) or a tuple of tensors and numbers (which
+    stay).
+    """
     if isinstance(carry, Tensor) and isinstance(fresh, Tensor):
         return carry.where(finite[..., None, None], fresh)
     if isinstance(carry, tuple) and isinstance(fresh, tuple):

@@ -21,12 +21,12 @@ from mnmef.systems.base import System
 DAPPER_METHODS = ("enkf", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2")
 
 _DIVERGENCE = (ArithmeticError, RuntimeError, ValueError, np.linalg.LinAlgError)
-"""What DAPPER and its linear algebra raise once an ensemble is non-finite; `_check` has ruled out wrong input by then."""
+"""What DAPPER and its linear algebra raise once an ensemble is non-finite; wrong input has been ruled out by then."""
 
 
 @dataclass(frozen=True)
 class DapperRun:
-    """Analyses of one run: mean (K, Nx) and ensemble (K, N, Nx), all NaN if it diverged; failure is the reason or None."""
+    """Analyses of one run: mean (K, Nx), ensemble (K, N, Nx), all NaN if it diverged; failure says why, or is None."""
 
     mean: np.ndarray
     ensemble: np.ndarray
@@ -94,7 +94,7 @@ def hidden_markov_model(system: System, sigma_y: float, first_ensemble: np.ndarr
 
 
 def dapper_method(method: str, members: int, inflation: float, localization_radius: float | None) -> Any:
-    """DAPPER's experiment object for one of our method names. Raises `ValueError` for a method that DAPPER does not have."""
+    """DAPPER's experiment object for one of our method names; `ValueError` for a method that DAPPER does not have."""
     if method == "enkf_localized":
         raise ValueError(
             "DAPPER has no perturbed-observation EnKF with covariance localization: enkf_localized is ours alone"
@@ -127,8 +127,8 @@ def run_dapper(
 ) -> np.ndarray:
     """Analysis means (K, Nx) of a DAPPER method from the given first ensemble (N, Nx) and observations (K, d).
 
-    The first ensemble lies one cycle before the first observation. seed: at least 1, of DAPPER's global generator, which
-    the stochastic methods draw from. A run that breaks down, or whose state becomes non-finite, is NaN throughout.
+    The first ensemble lies one cycle before the first observation. seed: at least 1, of DAPPER's global generator, from
+    which the stochastic methods draw. A run that breaks down, or whose state becomes non-finite, is NaN throughout.
     Raises `ValueError` for arrays of the wrong shape, non-finite input, or a setting that the method cannot have.
     """
     model, experiment = _prepare(method, system, sigma_y, first_ensemble, observations, inflation, localization_radius)
@@ -209,14 +209,14 @@ def _assimilate(experiment: Any, model: Any, observations: np.ndarray, seed: int
 def _recorded_analyses(experiment: Any, ensembles: np.ndarray) -> Iterator[None]:
     """Copy every analysis ensemble that `experiment` hands to its statistics into `ensembles` (K, N, Nx).
 
-    DAPPER makes the statistics object when the run starts and offers no hook, so its class is wrapped for the time of the run.
+    DAPPER makes the statistics object when the run starts and offers no hook, so its class is wrapped during the run.
     """
     from dapper.stats import Stats
 
     original = Stats.assess
 
     def assess(stats: Any, k: int, ko: int | None = None, kind: str | None = None, *args: Any, **kwargs: Any) -> None:
-        # No kind means forecast-free ("au"), which filters use; smoothers name the analysis "a" and the smoothed ensemble "s".
+        # Filters name no kind for what follows an analysis; smoothers say "a", and "s" for what they have smoothed.
         if stats.xp is experiment and ko is not None and (kind is None or "a" in kind):
             ensembles[ko] = kwargs["E"]
         original(stats, k, ko, kind, *args, **kwargs)

@@ -47,8 +47,10 @@ def simulate_split(
 ) -> xr.Dataset:
     """Truth, observations and first ensembles of the tune or test split.
 
-    noise_levels: sigma_y, standard deviations of the observation noise, in units of the state; the same standard normal draws
-    are scaled for each level. members: size of the stored first ensemble; a filter with N members starts from the first N.
+    noise_levels: sigma_y, standard deviations of the observation noise, in units of the state; the same standard normal
+    draws
+    are scaled for each level. members: size of the stored first ensemble; a filter with N members starts from the first
+    N.
     The first ensemble lies one cycle before the first observation.
     """
     if split not in ("tune", "test"):
@@ -125,7 +127,8 @@ def load_trial(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """First ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx) of a tune or test split.
 
-    trajectories, cycles: take the first so many only. Raises `ValueError` if the split has fewer members, or no such noise level.
+    trajectories, cycles: take the first so many only. Raises `ValueError` if the split has fewer members, or no such
+    noise level.
     """
     levels = dataset["sigma_y"].values
     match = np.flatnonzero(np.isclose(levels, sigma_y))
@@ -137,5 +140,8 @@ def load_trial(
     first = dataset["first_ensemble"].values[some, :members]
     observations = dataset["observation"].values[match[0], some, times]
     truth = dataset["truth"].values[some, times]
-    first, observations, truth = (torch.from_numpy(a).to(dtype) for a in (first, observations, truth))
-    return first, observations, truth
+    return (
+        torch.from_numpy(first).to(dtype),
+        torch.from_numpy(observations).to(dtype),
+        torch.from_numpy(truth).to(dtype),
+    )

@@ -38,10 +38,12 @@ def evaluate(
     """Scores of `make_filter(N)` for every N on all trajectories and cycles of `split`, without burn-in.
 
     split: a tune or test split. sigma_y: which of its noise levels. method: the name that the scores go by.
-    traced: `{"ensemble_size": N, "trajectories": m}`: keep mean and deviation of the first m trajectories of the run with N members.
+    traced: `{"ensemble_size": N, "trajectories": m}`: keep mean and deviation of the first m trajectories of the run
+    with N members.
     system: the dynamics to run, those of the split by default. dtype: of ensembles.
     Analysis noise comes from streams named by (method, N), drawn on the CPU.
-    Returns dimensions (ensemble_size, trajectory, cycle); a trajectory's scores are NaN from the cycle at which it diverged.
+    Returns dimensions (ensemble_size, trajectory, cycle); a trajectory's scores are NaN from the cycle at which it
+    diverged.
     """
     system = system or make_system(split.attrs["system"])
     records: list[CycleRecord] = []

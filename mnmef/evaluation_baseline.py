@@ -15,7 +15,8 @@ from mnmef.systems import make_system
 def evaluate_baseline(
     split: xr.Dataset, method: str, sigma_y: float, best: pd.DataFrame, *, traced: Mapping[str, int], seed: int
 ) -> xr.Dataset:
-    """Evaluate a classical filter with the tuned settings `best`: a row with inflation and localization_radius per ensemble_size.
+    """Evaluate a classical filter with the tuned settings `best`: a row with inflation and localization_radius per
+    ensemble_size.
 
     Forecasts in single precision, analyses in double (see `System.model_dtype`).
     """

@@ -21,7 +21,9 @@ def evaluate_learned(
     traced: Mapping[str, int],
     seed: int,
 ) -> xr.Dataset:
-    """Evaluate learned filters: `checkpoints` says which weights to use for each ensemble size (several may share one file)."""
+    """Evaluate learned filters: `checkpoints` says which weights to use for each ensemble size (several may share one
+    file).
+    """
     system = split.attrs["system"]
     device = default_device()
     # All are loaded before the first run, so that a bad file costs no evaluation.

@@ -39,7 +39,9 @@ def pretraining_options(training: Settings, windows: int, window_cycles: int, se
 def finetuning_options(
     training: Settings, finetuning: Settings, ensemble_size: int, windows: int, window_cycles: int, seed: int
 ) -> TrainingOptions:
-    """The options of a fine-tuning at N = `ensemble_size`: heads only, smaller learning rate, smaller batch for large N."""
+    """The options of a fine-tuning at N = `ensemble_size`: heads only, smaller learning rate, smaller batch for large
+    N.
+    """
     divisor = {int(n): d for n, d in finetuning["batch_divisor"].items()}.get(ensemble_size, 1)
     merged = {
         **training,
@@ -64,7 +66,9 @@ def pretrain(
     weights: Path,
     resume_folder: Path,
 ) -> pd.DataFrame:
-    """Train a filter from scratch on the training split `truths`, write its checkpoint to `weights`, return the curve."""
+    """Train a filter from scratch on the training split `truths`, write its checkpoint to `weights`, return the
+    curve.
+    """
     system = make_system(truths.attrs["system"])
     options = pretraining_options(training, truths.sizes["window"], window_cycles, seed)
     filter_ = initial_filter(system, sigma_y, ModelOptions(**model), seed).to(default_device())
@@ -94,7 +98,9 @@ def finetune(
     weights: Path,
     resume_folder: Path,
 ) -> pd.DataFrame:
-    """Fine-tune the heads of the checkpoint `pretrained` at N = `ensemble_size`, write to `weights`, return the curve."""
+    """Fine-tune the heads of the checkpoint `pretrained` at N = `ensemble_size`, write to `weights`, return the
+    curve.
+    """
     system = truths.attrs["system"]
     filter_ = load_checkpoint(pretrained, system=system, sigma_y=sigma_y, model=model).to(default_device())
     options = finetuning_options(training, finetuning, ensemble_size, truths.sizes["window"], window_cycles, seed)

@@ -19,7 +19,7 @@ WINNER_COLUMNS = ("system", "sigma_y", "method", "ensemble_size", "inflation", "
 
 
 def load_grids(path: str | Path) -> dict[str, Any]:
-    """The published grids, `resources/published/search_grids.yaml`. Raises `ValueError` if the file holds something else."""
+    """The published grids, `resources/published/search_grids.yaml`; `ValueError` if the file holds something else."""
     grids = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     if not isinstance(grids, dict) or not all(isinstance(g, dict) and "inflation" in g for g in grids.values()):
         raise ValueError(f"{path} should hold, for each system, the lists of a search; take the one of this repository")
@@ -48,9 +48,10 @@ def settings_of(
 ) -> list[Setting]:
     """Settings to try for one `cell` (system, sigma_y, method, ensemble size), in ascending order.
 
-    Every `stride`-th value of the published lists, and the published winner, which may lie outside them. The localized EnKF
-    is in no published list: it takes the LETKF's radii and winner, and the inflations of the other methods.
-    Raises `ValueError` for a system or an ensemble size without a published list, or a method that needs radii where none exist.
+    Every `stride`-th value of the published lists, and the published winner, which may lie outside them. The localized
+    EnKF is in no published list: it takes the LETKF's radii and winner, and the inflations of the other methods.
+    Raises `ValueError` for a system or an ensemble size without a published list, and for a method that localizes where
+    there are no radii.
     """
     system, sigma_y, method, members = cell
     if system not in grids:
@@ -68,8 +69,8 @@ def settings_of(
         radii = [float(r) for r in grid["localization_radius"][members][::radius_stride]]
     settings: set[Setting] = set(itertools.product(inflations, radii))
     source = "letkf" if method in LOCALIZED_METHODS else method
-    found = winners.query("system == @system and method == @source and ensemble_size == @members")
-    for row in found[np.isclose(found["sigma_y"], sigma_y)].itertuples():
+    same = (winners["system"] == system) & (winners["method"] == source) & (winners["ensemble_size"] == members)
+    for row in winners[same & np.isclose(winners["sigma_y"], sigma_y)].itertuples():
         radius = None if pd.isna(row.localization_radius) else float(row.localization_radius)
         settings.add((round(float(row.inflation), 6), radius))
     return sorted(settings, key=lambda setting: (setting[0], setting[1] or 0.0))

@@ -6,14 +6,17 @@ import numpy as np
 def relative_rmse(error_norm: np.ndarray, truth_norm: np.ndarray) -> np.ndarray:
     """R-RMSE of each trajectory: `sum_k ||mean_k - truth_k|| / sum_k ||truth_k||` over all cycles k (last axis).
 
-    error_norm, truth_norm: Euclidean norms (..., K). The root is inside the sum over cycles: norms are averaged, not squares.
+    error_norm, truth_norm: Euclidean norms (..., K). The root is inside the sum over cycles: norms are averaged, not
+    squares.
     Returns (...); NaN where any cycle is NaN (a diverged trajectory). Source: the paper's definition of R-RMSE.
     """
     return error_norm.sum(-1) / truth_norm.sum(-1)
 
 
 def time_mean_rmse(rmse: np.ndarray, burn_in: int = 0) -> np.ndarray:
-    """Mean over cycles `k >= burn_in` of the per-cycle RMSE (..., K); returns (...). The field's usual 'rmse.a' average."""
+    """Mean over cycles `k >= burn_in` of the per-cycle RMSE (..., K); returns (...). The field's usual 'rmse.a'
+    average.
+    """
     return rmse[..., burn_in:].mean(-1)
 
 

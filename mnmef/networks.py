@@ -5,8 +5,8 @@ those of the paper (table 5), which `tests/test_networks.py` checks.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class AttentionBlock(nn.Module):
@@ -42,9 +42,9 @@ class AttentionBlock(nn.Module):
             q, k, v = self.projection(normed).split(width, -1)
         else:
             weight, bias = self.projection.weight, self.projection.bias
-            q = normed if self.frozen_query else F.linear(normed, weight[:width], bias[:width])
-            k, v = F.linear(self.input_norm(key), weight[width:], bias[width:]).split(width, -1)
-        attended = F.scaled_dot_product_attention(*(self._split(t) for t in (q, k, v)))
+            q = normed if self.frozen_query else functional.linear(normed, weight[:width], bias[:width])
+            k, v = functional.linear(self.input_norm(key), weight[width:], bias[width:]).split(width, -1)
+        attended = functional.scaled_dot_product_attention(*(self._split(t) for t in (q, k, v)))
         hidden = query + self.output(attended.transpose(-3, -2).flatten(-2))
         return hidden + self.feed_forward(self.hidden_norm(hidden))
 
@@ -93,7 +93,8 @@ class SetTransformer(nn.Module):
 class Head(nn.Module):
     """A multilayer perceptron whose input is partly per member and partly shared by the ensemble.
 
-    The first layer is applied to both parts apart and then added, so that the shared part is never copied to every member.
+    The first layer is applied to both parts apart and then added, so that the shared part is never copied to every
+    member.
     """
 
     def __init__(self, member_inputs: int, shared_inputs: int, outputs: int, width: int, hidden_layers: int) -> None:
@@ -105,7 +106,7 @@ class Head(nn.Module):
 
     def forward(self, shared: Tensor, members: Tensor | None = None) -> Tensor:
         """Map shared (B, S) and members (B, N, M) to (B, N, outputs); without members, to (B, outputs)."""
-        hidden = F.linear(shared, self.first.weight[:, self.member_inputs :], self.first.bias)
+        hidden = functional.linear(shared, self.first.weight[:, self.member_inputs :], self.first.bias)
         if members is not None:
-            hidden = hidden.unsqueeze(-2) + F.linear(members, self.first.weight[:, : self.member_inputs])
+            hidden = hidden.unsqueeze(-2) + functional.linear(members, self.first.weight[:, : self.member_inputs])
         return self.rest(hidden)

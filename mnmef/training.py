@@ -1,8 +1,12 @@
-"""Training and fine-tuning of a learned filter, by the paper's schedule or by one optimizer step per assimilation cycle.
+"""Training and fine-tuning of a learned filter, by the paper's schedule or by one optimizer step per assimilation
+cycle.
 
-The gradient is truncated at every cycle (J0 = 1 in the paper): the ensemble is detached after each analysis, so the gradient
-of a cycle's loss is local to that cycle. Both schedules are one loop. `window` adds up the gradients of all cycles of a batch of windows
-that start together and steps once at their end. `cycle` steps at every cycle, on a batch of windows whose ages are staggered,
+The gradient is truncated at every cycle (J0 = 1 in the paper): the ensemble is detached after each analysis, so the
+gradient
+of a cycle's loss is local to that cycle. Both schedules are one loop. `window` adds up the gradients of all cycles of a
+batch of windows
+that start together and steps once at their end. `cycle` steps at every cycle, on a batch of windows whose ages are
+staggered,
 so that each step sees early and late cycles alike.
 """
 
@@ -46,8 +50,10 @@ CURVE_POINTS = 200
 class TrainingOptions:
     """What decides the weights that a training ends with, besides the model and the data.
 
-    ensemble_size: N. steps: optimizer steps. window_cycles: cycles of a window. batch: windows at a time. schedule: `window` or `cycle`.
-    loss: a key of `LOSSES` or a sum of keys. decay: a key of `DECAYS`. gradient_clip: largest norm of a step's gradient (a few trajectories far off
+    ensemble_size: N. steps: optimizer steps. window_cycles: cycles of a window. batch: windows at a time. schedule:
+    `window` or `cycle`.
+    loss: a key of `LOSSES` or a sum of keys. decay: a key of `DECAYS`. gradient_clip: largest norm of a step's gradient
+    (a few trajectories far off
     the truth dominate it otherwise). heads_only: freeze the set transformer (fine-tuning).
     """
 
@@ -90,11 +96,14 @@ def train(
 ) -> pd.DataFrame:
     """Train `filter_` in place on truths (W, L + 1, Nx) and return the training curve.
 
-    Windows of `options.window_cycles` cycles start at a random observation time of a random truth; observations and first ensembles
+    Windows of `options.window_cycles` cycles start at a random observation time of a random truth; observations and
+    first ensembles
     are drawn afresh each time. Runs on the device of the filter's parameters; all random numbers come from the CPU.
-    resume_folder: where the state is kept every `checkpoint_seconds`; a later call with the same options, model and truths
+    resume_folder: where the state is kept every `checkpoint_seconds`; a later call with the same options, model and
+    truths
         continues there and ends with the same weights, bit for bit on a CPU. The file is removed at the end.
-    Raises `ValueError` if the truths are shorter than a window, `FloatingPointError` if every trajectory is lost for 100 cycles.
+    Raises `ValueError` if the truths are shorter than a window, `FloatingPointError` if every trajectory is lost for
+    100 cycles.
     """
     trainer = Trainer(filter_, truth, options)
     resume = None
@@ -156,7 +165,9 @@ class Trainer:
         self.started, self.earlier_seconds = time.monotonic(), 0.0
 
     def optimizer_step(self) -> None:
-        """Run the cycles of one optimizer step (one, or a whole window), then step; a non-finite gradient is skipped and counted."""
+        """Run the cycles of one optimizer step (one, or a whole window), then step; a non-finite gradient is skipped
+        and counted.
+        """
         cycles = self.options.window_cycles if self.options.schedule == "window" else 1
         fraction = self.step_number / self.options.steps
         for group in self.optimizer.param_groups:
@@ -177,7 +188,9 @@ class Trainer:
             self._record()
 
     def _cycle(self, weight: float) -> None:
-        """One assimilation cycle of the batch: forecast, observe, analyze, add the gradient of `weight` times the loss."""
+        """One assimilation cycle of the batch: forecast, observe, analyze, add the gradient of `weight` times the
+        loss.
+        """
         self._restart(self.remaining == 0)
         self.position += 1
         self.remaining -= 1
@@ -215,7 +228,9 @@ class Trainer:
             )
 
     def _restart(self, which: Tensor) -> None:
-        """Begin new windows in the batch slots `which` (B,): next truth of the shuffled queue, random offset, fresh ensemble."""
+        """Begin new windows in the batch slots `which` (B,): next truth of the shuffled queue, random offset, fresh
+        ensemble.
+        """
         count = int(which.sum())
         if count == 0:
             return
@@ -254,7 +269,9 @@ class Trainer:
         self.loss_count = 0
 
     def digest(self) -> str:
-        """A short digest of everything that decides the result: options, model, system, noise level, first weights and truths."""
+        """A short digest of everything that decides the result: options, model, system, noise level, first weights and
+        truths.
+        """
         text = json.dumps(
             [asdict(self.options), asdict(self.filter.options), self.system.name, self.filter.sigma_y], sort_keys=True
         )

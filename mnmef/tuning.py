@@ -1,13 +1,13 @@
 """The search for inflation and localization radius of a classical filter, on the tuning split.
 
-Engines: `batched` runs all settings and trajectories at once in torch; `dapper` runs DAPPER once per setting and trajectory, as the paper
-did; `screened` scores the whole grid with the batched engine and lets DAPPER rerun the best few settings of each ensemble size.
-A setting in which trajectories diverge never beats one in which fewer do.
+Engines: `batched` runs all settings and trajectories at once in torch; `dapper` runs DAPPER once per setting and
+trajectory, as the paper did; `screened` scores the whole grid with the batched engine and lets DAPPER rerun the best
+few settings of each ensemble size. A setting in which trajectories diverge never beats one in which fewer do.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,29 +24,17 @@ from mnmef.errors import unknown_name
 from mnmef.evaluation import noise_source
 from mnmef.filters.classical import LOCALIZED_METHODS, make_classical
 from mnmef.grids import Setting, load_grids, published_winners, settings_of
-from mnmef.io import write_table
+from mnmef.io import write_text
 from mnmef.metrics import mean_over_survivors, relative_rmse, time_mean_rmse
 from mnmef.seeds import seed_sequence
 from mnmef.systems import System, make_system
 
-__all__ = [
-    "ENGINES",
-    "Trial",
-    "load_grids",
-    "published_winners",
-    "rank",
-    "score_batched",
-    "score_with_dapper",
-    "tune_method",
-]
+__all__ = ["Trial", "load_grids", "published_winners", "rank", "score_batched", "score_with_dapper", "tune_method"]
 
 ENGINES = ("batched", "dapper", "screened")
 
 WORKING_BYTES = 200_000_000
 """Memory for the arrays of one chunk of settings. Larger chunks are no faster: they only fall out of the caches."""
-
-DTYPE = torch.float32
-"""Of the batched engine in a search: its rounding moves a score by far less than the choice of trajectories does."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +68,9 @@ class Trial:
 
 
 class PartialScores:
-    """Scores that survive an interruption: a CSV rewritten atomically after each chunk of settings.
+    """Scores that survive an interruption: a JSON file rewritten atomically after each chunk of settings.
 
-    path: the file, or None to keep nothing. A file of another `fingerprint` (other data, seed or code) is not used, but replaced.
+    path: the file, or None to keep nothing. A file of another `fingerprint` (other data or code) is replaced, not used.
     """
 
     def __init__(self, path: str | Path | None, fingerprint: str) -> None:
@@ -91,12 +79,11 @@ class PartialScores:
         if path is None or not Path(path).exists():
             return
         try:
-            table = pd.read_csv(path, float_precision="round_trip", dtype={"fingerprint": str, "key": str})
-        except (ValueError, UnicodeDecodeError):  # foreign or damaged: nothing in it can be trusted
+            kept = json.loads(Path(path).read_text(encoding="utf-8"))
+        except ValueError:  # foreign or damaged: nothing in it can be trusted
             return
-        if {"fingerprint", "key"} <= set(table.columns):
-            kept = table[table["fingerprint"] == fingerprint].drop(columns="fingerprint")
-            self.rows = {str(row.pop("key")): row for row in kept.to_dict("records")}
+        if isinstance(kept, dict) and kept.get("fingerprint") == fingerprint:
+            self.rows = kept["scores"]
 
     def get(self, engine: str, trial: Trial, setting: Setting) -> dict[str, Any] | None:
         """The row of scores of `setting`, if it is known."""
@@ -116,6 +103,24 @@ def _key(engine: str, trial: Trial, setting: Setting) -> str:
     return json.dumps([engine, *asdict(trial).values(), *setting])
 
 
+Norms = tuple[np.ndarray, np.ndarray]
+"""Norms of error and truth (T, K) of one setting."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """How an engine runs settings: `run(part, advance)` yields the norms of each setting of a chunk.
+
+    chunk: settings at a time. unit, per_setting: what `advance` counts on the progress bar, and how many a setting takes.
+    """
+
+    engine: str
+    unit: str
+    per_setting: int
+    chunk: int
+    run: Callable[[Sequence[Setting], Callable[[int], Any]], Iterator[Norms]]
+
+
 def tune_method(
     tuning: Mapping[str, Any],
     split: xr.Dataset,
@@ -129,10 +134,10 @@ def tune_method(
     partial: str | Path | None = None,
     code: str = "",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Score all settings of `method` at every ensemble size on the tuning `split`; return (all scores, the best of each size).
+    """Score all settings of `method` at every ensemble size on the tuning `split`; return all scores and the best ones.
 
-    tuning: the config's section. partial: a file that keeps the scores so far, so that an interrupted search goes on where it
-    stopped; code: a digest of the program, under another one the file is not used. The caller removes the file in the end.
+    tuning: the config's section. partial: a file that keeps the scores so far, so that an interrupted search goes on
+    where it stopped; the caller removes it in the end. code: a digest of the program; a file of another is not used.
     Columns: system, sigma_y, method, ensemble_size, inflation, localization_radius, engine, rrmse, rrmse_std, rmse,
     n_trajectories, n_cycles, n_diverged. R-RMSE without burn-in, mean over surviving trajectories.
     Raises `ValueError` for an unknown engine or method, or a split that is too small.
@@ -191,17 +196,20 @@ def score_batched(
     *,
     known: PartialScores | None = None,
     working_bytes: int = WORKING_BYTES,
-    dtype: torch.dtype = DTYPE,
+    dtype: torch.dtype = torch.float64,
+    model_dtype: torch.dtype = torch.float32,
 ) -> pd.DataFrame:
     """Scores of all settings, one row each in their order, run in chunks of settings that fit into `working_bytes`.
 
-    All settings see the same observations, first ensembles and analysis noise, so that a score does not depend on the chunk.
+    All settings see the same observations, first ensembles and analysis noise, so that a score does not depend on the
+    chunk. dtype: of the analyses, which in single precision diverge for iterative filters where they should not;
+    model_dtype: of the forecasts, where single precision suffices (see `System.model_dtype`).
     """
-    system = make_system(trial.system)
+    system = make_system(trial.system, model_dtype)
     first, observations, truth = trial.load(split, dtype)
     size = settings_per_chunk(system, trial, working_bytes, dtype)
 
-    def run(part: Sequence[Setting], advance: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def run(part: Sequence[Setting], advance: Callable[[int], Any]) -> Iterator[Norms]:
         inflation = np.array([s[0] for s in part])
         radius = np.array([s[1] for s in part]) if trial.method in LOCALIZED_METHODS else None
         record = run_filter(
@@ -211,17 +219,18 @@ def score_batched(
             observations,
             truth,
             noise_source(trial.seed, trial.method, trial.members, (len(first), trial.members, system.observation_size)),
-            progress=lambda _: advance(len(part) / trial.cycles),
+            progress=lambda _: advance(len(part)),
         )
         return zip(record.error_norm.numpy(), record.truth_norm.numpy(), strict=True)
 
-    return _score("batched", settings, trial, known, size, run)
+    return _score(settings, trial, Runner("batched", "cycle", trial.cycles, size, run), known)
 
 
 def settings_per_chunk(system: System, trial: Trial, working_bytes: int, dtype: torch.dtype) -> int:
     """How many settings fit into `working_bytes`, at least 1.
 
-    Counts some sixteen copies of the ensembles, and, for the LETKF, some eight of its local matrices, d x d per component at most.
+    Counts some sixteen copies of the ensembles, and, for the LETKF, some eight of its local matrices, at most d x d for
+    each component.
     """
     numbers = 16 * trial.members * system.state_size
     if trial.method == "letkf":
@@ -243,32 +252,31 @@ def score_with_dapper(
         for t in range(len(first))
     ]
 
-    def run(part: Sequence[Setting], advance: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def run(part: Sequence[Setting], advance: Callable[[int], Any]) -> Iterator[Norms]:
         for inflation, radius in part:
             means = np.empty_like(truth)
             for t, seed in enumerate(seeds):
                 chosen = {"inflation": inflation, "localization_radius": radius, "seed": seed}
                 means[t] = run_dapper(trial.method, system, trial.sigma_y, first[t], observations[t], **chosen)
-                advance(1 / len(seeds))
+                advance(1)
             yield np.linalg.norm(means - truth, axis=-1), np.linalg.norm(truth, axis=-1)
 
-    return _score("dapper", settings, trial, known, 1, run)
+    return _score(settings, trial, Runner("dapper", "run", len(seeds), 1, run), known)
 
 
-def _score(
-    engine: str, settings: Sequence[Setting], trial: Trial, known: PartialScores | None, chunk: int, run: Any
-) -> pd.DataFrame:
-    """Score the settings that are not `known` yet in chunks: `run(part, advance)` gives error and truth norms (T, K) of each."""
+def _score(settings: Sequence[Setting], trial: Trial, runner: Runner, known: PartialScores | None) -> pd.DataFrame:
+    """Scores of all settings, one row each in their order; those that are not `known` yet are run chunk by chunk."""
     known = known if known is not None else PartialScores(None, "")
-    missing = [setting for setting in dict.fromkeys(settings) if known.get(engine, trial, setting) is None]
-    title = f"{'DAPPER ' if engine == 'dapper' else ''}{trial.system} {trial.sigma_y} {trial.method} N={trial.members}"
-    form = "{desc}: {percentage:3.0f}%|{bar}| {n:.1f}/{total} settings [{elapsed}<{remaining}]"
-    with torch.no_grad(), tqdm(total=len(missing), desc=title, bar_format=form, mininterval=5) as bar:
-        for begin in range(0, len(missing), chunk):
-            part = missing[begin : begin + chunk]
-            rows = [_row(engine, trial, s, *norms) for s, norms in zip(part, run(part, bar.update), strict=True)]
-            known.add(engine, trial, dict(zip(part, rows, strict=True)))
-    return pd.DataFrame([known.get(engine, trial, setting) for setting in settings])
+    missing = [setting for setting in dict.fromkeys(settings) if known.get(runner.engine, trial, setting) is None]
+    title = f"{trial.system} {trial.sigma_y} {trial.method} N={trial.members} {runner.engine}"
+    total = len(missing) * runner.per_setting
+    with torch.no_grad(), tqdm(total=total, desc=title, unit=runner.unit, mininterval=5) as bar:
+        for begin in range(0, len(missing), runner.chunk):
+            part = missing[begin : begin + runner.chunk]
+            norms = runner.run(part, bar.update)
+            rows = [_row(runner.engine, trial, s, *pair) for s, pair in zip(part, norms, strict=True)]
+            known.add(runner.engine, trial, dict(zip(part, rows, strict=True)))
+    return pd.DataFrame([known.get(runner.engine, trial, setting) for setting in settings])
 
 
 def _row(engine: str, trial: Trial, setting: Setting, error_norm: np.ndarray, truth_norm: np.ndarray) -> dict[str, Any]:
@@ -293,7 +301,7 @@ def _row(engine: str, trial: Trial, setting: Setting, error_norm: np.ndarray, tr
 
 
 def fingerprint(split: xr.Dataset, sigma_y: float, code: str = "") -> str:
-    """A digest of the program, of the observations at one noise level and of the first ensembles that scores depend on."""
+    """A digest of what scores depend on: the program `code`, and truth, observations and first ensembles of `split`."""
     level = int(np.argmin(np.abs(split["sigma_y"].values - sigma_y)))
     total = hashlib.sha256(f"{code} {split.attrs['system']} {sigma_y}".encode())
     for values in (split["observation"].values[level], split["first_ensemble"].values, split["truth"].values):

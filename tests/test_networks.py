@@ -76,5 +76,5 @@ def test_every_input_mode_gives_a_feature_of_the_same_size(mode):
 
 
 def test_an_unknown_input_mode_is_named_with_the_nearest_known_one():
-    with pytest.raises(ValueError, match="'joints'.*'joint'"):
+    with pytest.raises(ValueError, match=r"'joints'.*'joint'"):
         ModelOptions(input="joints")

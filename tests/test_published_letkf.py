@@ -27,7 +27,8 @@ def test_letkf_on_lorenz_96_reproduces_the_published_error_within_5_percent(memb
     def normal(*shape):
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-    # The published protocol: truth and members all drawn from N(x0, 0.1 I), x0 = (1, 0, ..., 0), scores after the burn-in.
+    # The published protocol: truth and members all drawn from N(x0, 0.1 I), x0 = (1, 0, ..., 0), scores after the
+    # burn-in.
     center = torch.eye(1, system.state_size, dtype=torch.float64)
     states = [center + 0.1**0.5 * normal(TRIALS, system.state_size)]
     for _ in range(CYCLES):

@@ -1,5 +1,7 @@
 """The systems are DAPPER's, step by step, and their integrators have the order they claim."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -60,7 +62,7 @@ def test_runge_kutta_has_order_four():
         for _ in range(steps):
             x = runge_kutta_4(lambda z: torch.stack((-z[1], z[0])), x, 1.0 / steps)
         errors.append(float((x - torch.tensor([np.cos(1.0), np.sin(1.0)])).norm()))
-    orders = [np.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
+    orders = [np.log2(a / b) for a, b in itertools.pairwise(errors)]
     assert min(orders) == pytest.approx(4.0, abs=0.1)
 
 
@@ -87,10 +89,10 @@ def test_lorenz_63_has_no_distances():
 
 
 def test_an_unknown_system_is_named_with_the_nearest_known_one():
-    with pytest.raises(ValueError, match="'lorenz69'.*'lorenz9?6"):
+    with pytest.raises(ValueError, match=r"'lorenz69'.*'lorenz9?6"):
         make_system("lorenz69")
 
 
 def test_a_size_that_the_observations_do_not_fit_is_refused():
-    with pytest.raises(ValueError, match="multiple of 4.*not 42"):
+    with pytest.raises(ValueError, match=r"multiple of 4.*not 42"):
         Lorenz96(42)

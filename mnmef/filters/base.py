@@ -33,7 +33,9 @@ class Filter:
     """Whether the analysis perturbs observations, so that `cycle` must be given `noise`."""
 
     def start(self, ensemble: Tensor) -> Any:
-        """What the first cycle starts from, given the first ensemble (..., N, Nx) one cycle before the first observation."""
+        """What the first cycle starts from, given the first ensemble (..., N, Nx) one cycle before the first
+        observation.
+        """
         return ensemble
 
     def cycle(self, carry: Any, observation: Tensor, system: System, noise: Tensor | None = None) -> CycleResult:
@@ -58,7 +60,8 @@ def ensemble_mean(ensemble: Tensor) -> Tensor:
 def observation_perturbations(noise: Tensor, sigma_y: float) -> Tensor:
     """Perturbations (..., N, d) with mean zero over members and the variance that centering took away given back.
 
-    `sigma_y sqrt(N / (N - 1)) (noise - mean(noise))`, as in DAPPER's perturbed-observation EnKF and in the paper's code.
+    `sigma_y sqrt(N / (N - 1)) (noise - mean(noise))`, as in DAPPER's perturbed-observation EnKF and in the paper's
+    code.
     """
     members = noise.shape[-2]
     return (sigma_y * (members / (members - 1)) ** 0.5) * (noise - ensemble_mean(noise))

@@ -25,7 +25,9 @@ class EnKF(Filter):
         self.sigma_y, self.inflation, self.taper = sigma_y, inflation, taper
 
     def analyze(self, forecast: Tensor, observation: Tensor, system: System, noise: Tensor | None = None) -> Tensor:
-        """Map forecast (..., N, Nx), observation (..., d) and standard normal noise (..., N, d) to the analysis ensemble."""
+        """Map forecast (..., N, Nx), observation (..., d) and standard normal noise (..., N, d) to the analysis
+        ensemble.
+        """
         if noise is None:
             raise ValueError("the perturbed-observation EnKF needs standard normal noise (..., N, d)")
         members = forecast.shape[-2]

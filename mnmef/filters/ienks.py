@@ -1,4 +1,6 @@
-"""The iterative ensemble Kalman smoother (Bocquet and Sakov 2014) and, with lag 1, the iterative ensemble Kalman filter."""
+"""The iterative ensemble Kalman smoother (Bocquet and Sakov 2014) and, with lag 1, the iterative ensemble Kalman
+filter.
+"""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -26,9 +28,11 @@ class Transform:
 class IEnKS(Filter):
     """Gauss-Newton smoother over a window of `lag` cycles, as DAPPER's `iEnKS` with its default of 10 iterations.
 
-    The ensemble carried between cycles is the one at the start of the window; the analysis at its end is the last forecast plus a
+    The ensemble carried between cycles is the one at the start of the window; the analysis at its end is the last
+    forecast plus a
     linear increment. perturbed: the stochastic form (EnRML; "PertObs"), else the square-root form ("Sqrt").
-    Weights and transforms stay in the d-dimensional observation space: an iteration costs the forecasts and products linear in N.
+    Weights and transforms stay in the d-dimensional observation space: an iteration costs the forecasts and products
+    linear in N.
     """
 
     name: ClassVar[str] = "ienks"

@@ -18,14 +18,18 @@ BLOCK = 2**17
 
 @dataclass(frozen=True)
 class Patches:
-    """The p observations in reach of each component: sites (p, Nx), and square roots (p, Nx) of their tapers, zero where fewer reach."""
+    """The p observations in reach of each component: sites (p, Nx), and square roots (p, Nx) of their tapers, zero
+    where fewer reach.
+    """
 
     sites: Tensor
     roots: Tensor
 
     @classmethod
     def of(cls, taper: np.ndarray) -> "Patches":
-        """Patches from a taper (Nx, d) that is zero for observations left out; p as large as the fullest patch needs."""
+        """Patches from a taper (Nx, d) that is zero for observations left out; p as large as the fullest patch
+        needs.
+        """
         width = max(1, int((taper > 0).sum(1).max()))
         sites = np.sort(np.argsort(-taper, axis=1, kind="stable")[:, :width], axis=1)
         roots = np.sqrt(np.take_along_axis(taper, sites, 1))
@@ -37,11 +41,14 @@ class Patches:
 
 
 class LETKF(Filter):
-    """Square-root analysis of each component from the observations near it, as DAPPER's `LETKF` with single-point batches.
+    """Square-root analysis of each component from the observations near it, as DAPPER's `LETKF` with single-point
+    batches.
 
-    The local analysis of component i sees S_i = S diag(sqrt(rho_i)). It is needed on one vector only, the component's own anomalies A_i,
+    The local analysis of component i sees S_i = S diag(sqrt(rho_i)). It is needed on one vector only, the component's
+    own anomalies A_i,
     and `(I + S_i S_i')^-1/2 A_i = A_i - S_i g(C_i) S_i'A_i` with C_i = S_i'S_i. Both C_i and S_i'A_i are tapered pieces
-    of two global products, S'S (d x d) and S'A (d x Nx), so that nothing but these and the final S V costs more as N grows.
+    of two global products, S'S (d x d) and S'A (d x Nx), so that nothing but these and the final S V costs more as N
+    grows.
     A component out of reach of all observations keeps its forecast, apart from inflation.
     """
 
@@ -83,7 +90,8 @@ class LETKF(Filter):
 
 
 def local_updates(gram: Tensor, cross: Tensor, innovation: Tensor, patches: Patches) -> tuple[Tensor, Tensor]:
-    """Shift of the mean (..., Nx) and reduction V (..., d, Nx) of the anomalies, `A <- A - S V`, from all local analyses.
+    """Shift of the mean (..., Nx) and reduction V (..., d, Nx) of the anomalies, `A <- A - S V`, from all local
+    analyses.
 
     gram S'S (..., d, d), cross S'A (..., d, Nx), innovation (..., d) in units of sigma_y sqrt(N - 1).
     """
@@ -100,7 +108,9 @@ def local_updates(gram: Tensor, cross: Tensor, innovation: Tensor, patches: Patc
 
 
 def _block_updates(gram: Tensor, cross: Tensor, innovation: Tensor, patches: Patches) -> tuple[Tensor, Tensor]:
-    """`local_updates` for B problems. Their dimension is made the last one, so that gathering copies contiguous rows."""
+    """`local_updates` for B problems. Their dimension is made the last one, so that gathering copies contiguous
+    rows.
+    """
     sites, roots = patches.sites, patches.roots.unsqueeze(-1)  # (p, Nx), (p, Nx, 1)
     (width, components), (count, size, _) = sites.shape, cross.shape
     pairs = (sites.unsqueeze(1) * size + sites).flatten()

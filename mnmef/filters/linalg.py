@@ -10,7 +10,9 @@ HUGE = 1e100
 
 
 def solve_rows(matrix: Tensor, rows: Tensor) -> Tensor:
-    """`rows @ matrix^-1` for symmetric matrices (..., d, d) and rows (..., N, d); NaN or infinite where a matrix is singular."""
+    """`rows @ matrix^-1` for symmetric matrices (..., d, d) and rows (..., N, d); NaN or infinite where a matrix is
+    singular.
+    """
     return torch.linalg.solve_ex(matrix, rows.mT)[0].mT
 
 

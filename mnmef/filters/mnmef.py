@@ -21,7 +21,8 @@ class ModelOptions:
 
     feature_size: length of the ensemble feature f. width: layers of set transformer and heads. heads: of attention.
     seeds: learned seeds of the pooling. hidden_layers: of each head.
-    input: what the set transformer sees: `states`, `joint` pairs (v_n, H v_n), or both `separate`ly, each giving half of f.
+    input: what the set transformer sees: `states`, `joint` pairs (v_n, H v_n), or both `separate`ly, each giving half
+    of f.
     observation_in_localization: append y to the localization head's input. localization: learned localization.
     inflation: add the learned inflation (False leaves it out at inference; its head is kept, so weights still load).
     """
@@ -47,13 +48,15 @@ class Mnmef(nn.Module, Filter):
     """Ensemble Kalman filter with learned corrections of gain, inflation and localization.
 
     With forecast members v_n, h_n = H v_n, observation y and the set transformer's feature f:
-    `w_n, z_n = gain(v_n, h_n, y, f)`; `u_n = inflation(v_n, f)`; one localization weight in [0, 2] for each distinct cyclic distance;
+    `w_n, z_n = gain(v_n, h_n, y, f)`; `u_n = inflation(v_n, f)`; one localization weight in [0, 2] for each distinct
+    cyclic distance;
     anomalies V = v_n - mean + w_n, Y = h_n - mean + z_n;
     `K = (V'Y o L_vh) (Y'Y o L_hh + (N - 1) sigma_y^2 I)^-1`; `v_n <- clamp(v_n + u_n + K (y - h_n - r_n))`.
     """
 
     name: ClassVar[str] = "mnmef"
     needs_noise: ClassVar[bool] = True
+    distance_index: Tensor
 
     def __init__(self, system: System, sigma_y: float, options: ModelOptions | None = None) -> None:
         super().__init__()
@@ -104,7 +107,8 @@ class Mnmef(nn.Module, Filter):
     def analyze(self, forecast: Tensor, observation: Tensor, system: System, noise: Tensor | None = None) -> Tensor:
         """Map forecast (..., N, Nx), observation (..., d) and noise (..., N, d) to the analysis ensemble (..., N, Nx).
 
-        Where the gain's linear system is singular or yields non-finite numbers, that ensemble keeps its (inflated) forecast.
+        Where the gain's linear system is singular or yields non-finite numbers, that ensemble keeps its (inflated)
+        forecast.
         Raises `ValueError` without noise or for another system than the filter was made for.
         """
         if noise is None:
@@ -137,7 +141,8 @@ def kalman_increment(
     """`K innovation_n` (B, N, Nx) with `K = (V'Y o L_vh) (Y'Y o L_hh + (N - 1) sigma_y^2 I)^-1`.
 
     v_anomaly (B, N, Nx), h_anomaly (B, N, d), innovation (B, N, d), localization (L_vh (B, Nx, d), L_hh (B, d, d)).
-    The weights are no positive definite kernel, so the system may be singular: such an ensemble gets the increment zero,
+    The weights are no positive definite kernel, so the system may be singular: such an ensemble gets the increment
+    zero,
     without touching the others or the gradient.
     """
     members, size = h_anomaly.shape[-2:]

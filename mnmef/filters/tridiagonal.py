@@ -1,6 +1,8 @@
-"""Square-root transforms of many small problems at once, without eigenvectors: `(1 - (1 + C)^-1/2) / C` applied to a vector.
+"""Square-root transforms of many small problems at once, without eigenvectors: `(1 - (1 + C)^-1/2) / C` applied to a
+vector.
 
-Every matrix is made tridiagonal by Householder reflections that send the vector to the first unit vector; the function, written as
+Every matrix is made tridiagonal by Householder reflections that send the vector to the first unit vector; the function,
+written as
 a sum of shifted inverses, then costs one pass over the diagonals per shift. The batch is the last dimension, so that
 each operation is an elementwise one over the batch: some hundred of them do what LAPACK does matrix by matrix.
 """
@@ -21,10 +23,13 @@ SHIFTS = {torch.float64: (22, 44), torch.float32: (11, 24)}
 
 @cache
 def deficit_quadrature(shifts: int, bound: float) -> tuple[np.ndarray, np.ndarray]:
-    """Shifts t and weights w (shifts,) such that `sum w / (c + 1 + t)` is `(1 - (1 + c)^-1/2) / c` for c from 0 to `bound` - 1.
+    """Shifts t and weights w (shifts,) such that `sum w / (c + 1 + t)` is `(1 - (1 + c)^-1/2) / c` for c from 0 to
+    `bound` - 1.
 
-    The trapezoidal rule on `2/pi integral_0^inf ds / ((1 + s^2) (1 + c + s^2))` after `s = sc(u)`, as Hale, Higham and Trefethen
-    (2008) do for the inverse square root. The error falls geometrically, with a rate that only the logarithm of `bound` slows.
+    The trapezoidal rule on `2/pi integral_0^inf ds / ((1 + s^2) (1 + c + s^2))` after `s = sc(u)`, as Hale, Higham and
+    Trefethen
+    (2008) do for the inverse square root. The error falls geometrically, with a rate that only the logarithm of `bound`
+    slows.
     """
     spacing = ellipkm1(1.0 / bound) / shifts
     sn, cn, dn, _ = ellipj((np.arange(shifts) + 0.5) * spacing, 1.0 - 1.0 / bound)
@@ -34,7 +39,8 @@ def deficit_quadrature(shifts: int, bound: float) -> tuple[np.ndarray, np.ndarra
 def transform_local(gram: Tensor, vector: Tensor, probe: Tensor) -> tuple[Tensor, Tensor]:
     """`g(C) u` (p, M) and `e' (1 + C)^-1 u` (M,) for matrices C (p, p, M), vectors u and probes e (p, M).
 
-    C symmetric positive semi-definite, `g(c) = (1 - (1 + c)^-1/2) / c`. Overwrites C. Where an entry is not finite so is the result.
+    C symmetric positive semi-definite, `g(c) = (1 - (1 + c)^-1/2) / c`. Overwrites C. Where an entry is not finite so
+    is the result.
     """
     trace = torch.diagonal(gram).sum(-1)
     usual, extreme = SHIFTS.get(gram.dtype, SHIFTS[torch.float32])
@@ -65,7 +71,8 @@ def _transform(gram: Tensor, vector: Tensor, probe: Tensor, shifts: int, bound: 
 
 
 def tridiagonalize(matrix: Tensor, vector: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Make symmetric matrices (p, p, M) tridiagonal in place by an orthogonal Q whose first column is along `vector` (p, M).
+    """Make symmetric matrices (p, p, M) tridiagonal in place by an orthogonal Q whose first column is along `vector`
+    (p, M).
 
     Returns p off-diagonals (M,), the first being the length of the vector along that column (up to sign), and the p - 1
     reflectors v (p - k, M) of `Q = H_0 H_1 ...`, where `H_k = 1 - v v'` acts on components k and following.
@@ -89,7 +96,9 @@ def tridiagonalize(matrix: Tensor, vector: Tensor) -> tuple[list[Tensor], list[T
 
 
 def shifted_inverses(diagonal: Tensor, off: list[Tensor], shifts: Tensor) -> Tensor:
-    """First columns (p, s, M) of `off[0] (T + shift)^-1`, T tridiagonal with the diagonal (p, M) and off-diagonals off[1:]; shifts (s, 1)."""
+    """First columns (p, s, M) of `off[0] (T + shift)^-1`, T tridiagonal with the diagonal (p, M) and off-diagonals
+    off[1:]; shifts (s, 1).
+    """
     size = len(off)
     columns = diagonal.new_empty(size, len(shifts), diagonal.shape[-1])
     # Elimination from the last row upwards; each ratio waits in the place of the entry that it gives.

@@ -14,10 +14,12 @@ OURS = "mnmef_tuned"
 
 
 def figure_curves(scores: pd.DataFrame, published: pd.DataFrame, system: str) -> Figure:
-    """R-RMSE of every filter against N (top) and what fine-tuned MNMEF improves on each (bottom), a column per noise level.
+    """R-RMSE of every filter against N (top) and what fine-tuned MNMEF improves on each (bottom), a column per noise
+    level.
 
     scores: the table of `mnmef.scoring`. published: R-RMSE of the paper's figures, drawn as thin dashed lines.
-    A cell in which some trajectories diverged has a hollow marker; one in which all did sits at the top edge as an open triangle.
+    A cell in which some trajectories diverged has a hollow marker; one in which all did sits at the top edge as an open
+    triangle.
     """
     scores = scores[scores["system"] == system]
     published = published[published["system"] == system]
@@ -102,9 +104,13 @@ def _legend(scores: pd.DataFrame) -> list[Line2D]:
         if method in present
     ]
     handles.append(Line2D([], [], color="0.4", linestyle="--", linewidth=0.7, label="published"))
-    if (scores["n_diverged"] > 0).any():
-        hollow = {"color": "0.4", "linestyle": "none", "markerfacecolor": "white"}
-        handles.append(Line2D([], [], marker="o", label="hollow: some trajectories diverged", **hollow))
-    if scores["rrmse"].isna().any():
-        handles.append(Line2D([], [], marker="^", label="at the top edge: all diverged", **hollow))
+    marks = {
+        ("o", "hollow: some trajectories diverged"): (scores["n_diverged"] > 0).any(),
+        ("^", "at the top edge: all diverged"): scores["rrmse"].isna().any(),
+    }
+    for (marker, label), is_needed in marks.items():
+        if is_needed:
+            handles.append(
+                Line2D([], [], color="0.4", linestyle="none", marker=marker, markerfacecolor="white", label=label)
+            )
     return handles

@@ -19,7 +19,8 @@ LAST_CYCLES = 100
 def figure_fields(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], sigma_y: float) -> Figure:
     """Truth and observations, then analysis mean, absolute error and spread of each method, over the last 100 cycles.
 
-    split: the test split. evaluations: method -> evaluation with a traced first trajectory. Errors and spreads share one scale.
+    split: the test split. evaluations: method -> evaluation with a traced first trajectory. Errors and spreads share
+    one scale.
     """
     view = _window(split, evaluations, sigma_y)
     low, high = np.nanquantile(view["truth"], [0.002, 0.998])
@@ -49,7 +50,9 @@ def figure_fields(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], sigm
 
 
 def figure_components(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], sigma_y: float) -> Figure:
-    """An observed and an unobserved component over the last 100 cycles: truth, observations, mean and 95 % band of each method."""
+    """An observed and an unobserved component over the last 100 cycles: truth, observations, mean and 95 % band of each
+    method.
+    """
     view = _window(split, evaluations, sigma_y)
     observed = int(split["observed"].values[1])
     spacing = int(split["observed"].values[1] - split["observed"].values[0])
@@ -78,11 +81,14 @@ def figure_components(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], 
 
 
 def _window(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], sigma_y: float) -> dict:
-    """The last cycles of the first trajectory: truth and fields (cycle, state), observation (cycle, observed), cycle numbers."""
+    """The last cycles of the first trajectory: truth and fields (cycle, state), observation (cycle, observed), cycle
+    numbers.
+    """
     for method, evaluation in evaluations.items():
         if "mean" not in evaluation:
             raise ValueError(
-                f"the evaluation of {method} holds no traced trajectory: evaluation.traced.ensemble_size must be one of ensemble_sizes"
+                f"the evaluation of {method} holds no traced trajectory: "
+                "evaluation.traced.ensemble_size must be one of ensemble_sizes"
             )
     last = slice(-min(LAST_CYCLES, split.sizes["cycle"]), None)
     level = int(np.flatnonzero(np.isclose(split["sigma_y"].values, sigma_y))[0])
@@ -102,7 +108,9 @@ def _image(axis: Axes, field: np.ndarray, view: dict, title: str, scale: dict) -
 
 
 def _observations(axis: Axes, split: xr.Dataset, view: dict, scale: dict) -> None:
-    """Observations where and when they are made, on the colors of the state; the sites that nobody observes stay grey."""
+    """Observations where and when they are made, on the colors of the state; the sites that nobody observes stay
+    grey.
+    """
     field = np.full_like(view["truth"], np.nan)
     field[:, split["observed"].values] = view["observation"]
     axis.set_facecolor("0.85")

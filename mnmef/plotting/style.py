@@ -1,7 +1,9 @@
 """One look for all figures: the same color, marker and line for the same filter everywhere."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -11,9 +13,9 @@ from mnmef.io import write_atomically
 COLUMN_WIDTH = 7.0
 """Width of a figure in inches: a text column of a one-column journal."""
 
-SYSTEM_TITLES = {"lorenz63": "Lorenz '63", "lorenz96": "Lorenz '96", "ks": "Kuramoto–Sivashinsky"}
+SYSTEM_TITLES = {"lorenz63": "Lorenz '63", "lorenz96": "Lorenz '96", "ks": "Kuramoto-Sivashinsky"}
 
-RC = {
+RC: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.labelsize": 8,
@@ -32,7 +34,9 @@ RC = {
 
 @dataclass(frozen=True)
 class Look:
-    """How a filter is drawn. Colors are Okabe and Ito's (distinct for color-blind readers); markers differ for grey prints."""
+    """How a filter is drawn. Colors are Okabe and Ito's (distinct for color-blind readers); markers differ for grey
+    prints.
+    """
 
     label: str
     color: str
@@ -62,4 +66,4 @@ def save_figure(figure: Figure, *paths: str | Path) -> None:
     for path in map(Path, paths):
         kind = path.suffix.removeprefix(".")
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
-        write_atomically(path, lambda temporary, k=kind, m=metadata: figure.savefig(temporary, format=k, metadata=m))
+        write_atomically(path, partial(figure.savefig, format=kind, metadata=metadata))

@@ -1,6 +1,7 @@
 """What every dynamical system of a twin experiment has to provide."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
@@ -30,7 +31,8 @@ class System(ABC):
     model_dtype: torch.dtype | None = None
     """Precision in which the dynamics are computed, whatever the dtype of the state; None for the state's own.
 
-    Single precision halves the cost of a forecast and is far below the model error of any real system, while the analyses of iterative
+    Single precision halves the cost of a forecast and is far below the model error of any real system, while the
+    analyses of iterative
     filters need double precision: computed in single precision they diverge where they should not.
     """
     is_periodic: ClassVar[bool]
@@ -55,7 +57,9 @@ class System(ABC):
         """Draw `count` states (count, Nx) from which a burn-in leads to the attractor."""
 
     def propagate(self, state: Tensor) -> Tensor:
-        """Advance `state` (..., Nx) from one observation time to the next, in the precision `model_dtype`; keeps the dtype."""
+        """Advance `state` (..., Nx) from one observation time to the next, in the precision `model_dtype`; keeps the
+        dtype.
+        """
         return self._run_cycle(state.to(self.model_dtype or state.dtype)).to(state.dtype)
 
     def _run_cycle(self, state: Tensor) -> Tensor:
@@ -82,7 +86,7 @@ class System(ABC):
         return np.minimum(gap, self.state_size - gap)
 
 
-def runge_kutta_4(tendency, state: Tensor, step_size: float) -> Tensor:
+def runge_kutta_4(tendency: Callable[[Tensor], Tensor], state: Tensor, step_size: float) -> Tensor:
     """One classical fourth-order Runge-Kutta step of `d state / dt = tendency(state)`."""
     k1 = tendency(state)
     k2 = tendency(state + 0.5 * step_size * k1)

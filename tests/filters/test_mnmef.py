@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mnmef.filters.base import observation_perturbations
-from mnmef.filters.mnmef import Mnmef, ModelOptions, kalman_increment
+from mnmef.filters.mnmef import Mnmef, kalman_increment
 from mnmef.systems import make_system
 
 DOUBLE = torch.float64

@@ -41,7 +41,7 @@ def test_each_filter_is_a_line_through_its_scores_for_each_noise_level(levels):
     assert len(figure.axes) == 2 * len(levels)
     for axis, level in zip(figure.axes, levels, strict=False):
         for method, look in LOOKS.items():
-            values = scores.query("sigma_y == @level and method == @method")["rrmse"].to_numpy()
+            values = scores[(scores["sigma_y"] == level) & (scores["method"] == method)]["rrmse"].to_numpy()
             drawn = [
                 line.get_ydata()
                 for line in axis.lines
