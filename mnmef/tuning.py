@@ -93,10 +93,7 @@ class PartialScores:
         """Keep more rows, on disk as well."""
         self.rows |= {_key(engine, trial, setting): row for setting, row in scored.items()}
         if self.path is not None and scored:
-            table = pd.DataFrame(
-                [{"fingerprint": self.fingerprint, "key": key, **row} for key, row in self.rows.items()]
-            )
-            write_table(table, self.path)
+            write_text(json.dumps({"fingerprint": self.fingerprint, "scores": self.rows}, indent=0), self.path)
 
 
 def _key(engine: str, trial: Trial, setting: Setting) -> str:
@@ -111,7 +108,7 @@ Norms = tuple[np.ndarray, np.ndarray]
 class Runner:
     """How an engine runs settings: `run(part, advance)` yields the norms of each setting of a chunk.
 
-    chunk: settings at a time. unit, per_setting: what `advance` counts on the progress bar, and how many a setting takes.
+    chunk: settings at a time. unit, per_setting: what `advance` counts for the progress bar, and how many a setting has.
     """
 
     engine: str
@@ -256,8 +253,16 @@ def score_with_dapper(
         for inflation, radius in part:
             means = np.empty_like(truth)
             for t, seed in enumerate(seeds):
-                chosen = {"inflation": inflation, "localization_radius": radius, "seed": seed}
-                means[t] = run_dapper(trial.method, system, trial.sigma_y, first[t], observations[t], **chosen)
+                means[t] = run_dapper(
+                    trial.method,
+                    system,
+                    trial.sigma_y,
+                    first[t],
+                    observations[t],
+                    inflation=inflation,
+                    localization_radius=radius,
+                    seed=seed,
+                )
                 advance(1)
             yield np.linalg.norm(means - truth, axis=-1), np.linalg.norm(truth, axis=-1)
 
