@@ -168,11 +168,13 @@ def test_an_interrupted_training_goes_on_where_it_was(finished, snakemake):
     target = "results/quick/training/lorenz63_1.0/pretrained.safetensors"
     command = [sys.executable, "-m", "snakemake", target, "--cores", "1", "--config", *settings]
     folder = finished / "results" / "quick" / "resume" / "lorenz63_1.0"
-    with subprocess.Popen(command, cwd=finished, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=finished, start_new_session=True, **quiet) as process:
         deadline = time.monotonic() + 120
         while not list(folder.glob("*.pt")) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        # Ctrl-C in a terminal reaches Snakemake and its jobs alike.
+        os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=60)
     assert not (finished / target).exists()
     assert list(folder.glob("*.pt"))

@@ -1,0 +1,187 @@
+"""The quick scale from nothing to figures, and what runs again after which change.
+
+The tests share one finished run, so they stay in one process (`xdist_group`) and leave the tree as they found it.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import pandas as pd
+import pytest
+import xarray as xr
+
+pytestmark = pytest.mark.xdist_group("quick run")
+
+QUICK = ("--config", "scale=quick")
+FIGURES = {f"figure_{number}" for number in range(1, 8)}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, copy_sources, snakemake):
+    """A copy of the repository in which the quick scale has been computed."""
+    import pathlib
+    return pathlib.Path("/tmp/w/wf/tree")
+    run = snakemake(tree, "--cores", "all", *QUICK)
+    assert run.returncode == 0, run.stdout[-8000:]
+    return tree
+
+
+@pytest.fixture
+def planned(finished, snakemake):
+    """A function that says which rules would run now."""
+
+    def jobs(*arguments: str) -> set[str]:
+        run = snakemake(finished, "--dry-run", *arguments)
+        assert run.returncode == 0, run.stdout
+        table = re.search(r"Job stats:(.*?)total", run.stdout, flags=re.DOTALL)
+        names = re.findall(r"^(\w+) +\d+$", table[1], flags=re.MULTILINE) if table else []
+        assert names or "Nothing to be done" in run.stdout, run.stdout
+        return set(names) - {"all"}
+
+    return jobs
+
+
+@contextmanager
+def edited(path, old, new):
+    """Replace `old` by `new` in a file for a while; afterwards its content and its time stamp are what they were."""
+    text, stat = path.read_text(), path.stat()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    try:
+        yield
+    finally:
+        path.write_text(text)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_the_run_ends_with_all_figures_and_tables(finished):
+    results = finished / "results" / "quick"
+    for name in FIGURES:
+        assert (results / "figures" / f"{name}.svg").read_text().rstrip().endswith("</svg>")
+        assert (results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    scores = pd.read_csv(results / "scores.csv")
+    columns = "system sigma_y method ensemble_size rrmse rrmse_std n_trajectories n_diverged"
+    assert list(scores.columns) == columns.split()
+    # Three systems with two learned and 4 + 6 + 6 classical methods, at two ensemble sizes.
+    assert len(scores) == (3 * 2 + 16) * 2
+    assert len(pd.read_csv(results / "reproduction.csv")) > 0
+    assert (results / "config.yaml").exists()
+
+
+def test_every_file_between_stages_says_where_it_comes_from(finished):
+    paths = sorted((finished / "results" / "quick").glob("*/*.nc"))
+    assert len(paths) == 9 + 22
+    for path in paths:
+        with xr.open_dataset(path) as dataset:
+            for key in ("kind", "system", "settings", "seed", "commit", "versions"):
+                assert key in dataset.attrs, f"{path.name} has no {key}"
+            assert all("long_name" in variable.attrs for variable in dataset.data_vars.values()), path.name
+
+
+def test_a_second_run_has_nothing_to_do(finished, snakemake):
+    run = snakemake(finished, "--cores", "all", *QUICK)
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stdout
+
+
+def test_every_job_leaves_a_log_and_a_benchmark(finished):
+    results = finished / "results" / "quick"
+    logs = {path.relative_to(results / "logs").with_suffix("") for path in (results / "logs").rglob("*.log")}
+    benchmarks = {
+        p.relative_to(results / "benchmarks").with_suffix("") for p in (results / "benchmarks").rglob("*.tsv")
+    }
+    assert logs == benchmarks
+    assert len(logs) == 64
+
+
+def test_an_edit_of_plotting_code_draws_figures_and_trains_nothing(finished, planned):
+    plotting = finished / "mnmef" / "plotting"
+    with edited(plotting / "style.py", "COLUMN_WIDTH = 7.0", "COLUMN_WIDTH = 7.5"):
+        assert planned(*QUICK) == FIGURES
+    with edited(plotting / "curves.py", 'OURS = "mnmef_tuned"', 'OURS = "mnmef_pretrained"'):
+        assert planned(*QUICK) == {"figure_1", "figure_4", "figure_7"}
+
+
+def test_an_edit_of_the_training_trains_anew_but_simulates_and_tunes_nothing(finished, planned):
+    with edited(finished / "mnmef" / "training.py", "CURVE_POINTS = 200", "CURVE_POINTS = 100"):
+        jobs = planned(*QUICK)
+    assert {"train_filter", "finetune_filter", "evaluate_learned", "score_filters"} <= jobs
+    assert not jobs & {"simulate_data", "tune_baseline", "evaluate_baseline"}
+
+
+def test_comments_and_docstrings_rerun_nothing(finished, planned):
+    with (
+        edited(finished / "mnmef" / "training.py", "CURVE_POINTS = 200", "CURVE_POINTS = 200  # points of a curve"),
+        edited(finished / "workflow_scripts" / "simulate_data.py", '"""Simulate', '"""Simulates'),
+    ):
+        assert planned(*QUICK) == set()
+
+
+def test_a_setting_reruns_what_depends_on_it(planned):
+    assert planned(*QUICK, "training={checkpoint_seconds: 5}") == set()
+    assert "train_filter" not in planned(*QUICK, "finetuning={steps: 6}")
+    assert "finetune_filter" in planned(*QUICK, "finetuning={steps: 6}")
+    assert "simulate_data" not in planned(*QUICK, "tuning={inflation_stride: 9}")
+    assert "train_filter" not in planned(*QUICK, "model={inflation: false}")
+    assert "evaluate_learned" in planned(*QUICK, "model={inflation: false}")
+
+
+def test_threads_and_memory_rerun_nothing(planned):
+    assert planned("--set-threads", "train_filter=2", "--set-resources", "train_filter:mem_mb=9000", *QUICK) == set()
+
+
+def test_one_figure_is_one_job(finished, snakemake):
+    for suffix in ("svg", "png"):
+        (finished / "results" / "quick" / "figures" / f"figure_3.{suffix}").unlink()
+    run = snakemake(finished, "figure_3", "--cores", "1", *QUICK)
+    assert run.returncode == 0, run.stdout
+    assert "1 of 1 steps" in run.stdout
+
+
+def test_a_truncated_file_fails_its_reader_by_name_and_loses_nothing_else(finished, snakemake):
+    results = finished / "results" / "quick"
+    path, scores = results / "data" / "ks_test.nc", results / "evaluation" / "ks_1.0_enkf.nc"
+    whole, stat, before = path.read_bytes(), path.stat(), scores.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    try:
+        run = snakemake(finished, str(scores.relative_to(finished)), "--cores", "1", *QUICK)
+        assert run.returncode != 0
+        log = (results / "logs" / "evaluate_baseline" / "ks_1.0_enkf.log").read_text()
+        assert "ks_test.nc is not a readable NetCDF file" in log
+        assert "Traceback" in log
+    finally:
+        path.write_bytes(whole)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    again = snakemake(finished, str(scores.relative_to(finished)), "--cores", "1", *QUICK)
+    assert again.returncode == 0, again.stdout
+    with xr.open_dataset(scores) as dataset:
+        assert dataset.attrs["system"] == "ks"
+    assert abs(len(scores.read_bytes()) - len(before)) < 4096
+
+
+def test_an_interrupted_training_goes_on_where_it_was(finished, snakemake):
+    settings = ("scale=quick", "training={steps: 1000, checkpoint_seconds: 0.2}")
+    target = "results/quick/training/lorenz63_1.0/pretrained.safetensors"
+    command = [sys.executable, "-m", "snakemake", target, "--cores", "1", "--config", *settings]
+    folder = finished / "results" / "quick" / "resume" / "lorenz63_1.0"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=finished, start_new_session=True, **quiet) as process:
+        deadline = time.monotonic() + 120
+        while not list(folder.glob("*.pt")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        # Ctrl-C in a terminal reaches Snakemake and its jobs alike.
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=60)
+    assert not (finished / target).exists()
+    assert list(folder.glob("*.pt"))
+    run = snakemake(finished, target, "--cores", "1", "--config", *settings)
+    assert run.returncode == 0, run.stdout
+    log = (finished / "results" / "quick" / "logs" / "train_filter" / "lorenz63_1.0.log").read_text()
+    first_step = int(re.search(r"\| (\d+)/1000", log)[1])
+    assert 0 < first_step < 1000
+    assert not list(folder.glob("*.pt"))
