@@ -184,6 +184,9 @@ class Config(Section):
     scale: str = knob("name of the overlay in use; results go to results/<scale>", section="none")
     seed: Annotated[Int, Field(ge=0)] = knob("root of every random stream", section="none")
     weights: Literal["train"] = knob("where learned filters come from", section="none")
+    own_weights: dict[str, str] = knob(
+        "checkpoints of the user's own to evaluate as `mnmef_own`, by <system>_<sigma_y>", section="none"
+    )
     systems: list[SystemName] = knob("dynamical systems", section="5")
     noise_levels: list[Positive] = knob(
         "standard deviations sigma_y of the observation noise", unit="state units", section="5"
@@ -219,6 +222,7 @@ def _contradictions(config: Config) -> Iterator[str]:
         "data.test.cycles": config.data.test.cycles,
         "training.batch": config.training.batch,
         "training.learning_rate": config.training.learning_rate,
+        "training.gradient_clip": config.training.gradient_clip,
     }
     for key, values in per_system.items():
         for system in config.systems:
@@ -253,6 +257,10 @@ def _contradictions(config: Config) -> Iterator[str]:
         batch = config.training.batch.get(system, 1)
         if config.training.schedule == "window" and batch > config.data.train.windows:
             yield f"training.batch.{system} = {batch}: must be at most data.train.windows = {config.data.train.windows}"
+    cells = [f"{system}_{level}" for system in config.systems for level in config.noise_levels]
+    for cell in config.own_weights:
+        if cell not in cells:
+            yield unknown_name("cell in own_weights", cell, cells)
     if config.model.width % config.model.heads:
         yield f"model.heads = {config.model.heads}: must divide model.width = {config.model.width}"
     if config.model.input == "separate" and config.model.feature_size % 2:

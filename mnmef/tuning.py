@@ -108,7 +108,7 @@ Norms = tuple[np.ndarray, np.ndarray]
 class Runner:
     """How an engine runs settings: `run(part, advance)` yields the norms of each setting of a chunk.
 
-    chunk: settings at a time. unit, per_setting: what `advance` counts for the progress bar, and how many a setting has.
+    chunk: settings at a time. unit, per_setting: what `advance` counts, and how many of them a setting takes.
     """
 
     engine: str
@@ -226,14 +226,14 @@ def score_batched(
 def settings_per_chunk(system: System, trial: Trial, working_bytes: int, dtype: torch.dtype) -> int:
     """How many settings fit into `working_bytes`, at least 1.
 
-    Counts some sixteen copies of the ensembles, and, for the LETKF, some eight of its local matrices, at most d x d for
-    each component.
+    Counts some sixteen copies of the ensembles, the four recorded scores of each cycle, and, for the LETKF, some eight
+    of its local matrices, at most d x d for each component.
     """
     numbers = 16 * trial.members * system.state_size
     if trial.method == "letkf":
         numbers += 8 * system.state_size * system.observation_size**2
     itemsize = torch.finfo(dtype).bits // 8
-    return max(1, working_bytes // (trial.trajectories * numbers * itemsize))
+    return max(1, working_bytes // (trial.trajectories * (numbers * itemsize + 4 * trial.cycles * 8)))
 
 
 def score_with_dapper(

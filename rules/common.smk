@@ -20,6 +20,8 @@ SETTINGS = CONFIG.model_dump()
 config.update(SETTINGS)
 NOISE = [str(level) for level in CONFIG.noise_levels]
 LEARNED = ("mnmef_pretrained", "mnmef_tuned")
+OWN = "mnmef_own"
+"""The method name of checkpoints that the user brings: config key `own_weights`."""
 FIGURES = {1: "lorenz96", 2: "lorenz96", 3: "lorenz96", 4: "ks", 5: "ks", 6: "ks", 7: "lorenz63"}
 SCORE_FIGURES = (1, 4, 7)
 PANEL_NOISE = "1.0"
@@ -124,6 +126,8 @@ def baseline_cells():
 
 def weights_files(wildcards):
     """The checkpoint of a learned method for each ensemble size, or the one for all of them."""
+    if wildcards.learned == OWN:
+        return [SETTINGS["own_weights"][f"{wildcards.system}_{wildcards.sigma_y}"]]
     rule_of = {"mnmef_pretrained": rules.train_filter, "mnmef_tuned": rules.finetune_filter}
     return expand(rule_of[wildcards.learned].output.weights, **wildcards, members=CONFIG.ensemble_sizes)
 
@@ -131,7 +135,8 @@ def weights_files(wildcards):
 def evaluation_files():
     """The evaluations of all filters, classical and learned."""
     learned = expand(rules.evaluate_learned.output.scores, system=CONFIG.systems, sigma_y=NOISE, learned=LEARNED)
-    return expand(rules.evaluate_baseline.output.scores, zip, **baseline_cells()) + learned
+    own = [results(f"evaluation/{cell}_{OWN}.nc") for cell in CONFIG.own_weights]
+    return expand(rules.evaluate_baseline.output.scores, zip, **baseline_cells()) + learned + own
 
 
 def panel_files(number):

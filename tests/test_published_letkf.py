@@ -1,47 +1,21 @@
 """Our LETKF at the published hyperparameters scores what the paper says it scores."""
 
-import numpy as np
 import pytest
-import torch
 
-from mnmef.cycling import run_filter
-from mnmef.filters.classical import make_classical
-from mnmef.metrics import time_mean_rmse
-from mnmef.published import load_searches
-from mnmef.systems import make_system
-
-CYCLES, BURN_IN = 1500, 133  # 20 time units of 0.15 each
-TRIALS = 16
+from mnmef.grids import load_grids, published_winners
+from mnmef.published_check import AGREES, check_published
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("members", [20, 40])
-def test_letkf_on_lorenz_96_reproduces_the_published_error_within_5_percent(members):
-    table = load_searches("resources/published/dapper_grid_search_best.csv")
-    row = table.query(
-        "system == 'lorenz96' and sigma_y == 1.0 and method == 'letkf' and ensemble_size == @members"
-    ).iloc[0]
-    system = make_system("lorenz96")
-    generator = torch.Generator().manual_seed(members)
-
-    def normal(*shape):
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-    # The published protocol: truth and members all drawn from N(x0, 0.1 I), x0 = (1, 0, ..., 0), scores after the
-    # burn-in.
-    center = torch.eye(1, system.state_size, dtype=torch.float64)
-    states = [center + 0.1**0.5 * normal(TRIALS, system.state_size)]
-    for _ in range(CYCLES):
-        states.append(system.propagate(states[-1]))
-    truth = torch.stack(states[1:], 1)
-    first = center + 0.1**0.5 * normal(TRIALS, members, system.state_size)
-    observations = system.observe(truth) + normal(TRIALS, CYCLES, system.observation_size)
-    filter_ = make_classical("letkf", system, 1.0, row.inflation, row.localization_radius)
-    record = run_filter(filter_, system, first, observations, truth)
-    rmse = time_mean_rmse(record.rmse.numpy(), BURN_IN).mean()
-    # The published R-RMSE divides by the root mean square of an independent truth; any long truth has the same.
-    rrmse = rmse / np.sqrt((truth[:, BURN_IN:].numpy() ** 2).mean())
-    assert (record.diverged_at < 0).all()
-    assert rmse == pytest.approx(row.rmse, rel=0.05)
-    assert rrmse == pytest.approx(row.rrmse, rel=0.05)
-    print(f"N = {members}: RMSE {rmse:.4f} (published {row.rmse}), R-RMSE {rrmse:.4f} (published {row.rrmse})")
+def test_letkf_on_lorenz_96_reproduces_the_published_errors_within_5_percent():
+    table = published_winners("resources/published/dapper_grid_search_best.csv")
+    cells = table.query("system == 'lorenz96' and sigma_y == 1.0 and method == 'letkf' and ensemble_size in (20, 40)")
+    assert list(zip(cells["inflation"], cells["localization_radius"], strict=True)) == [(1.05, 3.0), (1.04, 4.0)]
+    found = check_published(cells, load_grids("resources/published/search_grids.yaml"), seed=1, trials=64)
+    print(found.to_string())
+    assert found["published_rmse"].tolist() == [1.5767, 1.3961]
+    assert found["published_rrmse"].tolist() == [0.3643, 0.3223]
+    assert found["n_diverged"].tolist() == [0, 0]
+    assert found["rmse"].tolist() == pytest.approx([1.5767, 1.3961], rel=0.05)
+    assert found["rrmse"].tolist() == pytest.approx([0.3643, 0.3223], rel=0.05)
+    assert found["verdict"].tolist() == [AGREES, AGREES]

@@ -36,11 +36,16 @@ def make_classical(
     factors = np.asarray(inflation, dtype=float)
     if not (np.isfinite(factors) & (factors >= 1.0)).all():
         raise ValueError(f"inflation must be a finite factor of at least 1, not {inflation}")
+    radii = np.asarray(0.0 if localization_radius is None else localization_radius, dtype=float)
+    if factors.ndim and radii.ndim and len(factors) != len(radii):
+        raise ValueError(
+            f"every setting needs an inflation and a radius, but there are {len(factors)} and {len(radii)}"
+        )
     factor = float(factors) if factors.ndim == 0 else torch.from_numpy(factors)[:, None, None, None]
     if method == "letkf":
-        return LETKF(system, sigma_y, factor, localization_radius)
+        return LETKF(system, sigma_y, factor, radii)
     if method == "enkf_localized":
-        return EnKF(sigma_y, factor, _tapers(system, localization_radius))
+        return EnKF(sigma_y, factor, _tapers(system, radii))
     if method == "enkf":
         return EnKF(sigma_y, factor)
     if method == "esrf":
@@ -48,9 +53,8 @@ def make_classical(
     return IEnKS(sigma_y, factor, lag=2 if method.endswith("lag2") else 1, perturbed=method == "ienkf_pertobs")
 
 
-def _tapers(system: System, radius: Values | None) -> Tensor:
+def _tapers(system: System, radii: np.ndarray) -> Tensor:
     """Covariance tapers (Nx, d), or (S, 1, Nx, d) for S radii."""
-    radii = np.asarray(radius, dtype=float)
     if radii.ndim == 0:
         return torch.from_numpy(gaspari_cohn(system.distances(), float(radii)))
     return torch.stack([torch.from_numpy(gaspari_cohn(system.distances(), float(r))) for r in radii]).unsqueeze(1)

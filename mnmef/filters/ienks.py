@@ -9,30 +9,41 @@ import torch
 from torch import Tensor
 
 from mnmef.filters.base import CycleResult, Filter, ensemble_mean, inflate, observation_perturbations
-from mnmef.filters.linalg import inverse_transform_excess, precision, symmetric_functions, transform_deficit
+from mnmef.filters.linalg import (
+    add_product,
+    inverse_transform_excess,
+    precision,
+    symmetric_functions,
+    transform_deficit,
+)
 from mnmef.systems.base import System
 
 
 @dataclass(frozen=True)
 class Transform:
-    """An N x N matrix `I - left right'` that is never formed: left, right (..., N, d)."""
+    """Where an iteration stands: weights `w = mean_weights Y0'` of the mean, `T = I - left Y0'` of the anomalies.
 
+    mean_weights (..., 1, d), left and basis Y0 (..., N, d). Neither T (N x N) nor w is ever formed.
+    root_excess (..., d, d), of the square-root form only: `T^-1 = I + Y0 root_excess Y0'`.
+    """
+
+    mean_weights: Tensor
     left: Tensor
-    right: Tensor
+    basis: Tensor
+    root_excess: Tensor | None = None
 
-    def apply(self, rows: Tensor) -> Tensor:
-        """The matrix times `rows` (..., N, m)."""
-        return rows - self.left @ (self.right.mT @ rows)
+    def moved(self, ensemble: Tensor, anomalies: Tensor) -> Tensor:
+        """`ensemble + (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx)."""
+        return add_product(ensemble, self.mean_weights - self.left, self.basis.mT @ anomalies)
 
 
 class IEnKS(Filter):
     """Gauss-Newton smoother over a window of `lag` cycles, as DAPPER's `iEnKS` with its default of 10 iterations.
 
     The ensemble carried between cycles is the one at the start of the window; the analysis at its end is the last
-    forecast plus a
-    linear increment. perturbed: the stochastic form (EnRML; "PertObs"), else the square-root form ("Sqrt").
-    Weights and transforms stay in the d-dimensional observation space: an iteration costs the forecasts and products
-    linear in N.
+    forecast plus a linear increment. perturbed: the stochastic form (EnRML; "PertObs"), else the square-root form
+    ("Sqrt"). Weights and transforms stay in the d-dimensional observation space: an iteration costs the forecasts and
+    products linear in N.
     """
 
     name: ClassVar[str] = "ienks"
@@ -56,65 +67,64 @@ class IEnKS(Filter):
 
     def cycle(self, carry: Any, observation: Tensor, system: System, noise: Tensor | None = None) -> CycleResult:
         """Assimilate `observation` (..., d) at the end of the window and shift the window once it is full."""
+        if self.perturbed and noise is None:
+            raise ValueError("the perturbed-observation smoother needs standard normal noise (..., N, d)")
         start, spanned = carry
         spanned += 1
-        n1 = start.shape[-2] - 1
-        mean, anomalies = ensemble_mean(start), start - ensemble_mean(start)
-        zero = torch.zeros(*start.shape[:-1], system.observation_size, dtype=start.dtype, device=start.device)
-        weights, transform = torch.zeros_like(start[..., :1].mT), Transform(zero, zero)  # (..., 1, N)
-        update = _perturbed_update if self.perturbed else _square_root_update
+        anomalies = start - ensemble_mean(start)
         draws = observation_perturbations(noise, 1.0) if self.perturbed and noise is not None else None
-        decondition = None
-        for iteration in range(self.iterations):
-            ensemble = mean + weights @ anomalies + transform.apply(anomalies)
+
+        def end_of_window(ensemble: Tensor) -> tuple[Tensor, Tensor]:
             for _ in range(spanned):
                 ensemble = system.propagate(ensemble)
-            if iteration == 0:
-                forecast = ensemble
-            observed = system.observe(ensemble) / self.sigma_y
-            y = observed - ensemble_mean(observed)
-            dy = observation.unsqueeze(-2) / self.sigma_y - ensemble_mean(observed)
-            y0 = y if decondition is None else decondition(y)
-            old_weights, old_transform = weights, transform
-            inner, (transform, decondition) = update(y, y0, transform, draws, n1)
-            weights = (dy + weights @ y0) @ inner @ y0.mT
+            return ensemble, (system.observe(ensemble) - observation.unsqueeze(-2)) / self.sigma_y
+
+        forecast, misfit = end_of_window(start)
+        ensemble, old, new = forecast, None, _gauss_newton_step(misfit, None, draws)
+        for _ in range(self.iterations - 1):
+            ensemble, misfit = end_of_window(new.moved(start, anomalies))
+            old, new = new, _gauss_newton_step(misfit, new, draws)
         forecast_anomalies = forecast - ensemble_mean(forecast)
-        increment = (
-            (weights - old_weights) @ forecast_anomalies
-            + transform.apply(forecast_anomalies)
-            - old_transform.apply(forecast_anomalies)
-        )
-        smoothed = inflate(mean + weights @ anomalies + transform.apply(anomalies), self.inflation)
+        analysis = new.moved(ensemble, forecast_anomalies)
+        if old is not None:
+            analysis = old.moved(analysis, -forecast_anomalies)
+        smoothed = inflate(new.moved(start, anomalies), self.inflation)
         if spanned == self.lag:
             smoothed, spanned = system.propagate(smoothed), spanned - 1
-        return CycleResult(forecast, ensemble + increment, (smoothed, spanned))
+        return CycleResult(forecast, analysis, (smoothed, spanned))
 
 
-def _square_root_update(y: Tensor, y0: Tensor, old: Transform, draws: Tensor | None, n1: int) -> tuple[Tensor, tuple]:
-    """`(Y0'Y0 + N - 1)^-1`, T = (I + S S')^-1/2 with S = Y0 / sqrt(N - 1), and the map T^-1."""
-    s = y0 / n1**0.5
-    deficit, excess, inverse = symmetric_functions(s.mT @ s, transform_deficit, inverse_transform_excess, precision)
-    backward = Transform(-(s @ excess), s)
-    return inverse / n1, (Transform(s @ deficit, s), backward.apply)
+def _gauss_newton_step(misfit: Tensor, old: Transform | None, draws: Tensor | None) -> Transform:
+    """The next iterate, given observed members minus observation (..., N, d) in units of sigma_y, as `old` led to them.
 
-
-def _perturbed_update(y: Tensor, y0: Tensor, old: Transform, draws: Tensor | None, n1: int) -> tuple[Tensor, tuple]:
-    """`M = (Y0'Y0 + N - 1)^-1`, T = I - P Y0' with P = ((I - T_old) Y0 + Y + D) M, and the map (T + 1 1')^-1.
-
-    The ones added before inverting keep T invertible on the mean, as in DAPPER.
+    Y0 = T_old^-1 Y are the anomalies Y as they would be had T_old not been applied, `M = (Y0'Y0 + N - 1)^-1`;
+    `w = (dy + w_old Y0) M Y0'`; `T = (I + Y0 Y0' / (N - 1))^-1/2` without draws, with draws D
+    `T = I - ((I - T_old) Y0 + Y + D) M Y0'`.
     """
-    (inverse,) = symmetric_functions(y0.mT @ y0 / n1, precision)
-    inner = inverse / n1
-    left = (y0 - old.apply(y0) + y + draws) @ inner
-    new = Transform(left, y0)
+    n1 = misfit.shape[-2] - 1
+    mean = ensemble_mean(misfit)
+    y, innovation = misfit - mean, -mean
+    y0 = y if old is None else _undo(old, y)
+    change = y if draws is None else y + draws
+    if old is not None:
+        overlap = old.basis.mT @ y0
+        innovation = innovation + old.mean_weights @ overlap
+        change = change + old.left @ overlap
+    gram = y0.mT @ y0 / n1
+    if draws is None:
+        deficit, excess, inverse = symmetric_functions(gram, transform_deficit, inverse_transform_excess, precision)
+        return Transform(innovation @ inverse / n1, y0 @ deficit / n1, y0, excess / n1)
+    (inverse,) = symmetric_functions(gram, precision)
+    return Transform(innovation @ inverse / n1, change @ inverse / n1, y0)
 
-    def decondition(rows: Tensor) -> Tensor:
-        members = rows.shape[-2]
 
-        def base(x: Tensor) -> Tensor:  # (I + 1 1')^-1
-            return x - x.sum(-2, keepdim=True) / (1 + members)
-
-        small = torch.eye(y0.shape[-1], dtype=y0.dtype, device=y0.device) - y0.mT @ base(left)
-        return base(rows) + base(left) @ torch.linalg.solve_ex(small, y0.mT @ base(rows))[0]
-
-    return inner, (new, decondition)
+def _undo(transform: Transform, rows: Tensor) -> Tensor:
+    """`T^-1 rows` for rows (..., N, d); in the perturbed form `(T + 1 1')^-1 rows`, as in DAPPER."""
+    left, basis = transform.left, transform.basis
+    if transform.root_excess is not None:
+        return rows + basis @ (transform.root_excess @ (basis.mT @ rows))
+    # (I + 1 1')^-1 takes a share of its sum off each column.
+    left = left - left.sum(-2, keepdim=True) / (1 + rows.shape[-2])
+    rows = rows - rows.sum(-2, keepdim=True) / (1 + rows.shape[-2])
+    small = torch.eye(basis.shape[-1], dtype=basis.dtype, device=basis.device) - basis.mT @ left
+    return rows + left @ torch.linalg.solve_ex(small, basis.mT @ rows)[0]

@@ -55,11 +55,11 @@ class LETKF(Filter):
     name: ClassVar[str] = "letkf"
 
     def __init__(
-        self, system: System, sigma_y: float, inflation: Tensor | float = 1.0, radius: Tensor | float = 1.0
+        self, system: System, sigma_y: float, inflation: Tensor | float = 1.0, radius: np.ndarray | float = 1.0
     ) -> None:
         self.sigma_y, self.inflation = sigma_y, inflation
         radii = np.atleast_1d(np.asarray(radius, dtype=float))
-        self.is_scalar = np.ndim(radius) == 0
+        self.is_scalar, self.settings = np.ndim(radius) == 0, len(radii)
         # Settings of the same radius share patches.
         self.groups = [
             (torch.from_numpy(np.flatnonzero(radii == r)), Patches.of(domain_taper(system, r)))
@@ -69,8 +69,11 @@ class LETKF(Filter):
     def analyze(self, forecast: Tensor, observation: Tensor, system: System, noise: Tensor | None = None) -> Tensor:
         """Map forecast (..., N, Nx) and observation (..., d) to the analysis ensemble (..., N, Nx).
 
-        With S radii, the first dimension of the forecast is that of the settings.
+        With S radii, the first dimension of the forecast is that of the settings; raises `ValueError` where it is not.
         """
+        if not self.is_scalar and len(forecast) != self.settings:
+            count = self.settings
+            raise ValueError(f"{count} radii need ensembles ({count}, T, N, Nx), not {tuple(forecast.shape)}")
         scale = self.sigma_y * (forecast.shape[-2] - 1) ** 0.5
         mean = ensemble_mean(forecast)
         anomalies = forecast - mean
@@ -96,7 +99,8 @@ def local_updates(gram: Tensor, cross: Tensor, innovation: Tensor, patches: Patc
     gram S'S (..., d, d), cross S'A (..., d, Nx), innovation (..., d) in units of sigma_y sqrt(N - 1).
     """
     lead = cross.shape[:-2]
-    gram, cross, innovation = gram.flatten(0, -3), cross.flatten(0, -3), innovation.flatten(0, -2)
+    gram, cross = (t.reshape(-1, *t.shape[-2:]) for t in (gram, cross))
+    innovation = innovation.reshape(-1, innovation.shape[-1])
     shift, reduction = torch.empty_like(cross[:, 0]), torch.empty_like(cross)
     patches = patches.to(gram)
     width, components = patches.sites.shape
@@ -104,7 +108,7 @@ def local_updates(gram: Tensor, cross: Tensor, innovation: Tensor, patches: Patc
     for begin in range(0, len(gram), block):
         part = slice(begin, begin + block)
         shift[part], reduction[part] = _block_updates(gram[part], cross[part], innovation[part], patches)
-    return shift.unflatten(0, lead), reduction.unflatten(0, lead)
+    return shift.view(*lead, -1), reduction.view(*lead, *reduction.shape[1:])
 
 
 def _block_updates(gram: Tensor, cross: Tensor, innovation: Tensor, patches: Patches) -> tuple[Tensor, Tensor]:

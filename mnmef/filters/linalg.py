@@ -16,11 +16,19 @@ def solve_rows(matrix: Tensor, rows: Tensor) -> Tensor:
     return torch.linalg.solve_ex(matrix, rows.mT)[0].mT
 
 
+def add_product(base: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """`base + left @ right` for base (..., N, Nx), left (..., N, d) and right (..., d, Nx), in one pass."""
+    base_, left_, right_ = (t.reshape(-1, *t.shape[-2:]) for t in (base, left, right))
+    return torch.baddbmm(base_, left_, right_).view(base.shape)
+
+
 def symmetric_functions(matrix: Tensor, *functions: Callable[[Tensor], Tensor]) -> list[Tensor]:
     """`f(matrix)` for symmetric positive semi-definite matrices (..., d, d) and functions of their eigenvalues.
 
     A matrix with a non-finite or huge entry gives NaN, and no error.
     """
+    if matrix.shape[-1] == 1:
+        return [f(matrix.clamp(min=0.0)) for f in functions]
     good = (matrix.abs() < HUGE).flatten(-2).all(-1)[..., None, None]
     values, vectors = torch.linalg.eigh(torch.where(good, matrix, 0.0))
     values = values.clamp(min=0.0)

@@ -45,11 +45,10 @@ def transform_local(gram: Tensor, vector: Tensor, probe: Tensor) -> tuple[Tensor
     trace = torch.diagonal(gram).sum(-1)
     usual, extreme = SHIFTS.get(gram.dtype, SHIFTS[torch.float32])
     rare = (~(trace < USUAL_BOUND)).nonzero().squeeze(-1)
-    parts = [t.index_select(-1, rare) for t in (gram, vector, probe)] if len(rare) else None
+    rare_gram = gram.index_select(-1, rare)
     deficit, product = _transform(gram, vector, probe, usual, USUAL_BOUND)
-    if parts is not None:
-        rare_deficit, product[rare] = _transform(*parts, extreme, EXTREME_BOUND)
-        deficit[:, rare] = rare_deficit
+    if len(rare):
+        deficit[:, rare], product[rare] = _transform(rare_gram, vector[:, rare], probe[:, rare], extreme, EXTREME_BOUND)
     return deficit, product
 
 
