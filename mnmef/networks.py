@@ -44,7 +44,7 @@ class AttentionBlock(nn.Module):
             weight, bias = self.projection.weight, self.projection.bias
             q = normed if self.frozen_query else functional.linear(normed, weight[:width], bias[:width])
             k, v = functional.linear(self.input_norm(key), weight[width:], bias[width:]).split(width, -1)
-        attended = functional.scaled_dot_product_attention(*(self._split(t) for t in (q, k, v)))
+        attended = functional.scaled_dot_product_attention(*(self._split(t) for t in (q, k, v)))  # type: ignore[arg-type]
         hidden = query + self.output(attended.transpose(-3, -2).flatten(-2))
         return hidden + self.feed_forward(self.hidden_norm(hidden))
 
