@@ -89,6 +89,7 @@ def test_merging_changes_neither_layer(raw):
         ({"baselines": {"lorenz63": ["letkf"]}}, ["baselines.lorenz63", "no spatial grid"]),
         ({"tuning": {"cycles": 10**6}}, ["tuning.cycles = 1000000", "data.tune.cycles"]),
         ({"model": {"inflation": "maybe"}}, ["model.inflation = 'maybe'", "true or false"]),
+        ({"own_weights": {"ks_1": "w"}}, ["'ks_1'", "Did you mean 'ks_1.0'?"]),
         ({"model": {"heads": 7}}, ["model.heads = 7", "divide"]),
     ],
 )

@@ -47,6 +47,18 @@ def test_a_configuration_file_of_ones_own_and_the_command_line_win_over_the_scal
     assert "lorenz96_0.5_letkf" in run.stdout
 
 
+def test_weights_of_ones_own_are_evaluated_beside_the_others_and_train_nothing(tree, snakemake):
+    (tree / "own.safetensors").touch()
+    (tree / "own.yaml").write_text("own_weights: {ks_1.0: own.safetensors}\n")
+    settings = ("--configfile", "own.yaml", "--config", "scale=quick")
+    target = "results/quick/evaluation/ks_1.0_mnmef_own.nc"
+    run = snakemake(tree, target, "--dry-run", *settings)
+    assert run.returncode == 0, run.stdout
+    assert planned(run.stdout) == {"simulate_data": 1, "evaluate_learned": 1}
+    everything = snakemake(tree, "--dry-run", *settings)
+    assert planned(everything.stdout)["evaluate_learned"] == 3 * 2 + 1
+
+
 @pytest.mark.parametrize(
     ("target", "said"),
     [
