@@ -48,9 +48,8 @@ def simulate_split(
     """Truth, observations and first ensembles of the tune or test split.
 
     noise_levels: sigma_y, standard deviations of the observation noise, in units of the state; the same standard normal
-    draws
-    are scaled for each level. members: size of the stored first ensemble; a filter with N members starts from the first
-    N.
+    draws are scaled for each level. members: size of the stored first ensemble; a filter with N members starts from the
+    first N.
     The first ensemble lies one cycle before the first observation.
     """
     if split not in ("tune", "test"):

@@ -18,8 +18,8 @@ def score_evaluations(paths: Sequence[str | Path]) -> pd.DataFrame:
     """One row per system, noise level, method and ensemble size from evaluation files, sorted by these.
 
     rrmse: R-RMSE without burn-in, mean over the trajectories that did not diverge (NaN if all did); rrmse_std: their
-    standard deviation;
-    n_diverged of n_trajectories became non-finite. Raises `ValueError` for a file that is no evaluation.
+    standard deviation; n_diverged of n_trajectories became non-finite. Raises `ValueError` for a file that is no
+    evaluation.
     """
     rows = [row for path in paths for row in score_evaluation(read_dataset(path, kind="evaluation"))]
     table = pd.DataFrame(rows, columns=SCORE_COLUMNS)
@@ -53,8 +53,7 @@ def compare_with_published(scores: pd.DataFrame, curves: pd.DataFrame, searches:
     """Every published R-RMSE beside ours (NaN where this run has no such cell).
 
     curves: of figures 1, 4, 7. searches: of the released search tables, scored by other rules than ours, which
-    `published_burn_in`
-    states; ours has none. relative_difference is (ours - published) / published.
+    `published_burn_in` states; ours has none. relative_difference is (ours - published) / published.
     """
     published = pd.concat(
         [

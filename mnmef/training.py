@@ -2,12 +2,9 @@
 cycle.
 
 The gradient is truncated at every cycle (J0 = 1 in the paper): the ensemble is detached after each analysis, so the
-gradient
-of a cycle's loss is local to that cycle. Both schedules are one loop. `window` adds up the gradients of all cycles of a
-batch of windows
-that start together and steps once at their end. `cycle` steps at every cycle, on a batch of windows whose ages are
-staggered,
-so that each step sees early and late cycles alike.
+gradient of a cycle's loss is local to that cycle. Both schedules are one loop. `window` adds up the gradients of all
+cycles of a batch of windows that start together and steps once at their end. `cycle` steps at every cycle, on a batch
+of windows whose ages are staggered, so that each step sees early and late cycles alike.
 """
 
 import hashlib
@@ -53,8 +50,7 @@ class TrainingOptions:
     ensemble_size: N. steps: optimizer steps. window_cycles: cycles of a window. batch: windows at a time. schedule:
     `window` or `cycle`.
     loss: a key of `LOSSES` or a sum of keys. decay: a key of `DECAYS`. gradient_clip: largest norm of a step's gradient
-    (a few trajectories far off
-    the truth dominate it otherwise). heads_only: freeze the set transformer (fine-tuning).
+    (a few trajectories far off the truth dominate it otherwise). heads_only: freeze the set transformer (fine-tuning).
     """
 
     ensemble_size: int
@@ -97,8 +93,8 @@ def train(
     """Train `filter_` in place on truths (W, L + 1, Nx) and return the training curve.
 
     Windows of `options.window_cycles` cycles start at a random observation time of a random truth; observations and
-    first ensembles
-    are drawn afresh each time. Runs on the device of the filter's parameters; all random numbers come from the CPU.
+    first ensembles are drawn afresh each time. Runs on the device of the filter's parameters; all random numbers come
+    from the CPU.
     resume_folder: where the state is kept every `checkpoint_seconds`; a later call with the same options, model and
     truths
         continues there and ends with the same weights, bit for bit on a CPU. The file is removed at the end.

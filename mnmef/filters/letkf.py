@@ -45,10 +45,9 @@ class LETKF(Filter):
     batches.
 
     The local analysis of component i sees S_i = S diag(sqrt(rho_i)). It is needed on one vector only, the component's
-    own anomalies A_i,
-    and `(I + S_i S_i')^-1/2 A_i = A_i - S_i g(C_i) S_i'A_i` with C_i = S_i'S_i. Both C_i and S_i'A_i are tapered pieces
-    of two global products, S'S (d x d) and S'A (d x Nx), so that nothing but these and the final S V costs more as N
-    grows.
+    own anomalies A_i, and `(I + S_i S_i')^-1/2 A_i = A_i - S_i g(C_i) S_i'A_i` with C_i = S_i'S_i. Both C_i and S_i'A_i
+    are tapered pieces of two global products, S'S (d x d) and S'A (d x Nx), so that nothing but these and the final S V
+    costs more as N grows.
     A component out of reach of all observations keeps its forecast, apart from inflation.
     """
 

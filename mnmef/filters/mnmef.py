@@ -49,8 +49,7 @@ class Mnmef(nn.Module, Filter):
 
     With forecast members v_n, h_n = H v_n, observation y and the set transformer's feature f:
     `w_n, z_n = gain(v_n, h_n, y, f)`; `u_n = inflation(v_n, f)`; one localization weight in [0, 2] for each distinct
-    cyclic distance;
-    anomalies V = v_n - mean + w_n, Y = h_n - mean + z_n;
+    cyclic distance; anomalies V = v_n - mean + w_n, Y = h_n - mean + z_n;
     `K = (V'Y o L_vh) (Y'Y o L_hh + (N - 1) sigma_y^2 I)^-1`; `v_n <- clamp(v_n + u_n + K (y - h_n - r_n))`.
     """
 
@@ -142,8 +141,7 @@ def kalman_increment(
 
     v_anomaly (B, N, Nx), h_anomaly (B, N, d), innovation (B, N, d), localization (L_vh (B, Nx, d), L_hh (B, d, d)).
     The weights are no positive definite kernel, so the system may be singular: such an ensemble gets the increment
-    zero,
-    without touching the others or the gradient.
+    zero, without touching the others or the gradient.
     """
     members, size = h_anomaly.shape[-2:]
     cross = v_anomaly.mT @ h_anomaly

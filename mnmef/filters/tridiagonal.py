@@ -2,8 +2,8 @@
 vector.
 
 Every matrix is made tridiagonal by Householder reflections that send the vector to the first unit vector; the function,
-written as
-a sum of shifted inverses, then costs one pass over the diagonals per shift. The batch is the last dimension, so that
+written as a sum of shifted inverses, then costs one pass over the diagonals per shift. The batch is the last dimension,
+so that
 each operation is an elementwise one over the batch: some hundred of them do what LAPACK does matrix by matrix.
 """
 
@@ -27,9 +27,8 @@ def deficit_quadrature(shifts: int, bound: float) -> tuple[np.ndarray, np.ndarra
     `bound` - 1.
 
     The trapezoidal rule on `2/pi integral_0^inf ds / ((1 + s^2) (1 + c + s^2))` after `s = sc(u)`, as Hale, Higham and
-    Trefethen
-    (2008) do for the inverse square root. The error falls geometrically, with a rate that only the logarithm of `bound`
-    slows.
+    Trefethen (2008) do for the inverse square root. The error falls geometrically, with a rate that only the logarithm
+    of `bound` slows.
     """
     spacing = ellipkm1(1.0 / bound) / shifts
     sn, cn, dn, _ = ellipj((np.arange(shifts) + 0.5) * spacing, 1.0 - 1.0 / bound)

@@ -14,8 +14,7 @@ class KuramotoSivashinsky(System):
     """`u_t = -u u_x - u_xx - u_xxxx`, stepped by ETD-RK4 (Cox & Matthews 2002; Kassam & Trefethen 2005).
 
     The coefficients are contour means over 16 points, and the wave number of the Nyquist mode is set to zero, both as
-    in
-    DAPPER's `mods.KS`, so that a step agrees with DAPPER's to rounding.
+    in DAPPER's `mods.KS`, so that a step agrees with DAPPER's to rounding.
     """
 
     name: ClassVar[str] = "ks"

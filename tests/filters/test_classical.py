@@ -68,8 +68,8 @@ def test_deterministic_analyses_equal_those_of_dapper(splits, system, method, me
 @pytest.mark.parametrize("method", ["ienkf_sqrt", "ienks_sqrt_lag2"])
 def test_iterative_analyses_equal_those_of_dapper_as_long_as_its_iteration_is_stable(splits, method):
     # With N > d on Lorenz '96 the Gauss-Newton iteration need not converge and amplifies rounding: a change of 1e-14
-    # in one member
-    # changes DAPPER's own answer by up to 1e-2 within 20 cycles. So few cycles here, and many where N <= d (above).
+    # in one member changes DAPPER's own answer by up to 1e-2 within 20 cycles. So few cycles here, and many where N <=
+    # d (above).
     first, observations, _ = load_trial(splits["lorenz96"], SIGMA, 40, torch.float64)
     ours = batched_means(splits["lorenz96"], method, 40, 1.02, None)[1]
     theirs = run_dapper(
