@@ -9,28 +9,23 @@ import torch
 from torch import Tensor
 
 from mnmef.filters.base import CycleResult, Filter, ensemble_mean, inflate, observation_perturbations
-from mnmef.filters.linalg import (
-    add_product,
-    inverse_transform_excess,
-    precision,
-    symmetric_functions,
-    transform_deficit,
-)
+from mnmef.filters.linalg import add_product, balanced_deficit, balanced_excess, root_precision, symmetric_functions
 from mnmef.systems.base import System
 
 
 @dataclass(frozen=True)
 class Transform:
-    """Where an iteration stands: weights `w = mean_weights Y0'` of the mean, `T = I - left Y0'` of the anomalies.
+    """Where an iteration stands: weights `w = mean_weights basis'` of the mean, `T = I - left basis'` of the anomalies.
 
-    mean_weights (..., 1, d), left and basis Y0 (..., N, d). Neither T (N x N) nor w is ever formed.
-    root_excess (..., d, d), of the square-root form only: `T^-1 = I + Y0 root_excess Y0'`.
+    mean_weights (..., 1, d), left and basis (..., N, d). Neither T (N x N) nor w is ever formed. The basis is
+    `B = S (I + S'S)^-1/2` with S = Y0 / sqrt(N - 1): no longer than 1, so that products with it lose no digits.
+    excess (..., d, d), of the square-root form only: `T^-1 = I + basis excess basis'`.
     """
 
     mean_weights: Tensor
     left: Tensor
     basis: Tensor
-    root_excess: Tensor | None = None
+    excess: Tensor | None = None
 
     def moved(self, ensemble: Tensor, anomalies: Tensor) -> Tensor:
         """`ensemble + (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx)."""
@@ -97,11 +92,11 @@ class IEnKS(Filter):
 def _gauss_newton_step(misfit: Tensor, old: Transform | None, draws: Tensor | None) -> Transform:
     """The next iterate, given observed members minus observation (..., N, d) in units of sigma_y, as `old` led to them.
 
-    Y0 = T_old^-1 Y are the anomalies Y as they would be had T_old not been applied, `M = (Y0'Y0 + N - 1)^-1`;
-    `w = (dy + w_old Y0) M Y0'`; `T = (I + Y0 Y0' / (N - 1))^-1/2` without draws, with draws D
-    `T = I - ((I - T_old) Y0 + Y + D) M Y0'`.
+    Y0 = T_old^-1 Y are the anomalies Y as they would be had T_old not been applied, S = Y0 / sqrt(N - 1);
+    `w = (dy + w_old Y0) (I + S'S)^-1 S' / sqrt(N - 1)`; `T = (I + S S')^-1/2` without draws, with draws D
+    `T = I - ((I - T_old) Y0 + Y + D) (I + S'S)^-1 S' / sqrt(N - 1)`.
     """
-    n1 = misfit.shape[-2] - 1
+    scale = (misfit.shape[-2] - 1) ** 0.5
     mean = ensemble_mean(misfit)
     y, innovation = misfit - mean, -mean
     y0 = y if old is None else _undo(old, y)
@@ -110,19 +105,20 @@ def _gauss_newton_step(misfit: Tensor, old: Transform | None, draws: Tensor | No
         overlap = old.basis.mT @ y0
         innovation = innovation + old.mean_weights @ overlap
         change = change + old.left @ overlap
-    gram = y0.mT @ y0 / n1
+    s = y0 / scale
+    gram = s.mT @ s
     if draws is None:
-        deficit, excess, inverse = symmetric_functions(gram, transform_deficit, inverse_transform_excess, precision)
-        return Transform(innovation @ inverse / n1, y0 @ deficit / n1, y0, excess / n1)
-    (inverse,) = symmetric_functions(gram, precision)
-    return Transform(innovation @ inverse / n1, change @ inverse / n1, y0)
+        root, half, excess = symmetric_functions(gram, root_precision, balanced_deficit, balanced_excess)
+        return Transform(innovation @ root / scale, s @ half, s @ root, excess)
+    (root,) = symmetric_functions(gram, root_precision)
+    return Transform(innovation @ root / scale, change @ root / scale, s @ root)
 
 
 def _undo(transform: Transform, rows: Tensor) -> Tensor:
     """`T^-1 rows` for rows (..., N, d); in the perturbed form `(T + 1 1')^-1 rows`, as in DAPPER."""
     left, basis = transform.left, transform.basis
-    if transform.root_excess is not None:
-        return rows + basis @ (transform.root_excess @ (basis.mT @ rows))
+    if transform.excess is not None:
+        return rows + basis @ (transform.excess @ (basis.mT @ rows))
     # (I + 1 1')^-1 takes a share of its sum off each column.
     left = left - left.sum(-2, keepdim=True) / (1 + rows.shape[-2])
     rows = rows - rows.sum(-2, keepdim=True) / (1 + rows.shape[-2])

@@ -42,9 +42,19 @@ def transform_deficit(c: Tensor) -> Tensor:
     return 1.0 / (root * (1.0 + root))
 
 
-def inverse_transform_excess(c: Tensor) -> Tensor:
-    """`((1 + c)^1/2 - 1) / c` without cancellation: `(I + S S')^1/2 = I + S h(S'S) S'` with this h."""
+def balanced_deficit(c: Tensor) -> Tensor:
+    """`h(c) = ((1 + c)^1/2 - 1) / c` without cancellation: `(I + SS')^-1/2 = I - S h(S'S) B'`, B = S (I + S'S)^-1/2."""
     return 1.0 / (1.0 + torch.sqrt(1.0 + c))
+
+
+def balanced_excess(c: Tensor) -> Tensor:
+    """`e(c) = (1 + c) h(c)` with the h of `balanced_deficit`: `(I + SS')^1/2 = I + B e(S'S) B'` with the same B."""
+    return (1.0 + c) / (1.0 + torch.sqrt(1.0 + c))
+
+
+def root_precision(c: Tensor) -> Tensor:
+    """`(1 + c)^-1/2`."""
+    return torch.rsqrt(1.0 + c)
 
 
 def precision(c: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def cases():
                 yield from ((system, method, n, inflation, None) for n in sizes[system] for inflation in (1.0, 1.1))
 
 
-@pytest.mark.parametrize(("system", "method", "members", "inflation", "radius"), cases())
+@pytest.mark.parametrize(("system", "method", "members", "inflation", "radius"), list(cases()))
 def test_deterministic_analyses_equal_those_of_dapper(splits, system, method, members, inflation, radius):
     split = splits[system]
     ours = batched_means(split, method, members, inflation, radius)

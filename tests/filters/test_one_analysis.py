@@ -112,13 +112,16 @@ def test_every_window_of_the_iterative_smoothers_is_dappers_member_by_member(nam
             return np.stack((recorder.analysis, smoothed))
 
         theirs = dappers(start.copy())
-        sensitivity = np.abs(theirs - dappers(start + 1e-14 * rng.standard_normal(start.shape))).max()
         draws = set_seed(k + 1).standard_normal((members, system.observation_size))
         result = filter_.cycle(carry, observation, system, torch.from_numpy(draws)[None])
         carry = result.carry
         ours = np.stack((result.analysis[0].numpy(), carry[0][0].numpy()))
-        assert sensitivity < 1e-6
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8 + 10 * sensitivity)
+        allowed = 1e-8
+        if np.abs(ours - theirs).max() > allowed:
+            sensitivity = np.abs(theirs - dappers(start + 1e-14 * rng.standard_normal(start.shape))).max()
+            assert sensitivity < 1e-6
+            allowed += 10 * sensitivity
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=allowed)
 
 
 @pytest.mark.parametrize("method", CLASSICAL_METHODS)
