@@ -4,7 +4,7 @@
 #   snakemake --cores all --config scale=quick       # the same, tiny
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
-# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, or any file under results/.
+# Targets: all, data, tuning, training, evaluation, scores, figures, published_check, figure_1 ... figure_7, or any file under results/.
 
 from snakemake.utils import min_version
 
@@ -22,6 +22,7 @@ include: "rules/finetune.smk"
 include: "rules/evaluate.smk"
 include: "rules/score.smk"
 include: "rules/figures.smk"
+include: "rules/check_published.smk"
 
 
 localrules:
@@ -32,6 +33,7 @@ localrules:
     evaluation,
     scores,
     figures,
+    published_check,
 
 
 rule all:
@@ -72,12 +74,18 @@ rule figures:
         figure_files(),
 
 
+rule published_check:
+    input:
+        expand(rules.check_published.output, zip, **published_cells()),
+
+
 check_targets(
     workflow,
     [
         *rules.data.input,
         *rules.tuning.input,
         *rules.training.input,
+        *rules.published_check.input,
         *rules.evaluation.input,
         *rules.all.input,
         results("config.yaml"),

@@ -10,6 +10,7 @@ from snakemake.exceptions import WorkflowError
 
 from mnmef.config import SPLITS, ConfigError, load_config, write_config
 from mnmef.digest import code_digest
+from mnmef.published import load_searches
 
 try:
     CONFIG = load_config(config, overrides=workflow.config_settings.overwrite_config)
@@ -87,6 +88,14 @@ def data_settings(wildcards):
     return {**section, "noise_levels": SETTINGS["noise_levels"], "members": SETTINGS["data"]["members"]}
 
 
+def tuning_settings(wildcards):
+    """What decides a search, besides its data, and where it keeps its scores until it is complete."""
+    return {
+        **{name: SETTINGS[name] for name in ("tuning", "ensemble_sizes", "seed")},
+        "partial": results("resume/tuning_{system}_{sigma_y}_{method}.json").format(**wildcards),
+    }
+
+
 def training_settings(wildcards):
     """What decides the weights that a training ends with, besides its data, and where it leaves its resume files.
 
@@ -122,6 +131,13 @@ def baseline_cells():
     """The wildcards of all classical cells, as lists of equal length for `expand(..., zip)`."""
     cells = [(s, y, m) for s in CONFIG.systems for y in NOISE for m in CONFIG.baselines[s]]
     return {name: [cell[i] for cell in cells] for i, name in enumerate(("system", "sigma_y", "method"))}
+
+
+def published_cells():
+    """The wildcards of all published searches of the systems and noise levels in use, for `expand(..., zip)`."""
+    table = load_searches("resources/published/dapper_grid_search_best.csv")
+    table = table[table["system"].isin(CONFIG.systems) & table["sigma_y"].isin(CONFIG.noise_levels)]
+    return table[["system", "sigma_y", "method"]].drop_duplicates().astype(str).to_dict("list")
 
 
 def weights_files(wildcards):

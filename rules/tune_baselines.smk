@@ -20,7 +20,7 @@ rule tune_baseline:
         runtime=720,
         mem_mb=4000,
     params:
-        settings={name: SETTINGS[name] for name in ("tuning", "ensemble_sizes", "seed")},
+        settings=tuning_settings,
         code=code("tune_baseline"),
     message:
         "Tune {wildcards.method} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"

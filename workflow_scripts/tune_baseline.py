@@ -23,15 +23,22 @@ def tune_baseline(
     tuning: Mapping[str, Any],
     ensemble_sizes: Sequence[int],
     seed: int,
+    partial: str,
+    code: str,
     grid: Path,
     best: Path,
 ) -> None:
-    """Write the scores of all settings to `grid` and the best setting of each ensemble size to `best`."""
+    """Write the scores of all settings to `grid` and the best setting of each ensemble size to `best`.
+
+    partial: keeps the scores so far; a search that was interrupted goes on from there. code: digest of the program.
+    """
     split = read_dataset(dataset, kind="data", system=system, split="tune")
     published = {"grids": load_grids(grids), "winners": published_winners(winners)}
-    scored, chosen = tune_method(tuning, split, sigma_y, method, ensemble_sizes, **published, seed=seed)
+    resumable = {"partial": partial, "code": code}
+    scored, chosen = tune_method(tuning, split, sigma_y, method, ensemble_sizes, **published, seed=seed, **resumable)
     write_table(scored, grid)
     write_table(chosen, best)
+    Path(partial).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
@@ -44,6 +51,7 @@ if __name__ == "__main__":
             sigma_y=float(snakemake.wildcards.sigma_y),
             method=snakemake.wildcards.method,
             **snakemake.params.settings,
+            code=snakemake.params.code,
             grid=Path(snakemake.output.grid),
             best=Path(snakemake.output.best),
         )

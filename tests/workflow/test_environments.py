@@ -13,7 +13,7 @@ from mnmef.digest import imported_modules
 
 STEPS = {
     "simulate": ["simulate_data"],
-    "baselines": ["tune_baseline"],
+    "baselines": ["tune_baseline", "check_published"],
     "train": ["train_filter", "finetune_filter"],
     "evaluate": ["evaluate_baseline", "evaluate_learned"],
     "figures": ["score_filters", "plot_scores", "plot_fields", "plot_components"],
