@@ -33,9 +33,18 @@ def tune_baseline(
     partial: keeps the scores so far; a search that was interrupted goes on from there. code: digest of the program.
     """
     split = read_dataset(dataset, kind="data", system=system, split="tune")
-    published = {"grids": load_grids(grids), "winners": published_winners(winners)}
-    resumable = {"partial": partial, "code": code}
-    scored, chosen = tune_method(tuning, split, sigma_y, method, ensemble_sizes, **published, seed=seed, **resumable)
+    scored, chosen = tune_method(
+        tuning,
+        split,
+        sigma_y,
+        method,
+        ensemble_sizes,
+        grids=load_grids(grids),
+        winners=published_winners(winners),
+        seed=seed,
+        partial=partial,
+        code=code,
+    )
     write_table(scored, grid)
     write_table(chosen, best)
     Path(partial).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mnmef.filters.base import CycleResult, Filter, ensemble_mean, inflate, observation_perturbations
-from mnmef.filters.linalg import add_product, balanced_deficit, balanced_excess, root_precision, symmetric_functions
+from mnmef.filters.linalg import add_product, principal_modes
 from mnmef.systems.base import System
 
 
@@ -17,19 +17,24 @@ from mnmef.systems.base import System
 class Transform:
     """Where an iteration stands: weights `w = mean_weights basis'` of the mean, `T = I - left basis'` of the anomalies.
 
-    mean_weights (..., 1, d), left and basis (..., N, d). Neither T (N x N) nor w is ever formed. The basis is
-    `B = S (I + S'S)^-1/2` with S = Y0 / sqrt(N - 1): no longer than 1, so that products with it lose no digits.
-    excess (..., d, d), of the square-root form only: `T^-1 = I + basis excess basis'`.
+    mean_weights (..., 1, d), left and basis (..., N, d). Neither T (N x N) nor w is ever formed.
+    back (..., N, d) and core (..., d, d), None for the identity, are such that `T^-1 = I + back core^-1 basis'`.
     """
 
     mean_weights: Tensor
     left: Tensor
     basis: Tensor
-    excess: Tensor | None = None
+    back: Tensor
+    core: Tensor | None
 
     def moved(self, ensemble: Tensor, anomalies: Tensor) -> Tensor:
         """`ensemble + (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx)."""
         return add_product(ensemble, self.mean_weights - self.left, self.basis.mT @ anomalies)
+
+    def undone(self, rows: Tensor) -> Tensor:
+        """`T^-1 rows` for rows (..., N, d)."""
+        seen = self.basis.mT @ rows
+        return rows + self.back @ (seen if self.core is None else torch.linalg.solve_ex(self.core, seen)[0])
 
 
 class IEnKS(Filter):
@@ -92,35 +97,23 @@ class IEnKS(Filter):
 def _gauss_newton_step(misfit: Tensor, old: Transform | None, draws: Tensor | None) -> Transform:
     """The next iterate, given observed members minus observation (..., N, d) in units of sigma_y, as `old` led to them.
 
-    Y0 = T_old^-1 Y are the anomalies Y as they would be had T_old not been applied, S = Y0 / sqrt(N - 1);
-    `w = (dy + w_old Y0) (I + S'S)^-1 S' / sqrt(N - 1)`; `T = (I + S S')^-1/2` without draws, with draws D
-    `T = I - ((I - T_old) Y0 + Y + D) (I + S'S)^-1 S' / sqrt(N - 1)`.
+    S sqrt(N - 1) = Y0 = T_old^-1 Y are the anomalies Y as they would be had T_old not been applied;
+    `w = (dy + w_old Y0) (I + S'S)^-1 S' / sqrt(N - 1)`; without draws `T = (I + S S')^-1/2`; with draws D,
+    `T = I - (S + D / sqrt(N - 1)) (I + S'S)^-1 S'`, to which DAPPER's update comes down because `T_old Y0 = Y`.
+    In the coordinates of the modes Z = S V all functions of S'S are diagonal; r is the root of I + S'S.
     """
     scale = (misfit.shape[-2] - 1) ** 0.5
     mean = ensemble_mean(misfit)
-    y, innovation = misfit - mean, -mean
-    y0 = y if old is None else _undo(old, y)
-    change = y if draws is None else y + draws
+    innovation, s = -mean, (misfit - mean) / scale
     if old is not None:
-        overlap = old.basis.mT @ y0
-        innovation = innovation + old.mean_weights @ overlap
-        change = change + old.left @ overlap
-    s = y0 / scale
-    gram = s.mT @ s
+        s = old.undone(s)
+        innovation = innovation + old.mean_weights @ (old.basis.mT @ s) * scale
+    modes, squares, vectors = principal_modes(s)
+    r = torch.sqrt(1.0 + squares)
+    basis = modes / r
+    mean_weights = innovation @ vectors / (scale * r)
     if draws is None:
-        root, half, excess = symmetric_functions(gram, root_precision, balanced_deficit, balanced_excess)
-        return Transform(innovation @ root / scale, s @ half, s @ root, excess)
-    (root,) = symmetric_functions(gram, root_precision)
-    return Transform(innovation @ root / scale, change @ root / scale, s @ root)
-
-
-def _undo(transform: Transform, rows: Tensor) -> Tensor:
-    """`T^-1 rows` for rows (..., N, d); in the perturbed form `(T + 1 1')^-1 rows`, as in DAPPER."""
-    left, basis = transform.left, transform.basis
-    if transform.excess is not None:
-        return rows + basis @ (transform.excess @ (basis.mT @ rows))
-    # (I + 1 1')^-1 takes a share of its sum off each column.
-    left = left - left.sum(-2, keepdim=True) / (1 + rows.shape[-2])
-    rows = rows - rows.sum(-2, keepdim=True) / (1 + rows.shape[-2])
-    small = torch.eye(basis.shape[-1], dtype=basis.dtype, device=basis.device) - basis.mT @ left
-    return rows + left @ torch.linalg.solve_ex(small, basis.mT @ rows)[0]
+        return Transform(mean_weights, modes / (1.0 + r), basis, modes * (r / (1.0 + r)), None)
+    shifts = draws @ vectors / scale
+    core = torch.diag_embed(1.0 / r.squeeze(-2)) - basis.mT @ shifts
+    return Transform(mean_weights, (modes + shifts) / r, basis, modes + shifts, core)

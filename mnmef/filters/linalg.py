@@ -8,6 +8,9 @@ from torch import Tensor
 HUGE = 1e100
 """Entries beyond this belong to an ensemble that is about to overflow; LAPACK may fail to converge on them."""
 
+STEEP = 1e4
+"""Squared size of anomalies, in units of the noise, from which on squaring them costs digits that iterations need."""
+
 
 def solve_rows(matrix: Tensor, rows: Tensor) -> Tensor:
     """`rows @ matrix^-1` for symmetric matrices (..., d, d) and rows (..., N, d); NaN or infinite where a matrix is
@@ -36,25 +39,34 @@ def symmetric_functions(matrix: Tensor, *functions: Callable[[Tensor], Tensor]) 
     return [torch.where(good, result, torch.nan) for result in results]
 
 
+def principal_modes(s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Z (..., N, d), c (..., 1, d) and V (..., d, d) with `s = Z V'`, V orthogonal, columns of Z of squared length c.
+
+    By the eigenvectors of s's; where that squares away too many digits, by the singular values of s itself.
+    A non-finite or huge s gives NaN.
+    """
+    if s.shape[-1] == 1:
+        return s, s.square().sum(-2, keepdim=True), torch.ones_like(s[..., :1, :])
+    flat = s.reshape(-1, *s.shape[-2:])
+    gram = flat.mT @ flat
+    size = torch.diagonal(gram, dim1=-2, dim2=-1).sum(-1)
+    good = (size < HUGE)[:, None, None]
+    values, vectors = torch.linalg.eigh(torch.where(good, gram, 0.0))
+    steep = ((size > STEEP) & good.flatten()).nonzero().squeeze(-1)
+    if len(steep):
+        _, singular, rows = torch.linalg.svd(flat[steep])
+        values[steep] = torch.nn.functional.pad(singular.square(), (0, values.shape[-1] - singular.shape[-1]))
+        vectors[steep] = rows.mT
+    vectors = torch.where(good, vectors, torch.nan)
+    values = values.clamp(min=0.0).unsqueeze(-2).view(*s.shape[:-2], 1, -1)
+    vectors = vectors.view(*s.shape[:-2], *vectors.shape[-2:])
+    return s @ vectors, values, vectors
+
+
 def transform_deficit(c: Tensor) -> Tensor:
     """`(1 - (1 + c)^-1/2) / c` without cancellation: `(I + S S')^-1/2 = I - S g(S'S) S'` with this g."""
     root = torch.sqrt(1.0 + c)
     return 1.0 / (root * (1.0 + root))
-
-
-def balanced_deficit(c: Tensor) -> Tensor:
-    """`h(c) = ((1 + c)^1/2 - 1) / c` without cancellation: `(I + SS')^-1/2 = I - S h(S'S) B'`, B = S (I + S'S)^-1/2."""
-    return 1.0 / (1.0 + torch.sqrt(1.0 + c))
-
-
-def balanced_excess(c: Tensor) -> Tensor:
-    """`e(c) = (1 + c) h(c)` with the h of `balanced_deficit`: `(I + SS')^1/2 = I + B e(S'S) B'` with the same B."""
-    return (1.0 + c) / (1.0 + torch.sqrt(1.0 + c))
-
-
-def root_precision(c: Tensor) -> Tensor:
-    """`(1 + c)^-1/2`."""
-    return torch.rsqrt(1.0 + c)
 
 
 def precision(c: Tensor) -> Tensor:

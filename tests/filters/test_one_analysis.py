@@ -67,12 +67,11 @@ class Recorder:
 
 
 @pytest.mark.parametrize("name", ["lorenz63", "lorenz96"])
-@pytest.mark.parametrize("members", [5, 20])
+@pytest.mark.parametrize("members", [5, 20, 50])
 @pytest.mark.parametrize(("form", "lag"), [("Sqrt", 1), ("Sqrt", 2), ("PertObs", 1)])
 def test_every_window_of_the_iterative_smoothers_is_dappers_member_by_member(name, members, form, lag):
-    # Where the iteration does not converge it amplifies rounding until two runs of DAPPER itself differ; so each of
-    # 20 windows starts DAPPER from our own ensemble, and it is the windows that are compared. In some even one window
-    # amplifies so much that DAPPER's answer moves by 1e-9 if its start moves by 1e-14; that is measured here.
+    # Where the iteration does not converge it amplifies rounding until, some windows later, two runs of DAPPER itself
+    # differ; so each of 20 windows starts DAPPER from our own ensemble, and it is the windows that are compared.
     from dapper.da_methods.variational import iEnKS_update
     from dapper.tools.seeding import set_seed
 
@@ -88,40 +87,20 @@ def test_every_window_of_the_iterative_smoothers_is_dappers_member_by_member(nam
     for k in range(cycles):
         truth = system.propagate(truth)
         observation = system.observe(truth) + torch.from_numpy(rng.standard_normal(system.observation_size))
+        recorder, window, root = Recorder(), range(max(0, k - lag + 1), k + 1), np.eye(system.observation_size)
+        set_seed(k + 1)
+        settings = root, None, False, (10, 0)  # R^-1/2, no adaptive inflation, not MDA, iterations and their tolerance
         start = carry[0][0].numpy().copy()
-
-        def dappers(start, k=k, observation=observation):
-            recorder, window, root = Recorder(), range(max(0, k - lag + 1), k + 1), np.eye(system.observation_size)
-            set_seed(k + 1)
-            smoothed = iEnKS_update(
-                form,
-                start,
-                window,
-                model,
-                recorder,
-                1.0,
-                observation[0].numpy(),
-                (0, k, 0.0),
-                root,
-                None,
-                False,
-                (10, 0),
-            )
-            if k >= lag - 1:
-                smoothed = system.propagate(torch.from_numpy(smoothed)).numpy()
-            return np.stack((recorder.analysis, smoothed))
-
-        theirs = dappers(start.copy())
+        smoothed = iEnKS_update(
+            form, start, window, model, recorder, 1.0, observation[0].numpy(), (0, k, 0.0), *settings
+        )
+        if k >= lag - 1:
+            smoothed = system.propagate(torch.from_numpy(smoothed)).numpy()
         draws = set_seed(k + 1).standard_normal((members, system.observation_size))
         result = filter_.cycle(carry, observation, system, torch.from_numpy(draws)[None])
         carry = result.carry
-        ours = np.stack((result.analysis[0].numpy(), carry[0][0].numpy()))
-        allowed = 1e-8
-        if np.abs(ours - theirs).max() > allowed:
-            sensitivity = np.abs(theirs - dappers(start + 1e-14 * rng.standard_normal(start.shape))).max()
-            assert sensitivity < 1e-6
-            allowed += 10 * sensitivity
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=allowed)
+        np.testing.assert_allclose(result.analysis[0].numpy(), recorder.analysis, rtol=0, atol=1e-8)
+        np.testing.assert_allclose(carry[0][0].numpy(), smoothed, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("method", CLASSICAL_METHODS)
