@@ -26,7 +26,7 @@ from mnmef.grids import WINNER_COLUMNS
 from mnmef.metrics import mean_over_survivors, time_mean_rmse
 from mnmef.seeds import torch_generator
 from mnmef.systems import System, make_system
-from mnmef.systems.kuramoto_sivashinsky import _reference_state
+from mnmef.systems.kuramoto_sivashinsky import reference_state
 
 AGREES = "agrees within 3 standard errors"
 BETTER = "better"
@@ -72,7 +72,7 @@ def first_state(system: System) -> Tensor:
     if system.name == "lorenz96":
         return torch.eye(1, system.state_size, dtype=torch.float64)[0]
     if system.name == "ks":
-        return torch.from_numpy(_reference_state(system.state_size, system.step_size))
+        return torch.from_numpy(reference_state(system.state_size, system.step_size))
     raise ValueError(unknown_name("system", system.name, ("lorenz63", "lorenz96", "ks")))
 
 

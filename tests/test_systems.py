@@ -96,3 +96,26 @@ def test_an_unknown_system_is_named_with_the_nearest_known_one():
 def test_a_size_that_the_observations_do_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"multiple of 4.*not 42"):
         Lorenz96(42)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_cycle_can_be_differentiated(name):
+    system = make_system(name)
+    state = torch.from_numpy(states(system, 2))
+    direction = torch.randn(state.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    variable = state.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad((system.propagate(variable) * direction).sum(), variable)
+    step = 1e-6 * direction
+    change = ((system.propagate(state + step) - system.propagate(state - step)) * direction).sum()
+    torch.testing.assert_close((gradient * step).sum(), change / 2, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_cycle_of_many_states_is_that_of_each_alone(name):
+    # More states than are advanced at a time.
+    system = make_system(name)
+    few = torch.from_numpy(states(system, 3))
+    many = few.repeat(1100, 1)[:3001]
+    torch.testing.assert_close(
+        system.propagate(many), system.propagate(few).repeat(1100, 1)[:3001], rtol=1e-12, atol=1e-12
+    )
