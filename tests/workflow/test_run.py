@@ -1,6 +1,6 @@
 """The quick scale from nothing to figures, and what runs again after which change.
 
-The tests share one finished run, so they stay in one process (`xdist_group`) and leave the tree as they found it.
+The tests share one finished run, so they stay in one process (`--dist loadfile`) and leave the tree as they found it.
 """
 
 import os
@@ -14,8 +14,6 @@ from contextlib import contextmanager
 import pandas as pd
 import pytest
 import xarray as xr
-
-pytestmark = pytest.mark.xdist_group("quick run")
 
 QUICK = ("--config", "scale=quick")
 FIGURES = {f"figure_{number}" for number in range(1, 8)}
