@@ -119,3 +119,35 @@ def test_a_cycle_of_many_states_is_that_of_each_alone(name):
     torch.testing.assert_close(
         system.propagate(many), system.propagate(few).repeat(1100, 1)[:3001], rtol=1e-12, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("name", ["lorenz96", "ks"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("count", [1, 127, 130])
+def test_the_compiled_cycle_is_the_one_by_array_operations(name, dtype, count):
+    system = make_system(name)
+    state = torch.from_numpy(states(system, count)).to(dtype)
+    tolerance = 1e-12 if dtype == torch.float64 else 1e-4
+    torch.testing.assert_close(system.propagate(state), system._run_cycle(state), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_state_that_blows_up_does_not_touch_the_others_at_all(name):
+    system = make_system(name)
+    state = torch.from_numpy(states(system, 200))
+    alone = system.propagate(state)
+    state[3] = torch.nan
+    state[70] *= 1e200
+    together = system.propagate(state)
+    others = torch.ones(200, dtype=torch.bool)
+    others[[3, 70]] = False
+    assert not together[~others].isfinite().any(-1).any()
+    assert torch.equal(together[others], alone[others])
+
+
+@pytest.mark.parametrize("name", ["lorenz96", "ks"])
+def test_the_result_of_a_state_does_not_depend_on_its_place_in_the_batch(name):
+    # So that scores do not depend on how settings and trajectories are put into chunks.
+    system = make_system(name, model_dtype=torch.float32)
+    state = torch.from_numpy(states(system, 150))
+    assert torch.equal(system.propagate(state)[37:], system.propagate(state[37:]))

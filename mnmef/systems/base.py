@@ -2,11 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+HAS_NUMBA = find_spec("numba") is not None
+"""Without numba, as on many a machine with a GPU, a CPU takes the same steps by array operations."""
 
 
 class System(ABC):
@@ -32,9 +36,11 @@ class System(ABC):
     """Precision in which the dynamics are computed, whatever the dtype of the state; None for the state's own.
 
     Single precision halves the cost of a forecast and is far below the model error of any real system, while the
-    analyses of iterative
-    filters need double precision: computed in single precision they diverge where they should not.
+    analyses of iterative filters need double precision: computed in single precision they diverge where they should
+    not.
     """
+    has_compiled_cycle: ClassVar[bool] = False
+    """Whether `_run_compiled` is there."""
     is_periodic: ClassVar[bool]
     """Whether components are grid points of a periodic domain (cyclic distances and localization make sense)."""
 
@@ -59,13 +65,26 @@ class System(ABC):
     def propagate(self, state: Tensor) -> Tensor:
         """Advance `state` (..., Nx) from one observation time to the next, in the precision `model_dtype`; keeps the
         dtype.
+
+        On a CPU by the compiled cycle, if the system has one and no gradient is asked for.
         """
-        return self._run_cycle(state.to(self.model_dtype or state.dtype)).to(state.dtype)
+        precision = self.model_dtype or state.dtype
+        differentiated = torch.is_grad_enabled() and state.requires_grad
+        if HAS_NUMBA and self.has_compiled_cycle and state.device.type == "cpu" and not differentiated:
+            rows = state.detach().reshape(-1, self.state_size).contiguous().numpy()
+            result = np.empty_like(rows)
+            self._run_compiled(rows, result, str(precision).removeprefix("torch."))
+            return torch.from_numpy(result).view(state.shape)
+        return self._run_cycle(state.to(precision)).to(state.dtype)
 
     def _run_cycle(self, state: Tensor) -> Tensor:
         for _ in range(self.steps_per_cycle):
             state = self.step(state)
         return state
+
+    def _run_compiled(self, rows: np.ndarray, result: np.ndarray, precision: str) -> None:
+        """Advance `rows` (M, Nx) by a cycle into `result` (M, Nx), computed in `precision`, such as "float32"."""
+        raise NotImplementedError
 
     def observe(self, state: Tensor) -> Tensor:
         """The observation operator H: the observed components (..., d) of `state` (..., Nx)."""

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 from mnmef.systems.base import System
-
-BLOCK = 2**15
-"""Numbers advanced at a time on a CPU, so that they stay in its cache."""
+from mnmef.systems.etd import etd_coefficients
 
 
 class KuramotoSivashinsky(System):
@@ -28,6 +26,7 @@ class KuramotoSivashinsky(System):
     first_spread: ClassVar[float] = 1.0
     burn_in_time: ClassVar[float] = 150.0
     is_periodic: ClassVar[bool] = True
+    has_compiled_cycle: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.state_size = 128
@@ -40,16 +39,16 @@ class KuramotoSivashinsky(System):
     def _run_cycle(self, state: Tensor) -> Tensor:
         return self._advance(state, self.steps_per_cycle)  # the steps in between stay in Fourier space
 
-    def _advance(self, state: Tensor, steps: int) -> Tensor:
-        rows = state.reshape(-1, self.state_size)
-        block = BLOCK // self.state_size if rows.device.type == "cpu" else max(1, len(rows))
-        return torch.cat([self._advance_block(part, steps) for part in rows.split(block)]).view(state.shape)
+    def _run_compiled(self, rows: np.ndarray, result: np.ndarray, precision: str) -> None:
+        from mnmef.systems.ks_kernel import ks_cycle, make_tables
 
-    def _advance_block(self, state: Tensor, steps: int) -> Tensor:
-        """Advance states (M, 128). The factor -ik/2 of the transform of u^2 is in the coefficients."""
+        ks_cycle(rows, result, self.steps_per_cycle, *make_tables(precision, self.state_size, self.step_size))
+
+    def _advance(self, state: Tensor, steps: int) -> Tensor:
+        """Advance states (..., 128). The factor -ik/2 of the transform of u^2 is in the coefficients."""
         dtype = torch.complex64 if state.dtype == torch.float32 else torch.complex128
         e, e2, q, q2, f1, f2, f3 = (
-            torch.as_tensor(c).to(state.device, dtype) for c in _coefficients(self.state_size, self.step_size)
+            torch.as_tensor(c).to(state.device, dtype) for c in etd_coefficients(self.state_size, self.step_size)
         )
 
         def squared(v: Tensor) -> Tensor:
@@ -69,22 +68,6 @@ class KuramotoSivashinsky(System):
     def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Draw `count` states from N(x0, I), x0 being the state that DAPPER's KS model starts from."""
         return reference_state(self.state_size, self.step_size) + rng.standard_normal((count, self.state_size))
-
-
-@cache
-def _coefficients(size: int, h: float) -> tuple[np.ndarray, ...]:
-    """ETD-RK4 coefficients (size/2 + 1,): exp(hL), exp(hL/2), and Q, 2 Q, f1, 2 f2, f3 times -ik/2."""
-    wave_number = np.append(np.arange(0, size / 2), 0) * 2 / 32
-    linear = wave_number**2 - wave_number**4
-    z = h * linear[:, None] + np.exp(1j * np.pi * (0.5 + np.arange(16)) / 16)
-    ez = np.exp(z)
-    q = h * ((np.exp(z / 2) - 1) / z).mean(-1).real
-    f1 = h * ((-4 - z + ez * (4 - 3 * z + z**2)) / z**3).mean(-1).real
-    f2 = h * ((2 + z + ez * (z - 2)) / z**3).mean(-1).real
-    f3 = h * ((-4 - 3 * z - z**2 + ez * (4 - z)) / z**3).mean(-1).real
-    factor = -0.5j * wave_number
-    forced = (factor * c for c in (q, 2 * q, f1, 2 * f2, f3))
-    return np.exp(h * linear), np.exp(h * linear / 2), *forced
 
 
 @cache
