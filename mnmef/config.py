@@ -95,10 +95,12 @@ class Data(Section):
     test: TestSplit = knob("test split", section="5")
 
 
-class Confirm(Section):
-    """What DAPPER reruns of the settings that the batched engine liked best."""
+class Stage(Section):
+    """A stage of a search, on part of the tuning split."""
 
-    settings: Count = knob("best settings of a cell that are rerun", section="5, benchmarks")
+    settings: Count = knob(
+        "best settings of a cell that go on (screen) or are rerun (confirm)", section="5, benchmarks"
+    )
     trajectories: Count = knob("trajectories for each", section="5, benchmarks")
     cycles: Count = knob("cycles of each trajectory", unit="cycles", section="5, benchmarks")
 
@@ -113,7 +115,8 @@ class Tuning(Section):
     cycles: Count = knob("cycles of each trajectory", unit="cycles", section="5, benchmarks")
     inflation_stride: Count = knob("take every k-th inflation of the published grid", section="5, benchmarks")
     radius_stride: Count = knob("take every k-th localization radius of the published grid", section="5, benchmarks")
-    confirm: Confirm = knob("what DAPPER confirms (engine screened)", section="5, benchmarks")
+    screen: Stage = knob("what all settings are scored on first (engine screened)", section="5, benchmarks")
+    confirm: Stage = knob("what DAPPER confirms (engine screened)", section="5, benchmarks")
 
 
 class Model(Section):
@@ -238,18 +241,15 @@ def _contradictions(config: Config) -> Iterator[str]:
     limits = {
         "tuning.trajectories": (config.tuning.trajectories, "data.tune.trajectories", config.data.tune.trajectories),
         "tuning.cycles": (config.tuning.cycles, "data.tune.cycles", config.data.tune.cycles),
-        "tuning.confirm.trajectories": (
-            config.tuning.confirm.trajectories,
-            "data.tune.trajectories",
-            config.data.tune.trajectories,
-        ),
-        "tuning.confirm.cycles": (config.tuning.confirm.cycles, "data.tune.cycles", config.data.tune.cycles),
         "evaluation.traced.trajectories": (
             config.evaluation.traced.trajectories,
             "data.test.trajectories",
             config.data.test.trajectories,
         ),
     }
+    for name, stage in (("screen", config.tuning.screen), ("confirm", config.tuning.confirm)):
+        for size, most in (("trajectories", config.data.tune.trajectories), ("cycles", config.data.tune.cycles)):
+            limits[f"tuning.{name}.{size}"] = (getattr(stage, size), f"data.tune.{size}", most)
     for key, (value, other, limit) in limits.items():
         if value > limit:
             yield f"{key} = {value}: must be at most {other} = {limit}"

@@ -1,8 +1,9 @@
 """The search for inflation and localization radius of a classical filter, on the tuning split.
 
 Engines: `batched` runs all settings and trajectories at once in torch; `dapper` runs DAPPER once per setting and
-trajectory, as the paper did; `screened` scores the whole grid with the batched engine and lets DAPPER rerun the best
-few settings of each ensemble size. A setting in which trajectories diverge never beats one in which fewer do.
+trajectory, as the paper did; `screened` scores the whole grid with the batched engine on few trajectories, the best of
+it on all of them, and lets DAPPER confirm the best of these. A setting in which trajectories diverge never beats one in
+which fewer do.
 """
 
 import hashlib
@@ -164,21 +165,34 @@ def tune_cell(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score the `settings` of one ensemble size with the engine of `tuning`; return (all scores, the row of the best).
 
-    With `screened`, the best is chosen among the confirmed settings by DAPPER's scores, which share their trajectories.
+    With `screened`, a setting that DAPPER sees diverge more often than others is not chosen, however good its score.
+    The choice is not left to DAPPER's scores: they come from fewer trajectories of the same filter.
     """
     # DAPPER has no perturbed-observation EnKF with covariance localization: it stays with the batched engine.
-    engine = "batched" if trial.method == "enkf_localized" else tuning["engine"]
-    if engine == "dapper":
+    has_dapper = trial.method != "enkf_localized"
+    if tuning["engine"] == "dapper" and has_dapper:
         scores = score_with_dapper(settings, split, trial, known=known)
         return scores, rank(scores).head(1)
-    scores = score_batched(settings, split, trial, known=known)
-    if engine == "batched":
+    if tuning["engine"] == "batched":
+        scores = score_batched(settings, split, trial, known=known)
         return scores, rank(scores).head(1)
-    confirm = tuning["confirm"]
-    few = [settings[i] for i in rank(scores).index[: confirm["settings"]]]
-    smaller = replace(trial, trajectories=confirm["trajectories"], cycles=confirm["cycles"])
-    confirmed = score_with_dapper(few, split, smaller, known=known)
-    return pd.concat([scores, confirmed], ignore_index=True), rank(confirmed).head(1)
+    screen, confirm = tuning["screen"], tuning["confirm"]
+    coarse = score_batched(settings, split, _smaller(trial, screen), known=known)
+    few = [settings[i] for i in rank(coarse).index[: screen["settings"]]]
+    scores = score_batched(few, split, trial, known=known)
+    tables = [coarse, scores]
+    order = rank(scores)
+    if has_dapper:
+        leading = order.index[: confirm["settings"]]
+        confirmed = score_with_dapper([few[i] for i in leading], split, _smaller(trial, confirm), known=known)
+        tables.append(confirmed)
+        order = order.loc[leading[np.argsort(confirmed["n_diverged"], kind="stable")]]
+    return pd.concat(tables, ignore_index=True), order.head(1)
+
+
+def _smaller(trial: Trial, stage: Mapping[str, int]) -> Trial:
+    """`trial` with the trajectories and cycles of a `stage` of the search."""
+    return replace(trial, trajectories=stage["trajectories"], cycles=stage["cycles"])
 
 
 def rank(scores: pd.DataFrame) -> pd.DataFrame:

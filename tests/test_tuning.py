@@ -31,6 +31,7 @@ TUNING = {
     "cycles": 10,
     "inflation_stride": 10,
     "radius_stride": 5,
+    "screen": {"settings": 3, "trajectories": 1, "cycles": 5},
     "confirm": {"settings": 2, "trajectories": 1, "cycles": 10},
 }
 COLUMNS = [
@@ -81,22 +82,26 @@ def test_a_chunk_holds_at_least_one_setting_and_more_the_more_memory_there_is():
     assert 1 < sizes[1] * 9 < sizes[2]
 
 
-def test_screening_lets_dapper_choose_among_the_best_of_the_batched_engine(split):
+def test_screening_hands_the_best_of_each_stage_on_to_the_next(split):
     grid, best = tune(split)
     assert grid.columns.tolist() == best.columns.tolist() == COLUMNS
-    assert best["engine"].tolist() == ["dapper", "dapper"]
+    setting = ["inflation", "localization_radius"]
     for members in (5, 10):
         part = grid[grid["ensemble_size"] == members]
-        first_two = rank(part[part["engine"] == "batched"]).head(2)
+        coarse = part[(part["engine"] == "batched") & (part["n_cycles"] == 5)]
+        fine = part[(part["engine"] == "batched") & (part["n_cycles"] == 10)]
         confirmed = part[part["engine"] == "dapper"]
-        columns = ["inflation", "localization_radius"]
-        assert sorted(map(tuple, confirmed[columns].values)) == sorted(map(tuple, first_two[columns].values))
+        assert len(coarse) == len(coarse[setting].drop_duplicates()) > 3
+        assert fine[setting].values.tolist() == rank(coarse).head(3)[setting].values.tolist()
+        assert confirmed[setting].values.tolist() == rank(fine).head(2)[setting].values.tolist()
         chosen = best[best["ensemble_size"] == members].iloc[0]
-        assert chosen["rrmse"] == confirmed["rrmse"].min()
+        assert chosen["engine"] == "batched"
+        assert chosen["rrmse"] == fine["rrmse"].min()
 
 
 def test_a_setting_that_only_dapper_sees_diverge_is_not_chosen(split, monkeypatch):
-    grid, _ = tune(split, "esrf", sizes=[5], engine="batched")
+    grid, _ = tune(split, "esrf", sizes=[5])
+    grid = grid[(grid["engine"] == "batched") & (grid["n_cycles"] == 10)]
     favorite, second = rank(grid)["inflation"][:2]
 
     def fails_for_the_favorite(method, system, sigma_y, first, observations, *, inflation, **options):
