@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from mnmef.systems.base import System
@@ -71,5 +72,4 @@ def inflate(ensemble: Tensor, factor: Tensor | float) -> Tensor:
     """Multiply the anomalies of `ensemble` (..., N, Nx) by `factor` (broadcastable to (..., 1, 1))."""
     if isinstance(factor, Tensor):
         factor = factor.to(ensemble)
-    mean = ensemble_mean(ensemble)
-    return mean + factor * (ensemble - mean)
+    return torch.lerp(ensemble_mean(ensemble), ensemble, factor)
