@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from mnmef.errors import unknown_name
+from mnmef.settings import merge
 
 SYSTEMS = ("lorenz63", "lorenz96", "ks")
 METHODS = ("enkf", "enkf_localized", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2")
@@ -157,6 +158,9 @@ class Training(Section):
     checkpoint_seconds: Positive = knob(
         "wall time between resume files; changing it reruns nothing", unit="s", section="none"
     )
+    time_limit: Positive | None = knob(
+        "wall time after which a job stops, to be continued by a retry; null: none", unit="minutes", section="none"
+    )
 
 
 class Finetuning(Section):
@@ -265,15 +269,6 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield f"model.heads = {config.model.heads}: must divide model.width = {config.model.width}"
     if config.model.input == "separate" and config.model.feature_size % 2:
         yield f"model.feature_size = {config.model.feature_size}: must be even where model.input is separate"
-
-
-def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the entries of `overlay` laid over it, section by section; lists and values are replaced whole."""
-    merged = dict(base)
-    for key, value in overlay.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
 
 
 def load_config(raw: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Config:

@@ -11,6 +11,7 @@ import xarray as xr
 from mnmef.checkpoints import load_checkpoint, save_checkpoint
 from mnmef.devices import default_device
 from mnmef.filters.mnmef import ModelOptions
+from mnmef.settings import PACE
 from mnmef.systems import make_system
 from mnmef.training import TrainingOptions, initial_filter, train
 
@@ -77,7 +78,7 @@ def pretrain(
         torch.from_numpy(truths["truth"].values),
         options,
         resume_folder=resume_folder,
-        checkpoint_seconds=training["checkpoint_seconds"],
+        **{key: training[key] for key in PACE if key in training},
         label=f"train {system.name} {sigma_y}",
     )
     save_checkpoint(filter_, weights, training=vars(options), windows=truths.sizes["window"], seconds=_seconds(curve))
@@ -109,7 +110,7 @@ def finetune(
         torch.from_numpy(truths["truth"].values),
         options,
         resume_folder=resume_folder,
-        checkpoint_seconds=training["checkpoint_seconds"],
+        **{key: training[key] for key in PACE if key in training},
         label=f"fine-tune {system} {sigma_y} N={ensemble_size}",
     )
     save_checkpoint(filter_, weights, training=vars(options), windows=truths.sizes["window"], seconds=_seconds(curve))

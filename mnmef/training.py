@@ -43,6 +43,10 @@ DECAYS: dict[str, Callable[[float], float]] = {
 CURVE_POINTS = 200
 
 
+class TimeLimitError(Exception):
+    """A training stopped at its time limit; its state is on disk, and the same call goes on from there."""
+
+
 @dataclass(frozen=True)
 class TrainingOptions:
     """What decides the weights that a training ends with, besides the model and the data.
@@ -88,6 +92,7 @@ def train(
     *,
     resume_folder: str | Path | None = None,
     checkpoint_seconds: float = 60.0,
+    time_limit: float | None = None,
     label: str = "training",
 ) -> pd.DataFrame:
     """Train `filter_` in place on truths (W, L + 1, Nx) and return the training curve.
@@ -96,11 +101,14 @@ def train(
     first ensembles are drawn afresh each time. Runs on the device of the filter's parameters; all random numbers come
     from the CPU.
     resume_folder: where the state is kept every `checkpoint_seconds`; a later call with the same options, model and
-    truths
-        continues there and ends with the same weights, bit for bit on a CPU. The file is removed at the end.
-    Raises `ValueError` if the truths are shorter than a window, `FloatingPointError` if every trajectory is lost for
-    100 cycles.
+    truths continues there and ends with the same weights, bit for bit on a CPU. The file is removed at the end.
+    time_limit: wall minutes after which this call keeps the state and raises `TimeLimitError`.
+    Raises `ValueError` if the truths are shorter than a window or there is a time limit and no `resume_folder`,
+    `FloatingPointError` if every trajectory is lost for 100 cycles.
     """
+    if time_limit is not None and resume_folder is None:
+        raise ValueError(f"a time limit of {time_limit} minutes needs a folder to keep the training in")
+    begun = time.monotonic()
     trainer = Trainer(filter_, truth, options)
     resume = None
     if resume_folder is not None:
@@ -112,10 +120,17 @@ def train(
         while trainer.step_number < options.steps:
             trainer.optimizer_step()
             bar.update()
-            if resume is not None and time.monotonic() - saved > checkpoint_seconds:
+            now = time.monotonic()
+            over = time_limit is not None and now - begun > 60 * time_limit and trainer.step_number < options.steps
+            if resume is not None and (over or now - saved > checkpoint_seconds):
                 write_atomically(resume, lambda path: torch.save(trainer.state_dict(), path))
                 bar.set_postfix(loss=trainer.curve[-1]["loss"] if trainer.curve else float("nan"))
-                saved = time.monotonic()
+                saved = now
+            if over:
+                raise TimeLimitError(
+                    f"{label}: stopped at its time limit of {time_limit} minutes after step {trainer.step_number} of "
+                    f"{options.steps}; the state is kept in {resume_folder}: start the same job again and it goes on"
+                )
     if resume is not None:
         # A process killed while it wrote the file has left a temporary one beside it.
         for leftover in (resume, *resume.parent.glob(f".{resume.name}.*")):

@@ -8,6 +8,7 @@ from pathlib import Path
 from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 
+from mnmef import settings
 from mnmef.config import SPLITS, ConfigError, load_config, write_config
 from mnmef.digest import code_digest
 from mnmef.published import load_searches
@@ -26,6 +27,8 @@ OWN = "mnmef_own"
 FIGURES = {1: "lorenz96", 2: "lorenz96", 3: "lorenz96", 4: "ks", 5: "ks", 6: "ks", 7: "lorenz63"}
 SCORE_FIGURES = (1, 4, 7)
 PANEL_NOISE = "1.0"
+PIECES = 0 if CONFIG.training.time_limit is None else 1000
+"""Retries of a training: each goes on where the time limit stopped the one before."""
 
 
 wildcard_constraints:
@@ -73,16 +76,9 @@ def code(script):
     return code_digest(f"workflow_scripts/{script}.py", workflow.basedir)
 
 
-def for_system(section, system):
-    """A section of the config with each per-system value replaced by the one of `system`."""
-    return {
-        key: value[system] if isinstance(value, dict) and system in value else value for key, value in section.items()
-    }
-
-
 def data_settings(wildcards):
     """What decides the content of a split."""
-    section = for_system(SETTINGS["data"][wildcards.split], wildcards.system)
+    section = settings.for_system(SETTINGS["data"][wildcards.split], wildcards.system)
     if wildcards.split == "train":
         return section
     return {**section, "noise_levels": SETTINGS["noise_levels"], "members": SETTINGS["data"]["members"]}
@@ -97,18 +93,9 @@ def tuning_settings(wildcards):
 
 
 def training_settings(wildcards):
-    """What decides the weights that a training ends with, besides its data, and where it leaves its resume files.
-
-    The learned inflation is always trained; the config may switch it off at inference.
-    """
-    training = for_system(SETTINGS["training"], wildcards.system)
-    return {
-        "model": {key: value for key, value in SETTINGS["model"].items() if key != "inflation"},
-        "training": {key: value for key, value in training.items() if key != "checkpoint_seconds"},
-        "window_cycles": CONFIG.data.train.window_cycles,
-        "seed": CONFIG.seed,
-        "resume_folder": results(f"resume/{wildcards.system}_{wildcards.sigma_y}"),
-    }
+    """What decides the weights that a training ends with, besides its data, and where it leaves its resume files."""
+    folder = results(f"resume/{wildcards.system}_{wildcards.sigma_y}")
+    return settings.training_settings(SETTINGS, wildcards.system) | {"resume_folder": folder}
 
 
 def finetuning_settings(wildcards):

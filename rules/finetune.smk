@@ -12,6 +12,7 @@ rule finetune_filter:
         log_file("finetune_filter/{system}_{sigma_y}_{members}"),
     benchmark:
         benchmark_file("finetune_filter/{system}_{sigma_y}_{members}")
+    retries: PIECES
     conda:
         "../envs/train.yaml"
     threads: 1

@@ -11,6 +11,7 @@ rule train_filter:
         log_file("train_filter/{system}_{sigma_y}"),
     benchmark:
         benchmark_file("train_filter/{system}_{sigma_y}")
+    retries: PIECES
     conda:
         "../envs/train.yaml"
     threads: 1

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from mnmef.fitting import finetune
 from mnmef.io import read_dataset, write_table
 from mnmef.logs import job_log
+from mnmef.settings import PACE
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -21,9 +22,9 @@ def finetune_filter(
 
 if __name__ == "__main__":
     options = dict(snakemake.params.settings)
-    # Not among the params, since a change of it must not train anew.
-    seconds = snakemake.config["training"]["checkpoint_seconds"]
-    options["training"] = {**options["training"], "checkpoint_seconds": seconds}
+    # Not among the params, since a change of them must not train anew.
+    pace = {key: snakemake.config["training"][key] for key in PACE}
+    options["training"] = {**options["training"], **pace}
     with job_log(snakemake.log[0], snakemake.threads):
         finetune_filter(
             dataset=Path(snakemake.input.dataset),

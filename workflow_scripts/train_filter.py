@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from mnmef.fitting import pretrain
 from mnmef.io import read_dataset, write_table
 from mnmef.logs import job_log
+from mnmef.settings import PACE
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -19,9 +20,9 @@ def train_filter(*, dataset: Path, system: str, sigma_y: float, weights: Path, c
 
 if __name__ == "__main__":
     options = dict(snakemake.params.settings)
-    # Not among the params, since a change of it must not train anew.
-    seconds = snakemake.config["training"]["checkpoint_seconds"]
-    options["training"] = {**options["training"], "checkpoint_seconds": seconds}
+    # Not among the params, since a change of them must not train anew.
+    pace = {key: snakemake.config["training"][key] for key in PACE}
+    options["training"] = {**options["training"], **pace}
     with job_log(snakemake.log[0], snakemake.threads):
         train_filter(
             dataset=Path(snakemake.input.dataset),

@@ -1,0 +1,122 @@
+"""Train filters without the workflow: `python -m mnmef.fit [--scale S] [--minutes M] CELL ...`.
+
+For a machine with a GPU that has torch, numpy, pandas, xarray, safetensors, tqdm and PyYAML, but no Snakemake, DAPPER
+or netCDF4. A cell is `<system>_<sigma_y>` for a pretraining, `<system>_<sigma_y>_<N>` for a fine-tuning of its result.
+The truths are simulated in memory: settings and seeds are those of the workflow, and so is the result on the same
+machine. Files are those of the rules `train_filter` and `finetune_filter`, below `--out`. A call that is stopped, or
+that ends at `--minutes` with exit status 75, is repeated as it was: finished cells are skipped, the one under way goes
+on.
+"""
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import xarray as xr
+import yaml
+
+from mnmef.data import simulate_training
+from mnmef.devices import default_device
+from mnmef.errors import unknown_name
+from mnmef.fitting import finetune, pretrain
+from mnmef.io import write_table
+from mnmef.settings import at_scale, for_system, training_settings
+from mnmef.training import TimeLimitError
+
+TO_BE_CONTINUED = 75
+"""Exit status of a call that reached its time limit, EX_TEMPFAIL of sysexits.h."""
+
+
+class Cell(NamedTuple):
+    """What to train: members is None for a pretraining, N for a fine-tuning."""
+
+    system: str
+    sigma_y: float
+    members: int | None
+
+    @classmethod
+    def parse(cls, text: str, settings: Mapping[str, Any]) -> "Cell":
+        """The cell named `text`. Raises `ValueError` if it is not one of the config's."""
+        match = re.fullmatch(r"([a-z0-9]+)_(\d+(?:\.\d+)?)(?:_(\d+))?", text)
+        if match is None:
+            raise ValueError(
+                f"{text!r} names no cell; write lorenz96_1.0 to train, lorenz96_1.0_20 to fine-tune at N = 20"
+            )
+        system, sigma_y, members = match[1], float(match[2]), int(match[3]) if match[3] else None
+        for what, value, known in (
+            ("system", system, settings["systems"]),
+            ("noise level", sigma_y, settings["noise_levels"]),
+            ("ensemble size", members, [*settings["ensemble_sizes"], None]),
+        ):
+            if value not in known:
+                raise ValueError(unknown_name(f"{what} in cell {text}", value, [v for v in known if v is not None]))
+        return cls(system, sigma_y, members)
+
+    def files(self, out: Path) -> tuple[Path, Path]:
+        """Checkpoint and training curve below `out`."""
+        folder = out / f"{self.system}_{self.sigma_y}"
+        if self.members is None:
+            return folder / "pretrained.safetensors", folder / "curve.csv"
+        return folder / f"tuned_{self.members}.safetensors", folder / f"tuned_{self.members}_curve.csv"
+
+
+def fit(cell: Cell, truths: xr.Dataset, settings: Mapping[str, Any], out: Path, minutes: float | None) -> None:
+    """Train or fine-tune `cell` on `truths` and write its files; raises `TimeLimitError` after `minutes`."""
+    weights, curve = cell.files(out)
+    options = training_settings(settings, cell.system)
+    pace = {"checkpoint_seconds": settings["training"]["checkpoint_seconds"], "time_limit": minutes}
+    options["training"] = options["training"] | pace
+    options |= {"weights": weights, "resume_folder": weights.parent / "resume"}
+    if cell.members is None:
+        table = pretrain(truths, cell.sigma_y, **options)
+    else:
+        pretrained = cell._replace(members=None).files(out)[0]
+        table = finetune(
+            truths, cell.sigma_y, cell.members, pretrained=pretrained, finetuning=settings["finetuning"], **options
+        )
+    write_table(table, curve)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train the cells in the order given, pretrainings first; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m mnmef.fit", description="Train filters without the workflow.")
+    parser.add_argument("cells", nargs="+", metavar="CELL", help="lorenz96_1.0 to train, lorenz96_1.0_20 to fine-tune")
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="settings (default: %(default)s)")
+    parser.add_argument("--scale", help="overlay of the config (default: the one that it names)")
+    parser.add_argument("--out", type=Path, help="folder for the weights (default: results/SCALE/training)")
+    parser.add_argument(
+        "--minutes", type=float, help="wall minutes after which to stop, to be continued by another call"
+    )
+    given = parser.parse_args(arguments)
+    deadline = None if given.minutes is None else time.monotonic() + 60 * given.minutes
+    try:
+        settings = at_scale(yaml.safe_load(given.config.read_text(encoding="utf-8")), given.scale)
+        cells = sorted({Cell.parse(text, settings): None for text in given.cells}, key=lambda c: c.members is not None)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    out = given.out or Path(f"results/{settings['scale']}/training")
+    split, truths = settings["data"]["train"], {}
+    print(f"Training on {default_device()}, weights to {out}", flush=True)
+    for cell in cells:
+        if all(file.exists() for file in cell.files(out)):
+            print(f"{cell.files(out)[0]} is there already", flush=True)
+            continue
+        if cell.system not in truths:
+            section = for_system(split, cell.system)
+            segment = section["window_cycles"] + section["offset_cycles"]
+            truths = {cell.system: simulate_training(cell.system, section["windows"], segment, settings["seed"])}
+        left = None if deadline is None else max(0.0, (deadline - time.monotonic()) / 60)
+        try:
+            fit(cell, truths[cell.system], settings, out, left)
+        except TimeLimitError as pause:
+            print(pause, file=sys.stderr)
+            return TO_BE_CONTINUED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""Plain dictionaries of settings: the config with the overlay of its scale, and the part of it that decides a stage.
+
+Without the checks of `mnmef.config`, whose packages a machine that only trains need not have.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mnmef.errors import unknown_name
+
+PACE = ("checkpoint_seconds", "time_limit")
+"""Keys of the section `training` that decide when a training writes and stops, but not its result."""
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the entries of `overlay` laid over it, section by section; lists and values are replaced whole."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def at_scale(raw: Mapping[str, Any], scale: str | None = None) -> dict[str, Any]:
+    """The content `raw` of config.yaml with the overlay of `scale`, by default the one it names, laid over it.
+
+    Raises `ValueError` for a scale without an overlay, naming the nearest.
+    """
+    scale = scale or raw["scale"]
+    if scale not in raw["scales"]:
+        raise ValueError(unknown_name("scale", scale, raw["scales"]))
+    base = {key: value for key, value in raw.items() if key != "scales"}
+    return merge(base, raw["scales"][scale] or {}) | {"scale": scale}
+
+
+def for_system(section: Mapping[str, Any], system: str) -> dict[str, Any]:
+    """A section with each per-system value replaced by the one of `system`."""
+    return {
+        key: value[system] if isinstance(value, Mapping) and system in value else value
+        for key, value in section.items()
+    }
+
+
+def training_settings(settings: Mapping[str, Any], system: str) -> dict[str, Any]:
+    """What decides the weights that a pretraining on `system` ends with, besides its data: `model`, `training`,
+    `window_cycles` and `seed`.
+
+    The learned inflation is always trained; the config may switch it off at inference.
+    """
+    training = for_system(settings["training"], system)
+    return {
+        "model": {key: value for key, value in settings["model"].items() if key != "inflation"},
+        "training": {key: value for key, value in training.items() if key not in PACE},
+        "window_cycles": settings["data"]["train"]["window_cycles"],
+        "seed": settings["seed"],
+    }

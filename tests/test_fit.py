@@ -1,0 +1,80 @@
+"""Training without the workflow gives the workflow's files, in pieces if need be, and needs few packages."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from mnmef.fit import TO_BE_CONTINUED, main
+
+
+@pytest.fixture
+def config(tmp_path, root):
+    settings = yaml.safe_load((root / "config.yaml").read_text())
+    quick = settings["scales"]["quick"]
+    quick["data"]["train"] = {"windows": 8, "window_cycles": 4, "offset_cycles": 2}
+    quick["training"] |= {"steps": 6, "batch": {"lorenz63": 4, "lorenz96": 4, "ks": 4}}
+    quick["finetuning"] = {"steps": 3}
+    quick["model"] = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2, "hidden_layers": 1}
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(settings))
+    return ["--config", str(file), "--scale", "quick"]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "lorenz96_1.0" / "pretrained.safetensors")
+
+
+def test_pretraining_and_finetuning_write_checkpoints_and_curves_and_are_not_repeated(config, tmp_path, capsys):
+    arguments = [*config, "--out", str(tmp_path / "out"), "lorenz96_1.0_5", "lorenz96_1.0"]
+    assert main(arguments) == 0
+    folder = tmp_path / "out" / "lorenz96_1.0"
+    assert sorted(p.name for p in folder.iterdir() if p.is_file()) == [
+        *("curve.csv", "pretrained.safetensors", "tuned_5.safetensors", "tuned_5_curve.csv")
+    ]
+    assert pd.read_csv(folder / "curve.csv")["step"].iloc[-1] == 6
+    before = (folder / "pretrained.safetensors").stat().st_mtime_ns
+    assert main(arguments) == 0
+    assert (folder / "pretrained.safetensors").stat().st_mtime_ns == before
+    assert capsys.readouterr().out.count("is there already") == 2
+
+
+def test_a_training_in_pieces_ends_with_the_same_bits(config, tmp_path):
+    assert main([*config, "--out", str(tmp_path / "whole"), "lorenz96_1.0"]) == 0
+    pieces = [*config, "--out", str(tmp_path / "pieces"), "--minutes", "0", "lorenz96_1.0"]
+    calls = 1
+    while main(pieces) == TO_BE_CONTINUED:
+        calls += 1
+    assert calls == 6  # each call takes one step before it looks at the clock
+    for name, value in weights(tmp_path / "whole").items():
+        assert torch.equal(value, weights(tmp_path / "pieces")[name]), name
+    assert not list((tmp_path / "pieces" / "lorenz96_1.0" / "resume").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("lorenz69_1.0", r"'lorenz69'.*lorenz96"),
+        ("lorenz96_0.5", r"noise level.*'0\.5'.*1\.0"),
+        ("lorenz96_1.0_7", r"ensemble size.*'7'.*5, 10"),
+        ("lorenz96", r"names no cell"),
+    ],
+)
+def test_a_cell_that_the_config_does_not_know_is_named_before_anything_is_trained(
+    config, tmp_path, capsys, cell, message
+):
+    with pytest.raises(SystemExit):
+        main([*config, "--out", str(tmp_path), cell])
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_it_imports_neither_the_workflow_nor_dapper_nor_netcdf_nor_pydantic(root):
+    absent = ("snakemake", "dapper", "netCDF4", "pydantic", "matplotlib", "numba")
+    blocked = f"import sys; sys.modules.update(dict.fromkeys({absent!r})); import mnmef.fit"
+    subprocess.run([sys.executable, "-c", blocked], cwd=root, check=True, timeout=120)
