@@ -1,4 +1,5 @@
-# make reproduce [SCALE=quick|laptop|paper] [TARGETS="figure_3 ..."]   install what is needed, then compute and draw
+# make reproduce [SCALE=quick|laptop|paper] [WEIGHTS=train|shipped] [TARGETS="figure_3 ..."]
+#                                                                      install what is needed, then compute and draw
 # make test                                                            install what is needed, then run all fast tests
 # make check                                                           layout, lint, types and spelling
 # make install | unlock | clean
@@ -9,6 +10,7 @@ PYTHON ?= python3
 PIP_ARGS ?=
 VENV ?= .venv
 SCALE ?= laptop
+WEIGHTS ?= train
 CORES ?= all
 TARGETS ?=
 # Further arguments for Snakemake and for pytest.
@@ -21,7 +23,7 @@ STAMP := $(VENV)/.installed
 .PHONY: reproduce install test check format unlock clean
 
 reproduce: $(STAMP)
-	$(BIN)/snakemake $(TARGETS) --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE)
+	$(BIN)/snakemake $(TARGETS) --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
 
 install: $(STAMP)
 

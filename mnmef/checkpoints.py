@@ -32,9 +32,20 @@ def save_checkpoint(filter_: Mnmef, path: str | Path, **card: Any) -> None:
         "versions": package_versions(),
         **card,
     }
-    tensors = {name: value.detach().cpu().contiguous() for name, value in filter_.state_dict().items()}
-    metadata = {"card": json.dumps(described, sort_keys=True)}
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata=metadata))
+    write_tensors(filter_.state_dict(), described, path)
+
+
+def write_tensors(tensors: Mapping[str, torch.Tensor], card: Mapping[str, Any], path: str | Path) -> None:
+    """Write named `tensors` with their `card` to `path`, atomically."""
+    stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    metadata = {"card": json.dumps(card, sort_keys=True)}
+    write_atomically(path, lambda temporary: save_file(stored, temporary, metadata=metadata))
+
+
+def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
+    """The named tensors at `path`, on the CPU."""
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (a safetensors handle is no mapping)
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
@@ -58,7 +69,9 @@ def load_checkpoint(path: str | Path, *, system: str, sigma_y: float, model: Map
     """The filter at `path`, which must have been trained on `system` with `sigma_y` and, if given, with the options
     `model`.
 
-    Options that only act at inference (`inflation`) follow `model`. Raises `ValueError` saying which property differs.
+    Options that only act at inference (`inflation`) follow `model`. A file that holds the heads alone takes the rest
+    from the file that its card names as `base`, in the same folder.
+    Raises `ValueError` saying which property differs.
     """
     card = read_card(path)
     wanted: dict[str, Any] = {"system": system, "sigma_y": sigma_y}
@@ -71,10 +84,11 @@ def load_checkpoint(path: str | Path, *, system: str, sigma_y: float, model: Map
             raise ValueError(f"checkpoint {path} was trained with {key} = {found[key]!r}, but {value!r} is asked for")
     options = card["model"] | {key: model[key] for key in INFERENCE_OPTIONS if model is not None and key in model}
     filter_ = Mnmef(make_system(system), sigma_y, ModelOptions(**options))
-    tensors = {}
-    with safe_open(path, framework="pt") as file:
-        for key in file.keys():  # noqa: SIM118 (a safetensors handle is no mapping)
-            tensors[key] = file.get_tensor(key)
+    tensors = read_tensors(path)
+    if "base" in card:
+        base = Path(path).with_name(card["base"])
+        load_checkpoint(base, system=system, sigma_y=sigma_y, model=model)  # with all its checks
+        tensors = read_tensors(base) | tensors
     filter_.load_state_dict(tensors)
     for key, value in tensors.items():
         if not bool(torch.isfinite(value).all()):

@@ -190,7 +190,7 @@ class Config(Section):
 
     scale: str = knob("name of the overlay in use; results go to results/<scale>", section="none")
     seed: Annotated[Int, Field(ge=0)] = knob("root of every random stream", section="none")
-    weights: Literal["train"] = knob("where learned filters come from", section="none")
+    weights: Literal["train", "shipped"] = knob("where learned filters come from", section="none")
     own_weights: dict[str, str] = knob(
         "checkpoints of the user's own to evaluate as `mnmef_own`, by <system>_<sigma_y>", section="none"
     )

@@ -114,6 +114,17 @@ def evaluation_settings(*sections):
 # Inputs
 
 
+def shipped_file(stem, cell):
+    """A file of weights that comes with the repository."""
+    return f"resources/weights/{cell.system}_{cell.sigma_y}/{stem}.safetensors"
+
+
+def base_files(wildcards):
+    """What weights need that are heads only."""
+    heads_only = CONFIG.weights == "shipped" and wildcards.learned == "mnmef_tuned"
+    return [shipped_file("pretrained", wildcards)] if heads_only else []
+
+
 def baseline_cells():
     """The wildcards of all classical cells, as lists of equal length for `expand(..., zip)`."""
     cells = [(s, y, m) for s in CONFIG.systems for y in NOISE for m in CONFIG.baselines[s]]
@@ -131,6 +142,9 @@ def weights_files(wildcards):
     """The checkpoint of a learned method for each ensemble size, or the one for all of them."""
     if wildcards.learned == OWN:
         return [SETTINGS["own_weights"][f"{wildcards.system}_{wildcards.sigma_y}"]]
+    if CONFIG.weights == "shipped":
+        heads = expand(shipped_file("heads_{members}", wildcards), members=CONFIG.ensemble_sizes)
+        return heads if wildcards.learned == "mnmef_tuned" else [shipped_file("pretrained", wildcards)]
     rule_of = {"mnmef_pretrained": rules.train_filter, "mnmef_tuned": rules.finetune_filter}
     return expand(rule_of[wildcards.learned].output.weights, **wildcards, members=CONFIG.ensemble_sizes)
 

@@ -30,6 +30,7 @@ rule evaluate_learned:
     input:
         dataset=rules.evaluate_baseline.input.dataset,
         weights=weights_files,
+        base=base_files,
     output:
         scores=results("evaluation/{system}_{sigma_y}_{learned}.nc"),
     log:

@@ -1,0 +1,133 @@
+"""Weights that come with the repository: `python -m mnmef.shipping [--scale S] [CELL ...]`.
+
+For each cell `<system>_<sigma_y>`, the pretrained filter and, for each ensemble size, the fine-tuned heads alone are
+put into resources/weights/<cell>, each with a JSON card beside it: how it was trained, for how long, on what, and its
+score on the tuning split, which is simulated in memory. What is there already is replaced only by a better pretrained
+filter.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import xarray as xr
+import yaml
+
+from mnmef.checkpoints import load_checkpoint, read_card, read_tensors, write_tensors
+from mnmef.data import simulate_split
+from mnmef.devices import default_device
+from mnmef.evaluation import evaluate
+from mnmef.filters.mnmef import Mnmef
+from mnmef.io import write_text
+from mnmef.metrics import mean_over_survivors, relative_rmse
+from mnmef.settings import at_scale, for_system
+
+FOLDER = Path("resources/weights")
+BASE = "pretrained.safetensors"
+
+
+def tuning_score(filter_: Mnmef, split: xr.Dataset, members: int, seed: int) -> dict[str, Any]:
+    """Score of `filter_` with N = `members` on the tuning `split`: R-RMSE without burn-in, mean over survivors."""
+    if split.attrs["split"] != "tune":
+        raise ValueError(f"weights are scored on the tuning split, not on the {split.attrs['split']} split")
+    device = default_device()
+    traced = {"ensemble_size": 0, "trajectories": 0}
+    scores = evaluate(
+        lambda _: filter_.to(device),
+        split,
+        "mnmef",
+        filter_.sigma_y,
+        [members],
+        traced=traced,
+        seed=seed,
+        device=device,
+    )
+    rrmse, deviation, diverged = mean_over_survivors(
+        relative_rmse(scores["error_norm"].values[0], scores["truth_norm"].values[0])
+    )
+    return {
+        "ensemble_size": members,
+        "rrmse": rrmse,
+        "rrmse_std": deviation,
+        "n_trajectories": split.sizes["trajectory"],
+        "n_cycles": split.sizes["cycle"],
+        "n_diverged": diverged,
+    }
+
+
+def ship(checkpoint: Path, target: Path, split: xr.Dataset, members: int, seed: int, *, heads_only: bool) -> None:
+    """Copy `checkpoint`, or its heads alone, to `target`, score what was stored and write the card beside it."""
+    card = read_card(checkpoint)
+    tensors = read_tensors(checkpoint)
+    if heads_only:
+        base = read_tensors(target.with_name(BASE))
+        frozen = [name for name in tensors if name.startswith("encoders.")]
+        if not all(torch.equal(tensors.pop(name), base[name]) for name in frozen):
+            raise ValueError(f"{checkpoint} was not fine-tuned from {target.with_name(BASE)}: their encoders differ")
+        card["base"] = BASE
+    write_tensors(tensors, card, target)
+    filter_ = load_checkpoint(target, system=card["system"], sigma_y=card["sigma_y"])
+    score = tuning_score(filter_, split, members, seed)
+    described = {**card, "tuning_split": score, "sha256": sha256(target)}
+    write_text(json.dumps(described, indent=1, sort_keys=True) + "\n", target.with_suffix(".json"))
+
+
+def ship_cell(cell: str, source: Path, target: Path, settings: Mapping[str, Any]) -> bool:
+    """Ship the filters of `cell` from the folder `source` to `target`; False if what is there is no worse."""
+    system, sigma_y = cell.rsplit("_", 1)
+    section = for_system(settings["data"]["tune"], system)
+    seed = settings["seed"]
+    members = settings["training"]["ensemble_size"]
+    split = simulate_split(system, "tune", **section, noise_levels=[float(sigma_y)], members=100, seed=seed)
+    there = target / cell / BASE
+    if there.exists():
+        old, new = (
+            tuning_score(load_checkpoint(p, system=system, sigma_y=float(sigma_y)), split, members, seed)["rrmse"]
+            for p in (there, source / cell / BASE)
+        )
+        if not new < old:
+            print(f"{cell}: kept, R-RMSE {old:.4f} on the tuning split against {new:.4f}")
+            return False
+        for stale in there.parent.iterdir():
+            stale.unlink()
+    ship(source / cell / BASE, there, split, members, seed, heads_only=False)
+    for size in settings["ensemble_sizes"]:
+        tuned = source / cell / f"tuned_{size}.safetensors"
+        if tuned.exists():
+            ship(tuned, target / cell / f"heads_{size}.safetensors", split, size, seed, heads_only=True)
+    print(f"{cell}: shipped")
+    return True
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Ship the cells that are named, by default all of the config; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m mnmef.shipping", description="Ship trained weights.")
+    parser.add_argument("cells", nargs="*", metavar="CELL", help="such as lorenz96_1.0 (default: all of the config)")
+    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="settings (default: %(default)s)")
+    parser.add_argument("--scale", help="overlay of the config (default: the one that it names)")
+    parser.add_argument("--source", type=Path, help="folder of the training (default: results/SCALE/training)")
+    parser.add_argument("--target", type=Path, default=FOLDER, help="(default: %(default)s)")
+    given = parser.parse_args(arguments)
+    settings = at_scale(yaml.safe_load(given.config.read_text(encoding="utf-8")), given.scale)
+    source = given.source or Path(f"results/{settings['scale']}/training")
+    cells = given.cells or [f"{s}_{y}" for s in settings["systems"] for y in settings["noise_levels"]]
+    for cell in cells:
+        if not (source / cell / BASE).exists():
+            parser.error(f"there is no {source / cell / BASE}: train {cell} first, or name another --source")
+    for cell in cells:
+        ship_cell(cell, source, given.target, settings)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
