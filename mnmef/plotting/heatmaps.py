@@ -42,6 +42,7 @@ CHOSEN: dict[str, Any] = {
     "linestyle": "none",
 }
 RING: dict[str, Any] = {"marker": "o", "markersize": 10, "color": "none", "linestyle": "none"}
+SOME_DIVERGED, ALL_DIVERGED = "////", "xxxx"
 HATCHES: tuple[dict[str, Any], ...] = (
     {"edgecolor": "white", "hatch_linewidth": 2.4},
     {"edgecolor": "black", "hatch_linewidth": 0.8},
@@ -181,10 +182,11 @@ def _draw_map(axis: Axes, panel: Panel) -> None:
     map_.set_array(np.ma.masked_invalid(rows["rrmse"].to_numpy()))
     map_.set_edgecolor(["black" if inset else "white" for inset in boxes["inset"]])
     axis.add_collection(map_)
-    for box in boxes[rows["n_diverged"] > 0].itertuples():
-        for hatch in HATCHES:
+    for box, lost in zip(boxes.itertuples(), rows["rrmse"].isna(), strict=True):
+        for look in HATCHES if rows.loc[box.Index, "n_diverged"] > 0 else ():
+            hatch = ALL_DIVERGED if lost else SOME_DIVERGED
             axis.add_patch(
-                Rectangle((box.x, box.y), box.width, box.height, fill=False, linewidth=0, hatch="////", **hatch)
+                Rectangle((box.x, box.y), box.width, box.height, fill=False, linewidth=0, hatch=hatch, **look)
             )
     _mark(axis, panel, lambda settings: settings["localization_radius"], halo=True)
     axis.set_facecolor("white")
@@ -285,15 +287,15 @@ def _map_legend(panels: list[Panel]) -> list[Artist]:
     handles = _common_legend(panels)
     rows = pd.concat([panel.rows for panel in panels])
     lost = rows["rrmse"].isna()
-    hatch: dict[str, Any] = {"hatch": "//////", "edgecolor": "black", "linewidth": 0.4}
+    edge: dict[str, Any] = {"edgecolor": "black", "linewidth": 0.4}
     if ((rows["n_diverged"] > 0) & ~lost).any():
-        handles.append(Patch(facecolor="white", label="hatched: some trajectories diverged", **hatch))
-    if lost.any():
-        handles.append(Patch(facecolor="0.85", label="hatched gray: all diverged", **hatch))
-    if any(cells(panel.rows)["inset"].any() for panel in panels):
         handles.append(
-            Patch(facecolor="white", edgecolor="black", linewidth=0.4, label="inset: between regular values")
+            Patch(facecolor="white", hatch=SOME_DIVERGED, label="hatched: some trajectories diverged", **edge)
         )
+    if lost.any():
+        handles.append(Patch(facecolor="0.85", hatch=ALL_DIVERGED, label="cross-hatched: all diverged", **edge))
+    if any(cells(panel.rows)["inset"].any() for panel in panels):
+        handles.append(Patch(facecolor="white", label="inset: between regular values", **edge))
     return handles
 
 

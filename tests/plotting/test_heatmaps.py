@@ -65,7 +65,7 @@ def colors_of(axis):
 
 def hatched(axis):
     return {
-        tuple(np.round(patch.get_center(), 6))
+        (*np.round(patch.get_center(), 6), patch.get_hatch())
         for patch in axis.patches
         if isinstance(patch, Rectangle) and patch.get_hatch()
     }
@@ -163,13 +163,13 @@ def test_a_setting_that_diverged_is_hatched_and_never_the_best_of_the_colors():
     grid.loc[11, ["rrmse", "n_diverged"]] = (np.nan, 4)
     figure = figure_search(grid, best_of(grid), PUBLISHED)
     axis = panels_of(figure)[0]
-    assert hatched(axis) == {(1.0, 0.001), (1.12, 12.0)}
+    assert hatched(axis) == {(1.0, 0.001, "////"), (1.12, 12.0, "xxxx")}
     assert axis.collections[0].get_clim()[0] == 0.5
     axis.collections[0].update_scalarmappable()
     faces = [to_hex(face) for face in axis.collections[0].get_facecolor()]
     assert faces[11] == "#d9d9d9"
     assert faces.count("#d9d9d9") == 1
-    assert {"hatched: some trajectories diverged", "hatched gray: all diverged"} <= set(labels(figure))
+    assert {"hatched: some trajectories diverged", "cross-hatched: all diverged"} <= set(labels(figure))
 
 
 def test_a_method_without_radius_is_a_curve_through_its_scores():
