@@ -4,7 +4,8 @@
 #   snakemake --cores all --config scale=quick       # the same, tiny
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
-# Targets: all, data, tuning, training, evaluation, scores, figures, published_check, figure_1 ... figure_7, or any file under results/.
+# Targets: all, data, tuning, training, evaluation, scores, figures, search_figures, published_check, figure_1 ... figure_7,
+# figure_c12, or any file under results/.
 
 from snakemake.utils import min_version
 
@@ -33,6 +34,7 @@ localrules:
     evaluation,
     scores,
     figures,
+    search_figures,
     published_check,
 
 
@@ -41,6 +43,7 @@ rule all:
     input:
         rules.score_filters.output,
         figure_files(),
+        search_files(),
 
 
 rule data:
@@ -72,6 +75,11 @@ rule scores:
 rule figures:
     input:
         figure_files(),
+
+
+rule search_figures:
+    input:
+        search_files(),
 
 
 rule published_check:

@@ -24,8 +24,9 @@ NOISE = [str(level) for level in CONFIG.noise_levels]
 LEARNED = ("mnmef_pretrained", "mnmef_tuned")
 OWN = "mnmef_own"
 """The method name of checkpoints that the user brings: config key `own_weights`."""
-FIGURES = {1: "lorenz96", 2: "lorenz96", 3: "lorenz96", 4: "ks", 5: "ks", 6: "ks", 7: "lorenz63"}
+FIGURES = {1: "lorenz96", 2: "lorenz96", 3: "lorenz96", 4: "ks", 5: "ks", 6: "ks", 7: "lorenz63", "c12": "ks"}
 SCORE_FIGURES = (1, 4, 7)
+SEARCH_FIGURE = "c12"
 PANEL_NOISE = "1.0"
 PIECES = 0 if CONFIG.training.time_limit is None else 1000
 """Retries of a training: each goes on where the time limit stopped the one before."""
@@ -166,14 +167,30 @@ def panel_files(number):
     }
 
 
+def search_tables(number):
+    """All scores and the choice of the search that a figure shows, and the published choices."""
+    cell = {"system": FIGURES[number], "sigma_y": PANEL_NOISE, "method": "letkf"}
+    tables = {name: expand(rules.tune_baseline.output[name], **cell)[0] for name in ("grid", "best")}
+    return {**tables, "published": rules.tune_baseline.input.winners}
+
+
+def search_files():
+    """The figures of all searches of classical filters."""
+    return expand(rules.plot_search.output, zip, **baseline_cells())
+
+
+def figure_is_allowed(number):
+    """Whether the config runs what a figure shows: its system and, but for curves of scores, LETKF's runs or search."""
+    system = FIGURES[number]
+    if system not in CONFIG.systems or number in SCORE_FIGURES:
+        return system in CONFIG.systems
+    traced = number == SEARCH_FIGURE or CONFIG.evaluation.traced.ensemble_size in CONFIG.ensemble_sizes
+    return traced and PANEL_NOISE in NOISE and "letkf" in CONFIG.baselines[system]
+
+
 def figure_files():
-    """The figures that the config allows: their system is run and, for panels, the runs that they show."""
-    panels = PANEL_NOISE in NOISE and CONFIG.evaluation.traced.ensemble_size in CONFIG.ensemble_sizes
-    numbers = [
-        number
-        for number, system in FIGURES.items()
-        if system in CONFIG.systems and (number in SCORE_FIGURES or (panels and "letkf" in CONFIG.baselines[system]))
-    ]
+    """The figures of the paper that the config allows."""
+    numbers = [number for number in FIGURES if figure_is_allowed(number)]
     return expand(figure_file("{number}", "{suffix}"), number=numbers, suffix=("svg", "png"))
 
 

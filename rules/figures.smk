@@ -1,4 +1,4 @@
-# Figures 1 to 7 of the paper, each a target of its own: `snakemake --cores all figure_3`.
+# Figures 1 to 7 and C.12 of the paper, each a target of its own: `snakemake --cores all figure_3`; and all others like C.12.
 
 
 rule figure_1:
@@ -133,3 +133,43 @@ use rule figure_3 as figure_6 with:
         benchmark_file("figure_6")
     message:
         "Figure 6: an observed and an unobserved component on Kuramoto-Sivashinsky"
+
+
+rule plot_search:
+    input:
+        grid=rules.tune_baseline.output.grid,
+        best=rules.tune_baseline.output.best,
+        published=rules.tune_baseline.input.winners,
+    output:
+        svg=results("figures/search_{system}_{sigma_y}_{method}.svg"),
+        png=results("figures/search_{system}_{sigma_y}_{method}.png"),
+    log:
+        log_file("plot_search/{system}_{sigma_y}_{method}"),
+    benchmark:
+        benchmark_file("plot_search/{system}_{sigma_y}_{method}")
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        runtime=10,
+        mem_mb=2000,
+    params:
+        code=code("plot_search"),
+    message:
+        "Search of {wildcards.method} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
+    script:
+        "../workflow_scripts/plot_search.py"
+
+
+use rule plot_search as figure_c12 with:
+    input:
+        **search_tables(SEARCH_FIGURE),
+    output:
+        svg=figure_file(SEARCH_FIGURE, "svg"),
+        png=figure_file(SEARCH_FIGURE, "png"),
+    log:
+        log_file("figure_c12"),
+    benchmark:
+        benchmark_file("figure_c12")
+    message:
+        "Figure C.12: search for inflation and localization radius of LETKF on Kuramoto-Sivashinsky"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-FIGURES = {f"figure_{number}" for number in range(1, 8)}
+FIGURES = {f"figure_{number}" for number in (*range(1, 8), "c12")}
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,7 @@ def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, no
         "evaluate_baseline": noise_levels * 16,
         "evaluate_learned": noise_levels * 3 * 2,
         "score_filters": 1,
+        "plot_search": noise_levels * 16,
         **dict.fromkeys(FIGURES, 1),
     }
 
@@ -42,9 +43,33 @@ def test_a_configuration_file_of_ones_own_and_the_command_line_win_over_the_scal
     jobs = planned(run.stdout)
     assert jobs["finetune_filter"] == 3
     assert jobs["evaluate_baseline"] == 6
-    # Panels show sigma_y = 1, which is not run.
+    assert jobs["plot_search"] == 6
+    # Panels and figure C.12 show sigma_y = 1, which is not run.
     assert set(jobs) & FIGURES == {"figure_1"}
     assert "lorenz96_0.5_letkf" in run.stdout
+
+
+def test_a_figure_of_the_paper_is_drawn_where_its_search_is_run(tree, snakemake):
+    (tree / "few.yaml").write_text("ensemble_sizes: [15]\nbaselines: {lorenz63: [], lorenz96: [], ks: [letkf]}\n")
+    (tree / "none.yaml").write_text("baselines: {lorenz63: [], lorenz96: [letkf], ks: [esrf]}\n")
+    shown = {}
+    for name in ("few", "none"):
+        run = snakemake(tree, "--dry-run", "--configfile", f"{name}.yaml", "--config", "scale=quick")
+        assert run.returncode == 0, run.stdout
+        shown[name] = set(planned(run.stdout)) & FIGURES
+    # Panels show ten members, which are not run; the search is.
+    assert shown["few"] == {"figure_1", "figure_4", "figure_7", "figure_c12"}
+    assert shown["none"] == {"figure_1", "figure_2", "figure_3", "figure_4", "figure_7"}
+
+
+def test_the_figures_of_the_searches_need_the_searches_alone(tree, snakemake):
+    for target, count in (("search_figures", 16), ("figure_c12", 1)):
+        run = snakemake(tree, "--dry-run", target, "--config", "scale=quick")
+        assert run.returncode == 0, run.stdout
+        jobs = planned(run.stdout)
+        assert jobs["tune_baseline"] == count
+        drawn = {"plot_search", "search_figures"} if count > 1 else {"figure_c12"}
+        assert set(jobs) == {"simulate_data", "tune_baseline", *drawn}
 
 
 def test_weights_of_ones_own_are_evaluated_beside_the_others_and_train_nothing(tree, snakemake):
@@ -99,7 +124,7 @@ def test_every_rule_has_its_log_benchmark_and_environment_and_at_most_25_lines(r
         for path in (root / "rules").glob("*.smk")
         for block in re.split(r"\n(?=(?:use )?rule )", path.read_text())[1:]
     ]
-    assert len(blocks) == 15
+    assert len(blocks) == 17
     for block in blocks:
         name = block.splitlines()[0]
         assert len([line for line in block.splitlines() if line.strip()]) <= 25, name
