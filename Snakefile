@@ -43,7 +43,6 @@ rule all:
     input:
         rules.score_filters.output,
         figure_files(),
-        search_files(),
 
 
 rule data:
@@ -96,6 +95,7 @@ check_targets(
         *rules.published_check.input,
         *rules.evaluation.input,
         *rules.all.input,
+        *rules.search_figures.input,
         results("config.yaml"),
     ],
 )

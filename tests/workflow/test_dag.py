@@ -31,7 +31,6 @@ def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, no
         "evaluate_baseline": noise_levels * 16,
         "evaluate_learned": noise_levels * 3 * 2,
         "score_filters": 1,
-        "plot_search": noise_levels * 16,
         **dict.fromkeys(FIGURES, 1),
     }
 
@@ -43,7 +42,6 @@ def test_a_configuration_file_of_ones_own_and_the_command_line_win_over_the_scal
     jobs = planned(run.stdout)
     assert jobs["finetune_filter"] == 3
     assert jobs["evaluate_baseline"] == 6
-    assert jobs["plot_search"] == 6
     # Panels and figure C.12 show sigma_y = 1, which is not run.
     assert set(jobs) & FIGURES == {"figure_1"}
     assert "lorenz96_0.5_letkf" in run.stdout
