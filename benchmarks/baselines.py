@@ -1,0 +1,233 @@
+"""Seconds that DAPPER and the batched engine take for a cycle of each classical filter, on all cores of this machine.
+
+`python -m benchmarks.baselines` writes baselines.csv and baselines.json. Both sides see the same truths, observations
+and first ensembles, and the published best inflation and radius. On both, a process per core and one thread each:
+DAPPER with a trajectory per process, the batched engine with a chunk of the published search, its forecasts in single
+and its analyses in double precision as in the pipeline.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from tqdm import tqdm
+
+from benchmarks.timing import Team, base_parser, check_names, positive, provenance, write_report
+from mnmef.cycling import run_filter
+from mnmef.dapper_bridge import DAPPER_METHODS, run_dapper
+from mnmef.data import load_trial, simulate_split
+from mnmef.evaluation import noise_source
+from mnmef.filters.classical import LOCALIZED_METHODS, make_classical
+from mnmef.grids import Setting, load_grids, published_winners, settings_of
+from mnmef.systems import SYSTEMS, make_system
+from mnmef.tuning import WORKING_BYTES, Trial, settings_per_chunk
+
+PUBLISHED = Path(__file__).parents[1] / "resources" / "published"
+SIZES = (10, 40, 100)
+SIGMA_Y = 1.0
+SEED = 2504
+TRAJECTORIES = 64
+"""Trajectories of the published search."""
+SEARCHED_CYCLES = 1500
+"""Cycles of the published search, whose recorded scores take part of the memory of a chunk."""
+CYCLES = 500
+"""Cycles of the simulated split: the most that one timing may take."""
+
+DEFINITIONS = {
+    "seconds_per_cycle": "wall seconds of a timing on all cores / filter cycles done in it, summed over processes, "
+    "settings and trajectories; median over the repeats, in which DAPPER and the batched engine take turns",
+    "ratio": "dapper_seconds_per_cycle / batched_seconds_per_cycle",
+    "repeats": "timings of each side",
+    "dapper_cycles": "cycles of one timing, of one trajectory in each process",
+    "batched_cycles": "cycles of one timing, of batch_settings x batch_trajectories trajectories in each process",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One line of the table: what is run, from the first `members` of `stored` members of the first ensembles."""
+
+    system: str
+    method: str
+    members: int
+    stored: int
+    setting: Setting
+    settings: int
+
+
+def choose_cells(systems: Sequence[str], methods: Sequence[str], sizes: Sequence[int]) -> list[Cell]:
+    """All combinations that exist, with their published settings and the batch of the published search.
+
+    Raises `ValueError` for a system or method that is unknown, with the nearest name, for an ensemble of less than 2
+    members, and where no combination exists.
+    """
+    check_names("system", systems, list(SYSTEMS))
+    check_names("method that DAPPER has", methods, DAPPER_METHODS)
+    if min(sizes) < 2:
+        raise ValueError(f"an ensemble needs at least 2 members, not {min(sizes)}")
+    stored = max(*sizes, *SIZES)
+    cells = [
+        Cell(system, method, members, stored, *published_search(system, method, members))
+        for system in systems
+        for members in sizes
+        for method in methods
+        if method not in LOCALIZED_METHODS or make_system(system).is_periodic
+    ]
+    if not cells:
+        raise ValueError(f"{', '.join(methods)} cannot run on {', '.join(systems)}, which has no grid to localize on")
+    return cells
+
+
+def published_search(system: str, method: str, members: int) -> tuple[Setting, int]:
+    """The published best setting, of the nearest ensemble size that was published, and how many settings the batched
+    engine would run at a time in the published search for it.
+    """
+    winners = published_winners(PUBLISHED / "dapper_grid_search_best.csv")
+    same = (winners["system"] == system) & (winners["method"] == method) & np.isclose(winners["sigma_y"], SIGMA_Y)
+    sizes = winners.loc[same, "ensemble_size"]
+    best = winners.loc[np.log(sizes / members).abs().idxmin()]
+    setting = (float(best["inflation"]), float(best["localization_radius"]) if method in LOCALIZED_METHODS else None)
+    grids = load_grids(PUBLISHED / "search_grids.yaml")
+    searched = settings_of(grids, winners, (system, SIGMA_Y, method, int(best["ensemble_size"])))
+    trial = Trial(system, SIGMA_Y, method, members, TRAJECTORIES, SEARCHED_CYCLES, SEED)
+    return setting, min(len(searched), settings_per_chunk(make_system(system), trial, WORKING_BYTES, torch.float64))
+
+
+@cache
+def tuning_split(system: str, stored: int) -> xr.Dataset:
+    """The simulated tuning split, the same in every process."""
+    return simulate_split(system, "tune", TRAJECTORIES, CYCLES, [SIGMA_Y], stored, SEED)
+
+
+def prepare_dapper(index: int, cell: Cell, cycles: int) -> Callable[[], bool]:
+    """A run of DAPPER on trajectory `index`, modulo their number; returns whether it came to its end."""
+    split = tuning_split(cell.system, cell.stored)
+    first, observations, _ = (t.numpy() for t in load_trial(split, SIGMA_Y, cell.members, torch.float64, None, cycles))
+    system, trajectory = make_system(cell.system), index % TRAJECTORIES
+    inflation, radius = cell.setting
+
+    def run() -> bool:
+        means = run_dapper(
+            cell.method,
+            system,
+            SIGMA_Y,
+            first[trajectory],
+            observations[trajectory],
+            inflation=inflation,
+            localization_radius=radius,
+            seed=index + 1,
+        )
+        return bool(np.isfinite(means).all())
+
+    return run
+
+
+def prepare_batched(index: int, cell: Cell, cycles: int) -> Callable[[], bool]:
+    """A run of the batched engine on all trajectories and `cell.settings` times the same setting; returns whether all
+    came to their end.
+    """
+    split = tuning_split(cell.system, cell.stored)
+    first, observations, truth = load_trial(split, SIGMA_Y, cell.members, torch.float64, None, cycles)
+    system = make_system(cell.system, torch.float32)
+    inflation, radius = cell.setting
+    filter_ = make_classical(
+        cell.method,
+        system,
+        SIGMA_Y,
+        np.full(cell.settings, inflation),
+        None if radius is None else np.full(cell.settings, radius),
+    )
+    draw = noise_source(SEED + index, cell.method, cell.members, (len(first), cell.members, system.observation_size))
+
+    def run() -> bool:
+        with torch.no_grad():
+            record = run_filter(filter_, system, first.expand(cell.settings, *first.shape), observations, truth, draw)
+        return bool((record.diverged_at < 0).all())
+
+    return run
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two engines. width: trajectories that a process runs at a time. probe: cycles of a first timing."""
+
+    name: str
+    prepare: Callable[[int, Cell, int], Callable[[], bool]]
+    width: int
+    probe: int
+    cycles: int = 0
+
+    def calibrated(self, team: Team, cell: Cell, seconds: float) -> "Side":
+        """The same with as many cycles as take about `seconds`, found after a run to warm up."""
+        team.time(self.prepare, cell, self.probe)
+        elapsed, _ = team.time(self.prepare, cell, self.probe)
+        wanted = math.ceil(self.probe * seconds / elapsed)
+        return replace(self, cycles=min(max(wanted, self.probe), CYCLES))
+
+    def seconds_per_cycle(self, team: Team, cell: Cell) -> float:
+        """Wall seconds per cycle done by the whole machine.
+
+        Raises `FloatingPointError` if a run diverged: DAPPER's ends there, and its time means nothing.
+        """
+        elapsed, finite = team.time(self.prepare, cell, self.cycles)
+        if not all(finite):
+            raise FloatingPointError(
+                f"{self.name} diverged on {cell.system} with {cell.method}, N = {cell.members}, setting {cell.setting}"
+            )
+        return elapsed / (team.processes * self.width * self.cycles)
+
+
+def time_cells(team: Team, cells: Sequence[Cell], repeats: int, seconds: float) -> pd.DataFrame:
+    """A row for each cell, medians over `repeats` timings of about `seconds` each. Columns: see `DEFINITIONS`."""
+    return pd.DataFrame(_rows(team, cells, repeats, seconds))
+
+
+def _rows(team: Team, cells: Sequence[Cell], repeats: int, seconds: float) -> Iterator[dict[str, str | float]]:
+    for cell in tqdm(cells, desc="baselines", unit="cell"):
+        sides = (
+            Side("DAPPER", prepare_dapper, 1, 5),
+            Side("batched", prepare_batched, TRAJECTORIES * cell.settings, 2),
+        )
+        dapper, batched = (side.calibrated(team, cell, seconds) for side in sides)
+        timings = [[side.seconds_per_cycle(team, cell) for side in (dapper, batched)] for _ in range(repeats)]
+        theirs, ours = map(median, zip(*timings, strict=True))
+        yield {
+            "system": cell.system,
+            "method": cell.method,
+            "ensemble_size": cell.members,
+            "dapper_seconds_per_cycle": theirs,
+            "batched_seconds_per_cycle": ours,
+            "ratio": theirs / ours,
+            "repeats": repeats,
+            "dapper_cycles": dapper.cycles,
+            "batched_cycles": batched.cycles,
+            "batch_trajectories": TRAJECTORIES,
+            "batch_settings": cell.settings,
+        }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Time what the command line asks for, write the table and print it."""
+    parser = base_parser((__doc__ or "").partition("\n")[0], list(SYSTEMS))
+    parser.add_argument("--methods", nargs="+", default=list(DAPPER_METHODS), help="classical filters")
+    parser.add_argument("--sizes", nargs="+", type=positive, default=list(SIZES), help="ensemble sizes N")
+    parser.add_argument("--seconds", type=float, default=1.0, help="how long one timing should last")
+    options = parser.parse_args(arguments)
+    try:
+        cells = choose_cells(options.systems, options.methods, options.sizes)
+    except ValueError as error:
+        parser.error(str(error))
+    with Team(options.cores) as team:
+        table = time_cells(team, cells, options.repeats, options.seconds)
+    write_report(table, provenance(options, DEFINITIONS), options.out, "baselines")
+
+
+if __name__ == "__main__":
+    main()
