@@ -8,7 +8,7 @@ and its analyses in double precision as in the pipeline.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -19,7 +19,7 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from benchmarks.timing import Team, base_parser, check_names, positive, provenance, write_report
+from benchmarks.timing import Prepare, Team, base_parser, check_names, positive, provenance, write_report
 from mnmef.cycling import run_filter
 from mnmef.dapper_bridge import DAPPER_METHODS, run_dapper
 from mnmef.data import load_trial, simulate_split
@@ -39,13 +39,17 @@ SEARCHED_CYCLES = 1500
 """Cycles of the published search, whose recorded scores take part of the memory of a chunk."""
 CYCLES = 500
 """Cycles of the simulated split: the most that one timing may take."""
+PROBES = 20, 2
+"""Cycles of the runs that tell how long a cycle of DAPPER and of the batched engine takes. A run of DAPPER has a fixed
+cost of about two cycles.
+"""
 
 DEFINITIONS = {
     "seconds_per_cycle": "wall seconds of a timing on all cores / filter cycles done in it, summed over processes, "
     "settings and trajectories; median over the repeats, in which DAPPER and the batched engine take turns",
     "ratio": "dapper_seconds_per_cycle / batched_seconds_per_cycle",
     "repeats": "timings of each side",
-    "dapper_cycles": "cycles of one timing, of one trajectory in each process",
+    "dapper_cycles": "cycles of one timing, of one trajectory in each process on which DAPPER does not diverge",
     "batched_cycles": "cycles of one timing, of batch_settings x batch_trajectories trajectories in each process",
 }
 
@@ -106,12 +110,11 @@ def tuning_split(system: str, stored: int) -> xr.Dataset:
     return simulate_split(system, "tune", TRAJECTORIES, CYCLES, [SIGMA_Y], stored, SEED)
 
 
-def prepare_dapper(index: int, cell: Cell, cycles: int) -> Callable[[], bool]:
-    """A run of DAPPER on trajectory `index`, modulo their number; returns whether it came to its end."""
+def dapper_run(cell: Cell, cycles: int, trajectory: int) -> Callable[[], bool]:
+    """A run of DAPPER on one trajectory; it returns whether it came to its end."""
     split = tuning_split(cell.system, cell.stored)
     first, observations, _ = (t.numpy() for t in load_trial(split, SIGMA_Y, cell.members, torch.float64, None, cycles))
-    system, trajectory = make_system(cell.system), index % TRAJECTORIES
-    inflation, radius = cell.setting
+    system, (inflation, radius) = make_system(cell.system), cell.setting
 
     def run() -> bool:
         means = run_dapper(
@@ -122,16 +125,40 @@ def prepare_dapper(index: int, cell: Cell, cycles: int) -> Callable[[], bool]:
             observations[trajectory],
             inflation=inflation,
             localization_radius=radius,
-            seed=index + 1,
+            seed=trajectory + 1,
         )
         return bool(np.isfinite(means).all())
 
     return run
 
 
-def prepare_batched(index: int, cell: Cell, cycles: int) -> Callable[[], bool]:
-    """A run of the batched engine on all trajectories and `cell.settings` times the same setting; returns whether all
-    came to their end.
+def prepare_dapper(index: int, cell: Cell, cycles: int, trajectories: Sequence[int]) -> Callable[[], bool]:
+    """DAPPER on the process's own one of `trajectories`."""
+    return dapper_run(cell, cycles, trajectories[index])
+
+
+def prepare_survey(index: int, cell: Cell, cycles: int) -> Callable[[], int]:
+    """A search, from trajectory `index` on, for one on which DAPPER does not diverge: that would end its run early.
+
+    The run raises `FloatingPointError` if there is none.
+    """
+
+    def run() -> int:
+        for trajectory in (np.arange(TRAJECTORIES) + index) % TRAJECTORIES:
+            if dapper_run(cell, cycles, int(trajectory))():
+                return int(trajectory)
+        raise FloatingPointError(
+            f"DAPPER diverges on every trajectory of {cell.system} with {cell.method}, N = {cell.members} and "
+            f"{cell.setting} within {cycles} cycles: time fewer cycles (--seconds)"
+        )
+
+    return run
+
+
+def prepare_batched(index: int, cell: Cell, cycles: int) -> Callable[[], None]:
+    """The batched engine on all trajectories and `cell.settings` times the same setting.
+
+    What diverges is put back to its first ensemble and goes on, so that its cycles cost the same.
     """
     split = tuning_split(cell.system, cell.stored)
     first, observations, truth = load_trial(split, SIGMA_Y, cell.members, torch.float64, None, cycles)
@@ -146,42 +173,18 @@ def prepare_batched(index: int, cell: Cell, cycles: int) -> Callable[[], bool]:
     )
     draw = noise_source(SEED + index, cell.method, cell.members, (len(first), cell.members, system.observation_size))
 
-    def run() -> bool:
+    def run() -> None:
         with torch.no_grad():
-            record = run_filter(filter_, system, first.expand(cell.settings, *first.shape), observations, truth, draw)
-        return bool((record.diverged_at < 0).all())
+            run_filter(filter_, system, first.expand(cell.settings, *first.shape), observations, truth, draw)
 
     return run
 
 
-@dataclass(frozen=True)
-class Side:
-    """One of the two engines. width: trajectories that a process runs at a time. probe: cycles of a first timing."""
-
-    name: str
-    prepare: Callable[[int, Cell, int], Callable[[], bool]]
-    width: int
-    probe: int
-    cycles: int = 0
-
-    def calibrated(self, team: Team, cell: Cell, seconds: float) -> "Side":
-        """The same with as many cycles as take about `seconds`, found after a run to warm up."""
-        team.time(self.prepare, cell, self.probe)
-        elapsed, _ = team.time(self.prepare, cell, self.probe)
-        wanted = math.ceil(self.probe * seconds / elapsed)
-        return replace(self, cycles=min(max(wanted, self.probe), CYCLES))
-
-    def seconds_per_cycle(self, team: Team, cell: Cell) -> float:
-        """Wall seconds per cycle done by the whole machine.
-
-        Raises `FloatingPointError` if a run diverged: DAPPER's ends there, and its time means nothing.
-        """
-        elapsed, finite = team.time(self.prepare, cell, self.cycles)
-        if not all(finite):
-            raise FloatingPointError(
-                f"{self.name} diverged on {cell.system} with {cell.method}, N = {cell.members}, setting {cell.setting}"
-            )
-        return elapsed / (team.processes * self.width * self.cycles)
+def cycles_to_time(team: Team, seconds: float, probe: int, prepare: Prepare, cell: Cell, *further: object) -> int:
+    """How many cycles take about `seconds`, found by timing `probe` cycles after as many to warm up."""
+    team.time(prepare, cell, probe, *further)
+    elapsed, _ = team.time(prepare, cell, probe, *further)
+    return min(max(math.ceil(probe * seconds / elapsed), probe), CYCLES)
 
 
 def time_cells(team: Team, cells: Sequence[Cell], repeats: int, seconds: float) -> pd.DataFrame:
@@ -191,25 +194,31 @@ def time_cells(team: Team, cells: Sequence[Cell], repeats: int, seconds: float) 
 
 def _rows(team: Team, cells: Sequence[Cell], repeats: int, seconds: float) -> Iterator[dict[str, str | float]]:
     for cell in tqdm(cells, desc="baselines", unit="cell"):
-        sides = (
-            Side("DAPPER", prepare_dapper, 1, 5),
-            Side("batched", prepare_batched, TRAJECTORIES * cell.settings, 2),
-        )
-        dapper, batched = (side.calibrated(team, cell, seconds) for side in sides)
-        timings = [[side.seconds_per_cycle(team, cell) for side in (dapper, batched)] for _ in range(repeats)]
-        theirs, ours = map(median, zip(*timings, strict=True))
+        any_trajectories = [index % TRAJECTORIES for index in range(team.processes)]
+        dapper_cycles = cycles_to_time(team, seconds, PROBES[0], prepare_dapper, cell, any_trajectories)
+        _, trajectories = team.time(prepare_survey, cell, dapper_cycles)
+        batched_cycles = cycles_to_time(team, seconds, PROBES[1], prepare_batched, cell)
+        width = TRAJECTORIES * cell.settings
+        theirs, ours = [], []
+        for _ in range(repeats):
+            elapsed, _ = team.time(prepare_dapper, cell, dapper_cycles, trajectories)
+            theirs.append(elapsed / (team.processes * dapper_cycles))
+            elapsed, _ = team.time(prepare_batched, cell, batched_cycles)
+            ours.append(elapsed / (team.processes * width * batched_cycles))
         yield {
             "system": cell.system,
             "method": cell.method,
             "ensemble_size": cell.members,
-            "dapper_seconds_per_cycle": theirs,
-            "batched_seconds_per_cycle": ours,
-            "ratio": theirs / ours,
+            "dapper_seconds_per_cycle": median(theirs),
+            "batched_seconds_per_cycle": median(ours),
+            "ratio": median(theirs) / median(ours),
             "repeats": repeats,
-            "dapper_cycles": dapper.cycles,
-            "batched_cycles": batched.cycles,
+            "dapper_cycles": dapper_cycles,
+            "batched_cycles": batched_cycles,
             "batch_trajectories": TRAJECTORIES,
             "batch_settings": cell.settings,
+            "inflation": cell.setting[0],
+            "localization_radius": math.nan if cell.setting[1] is None else cell.setting[1],
         }
 
 

@@ -50,7 +50,7 @@ class Team:
         """Run `prepare(index, *arguments)()` in every process at the same time.
 
         Returns the wall seconds from the common start until the last one was done, and what each of them returned. An
-        exception in one of them is raised here.
+        exception in one of them is raised here, and ends the team's usefulness.
         """
         # A process takes no second run before all have begun their first, as each waits for the others at the start.
         futures = [self._pool.submit(_timed, prepare, index, *arguments) for index in range(self.processes)]
