@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
+from time import perf_counter
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from benchmarks.timing import Prepare, Team, base_parser, check_names, positive, provenance, write_report
+from benchmarks.timing import Team, base_parser, check_names, positive, provenance, write_report
 from mnmef.cycling import run_filter
 from mnmef.dapper_bridge import DAPPER_METHODS, run_dapper
 from mnmef.data import load_trial, simulate_split
@@ -38,10 +39,10 @@ TRAJECTORIES = 64
 SEARCHED_CYCLES = 1500
 """Cycles of the published search, whose recorded scores take part of the memory of a chunk."""
 CYCLES = 500
-"""Cycles of the simulated split: the most that one timing may take."""
-PROBES = 20, 2
-"""Cycles of the runs that tell how long a cycle of DAPPER and of the batched engine takes. A run of DAPPER has a fixed
-cost of about two cycles.
+"""The most cycles of one timing; the simulated split has one more."""
+DAPPER_PROBE, BATCHED_PROBE = 20, 1
+"""Cycles of the runs that tell how long a cycle takes, hence the least that are timed. Setting up a run of DAPPER costs
+as much as one or two cycles.
 """
 
 DEFINITIONS = {
@@ -50,7 +51,10 @@ DEFINITIONS = {
     "ratio": "dapper_seconds_per_cycle / batched_seconds_per_cycle",
     "repeats": "timings of each side",
     "dapper_cycles": "cycles of one timing, of one trajectory in each process on which DAPPER does not diverge",
-    "batched_cycles": "cycles of one timing, of batch_settings x batch_trajectories trajectories in each process",
+    "batched_cycles": "cycles of one timing, of batch_settings x batch_trajectories trajectories in each process, after "
+    "a first cycle that does not count",
+    "batch_settings": "as many as the published search would run at a time; here all have the same setting",
+    "inflation": "published best one, with localization_radius in grid points, of the nearest published ensemble size",
 }
 
 
@@ -107,7 +111,7 @@ def published_search(system: str, method: str, members: int) -> tuple[Setting, i
 @cache
 def tuning_split(system: str, stored: int) -> xr.Dataset:
     """The simulated tuning split, the same in every process."""
-    return simulate_split(system, "tune", TRAJECTORIES, CYCLES, [SIGMA_Y], stored, SEED)
+    return simulate_split(system, "tune", TRAJECTORIES, CYCLES + 1, [SIGMA_Y], stored, SEED)
 
 
 def dapper_run(cell: Cell, cycles: int, trajectory: int) -> Callable[[], bool]:
@@ -155,13 +159,14 @@ def prepare_survey(index: int, cell: Cell, cycles: int) -> Callable[[], int]:
     return run
 
 
-def prepare_batched(index: int, cell: Cell, cycles: int) -> Callable[[], None]:
-    """The batched engine on all trajectories and `cell.settings` times the same setting.
+def prepare_batched(index: int, cell: Cell, cycles: int) -> Callable[[], float]:
+    """The batched engine on all trajectories and `cell.settings` times the same setting. The run returns the seconds of
+    `cycles` cycles, after a first one that does not count: it is cheaper for a smoother, whose window is not full.
 
     What diverges is put back to its first ensemble and goes on, so that its cycles cost the same.
     """
     split = tuning_split(cell.system, cell.stored)
-    first, observations, truth = load_trial(split, SIGMA_Y, cell.members, torch.float64, None, cycles)
+    first, observations, truth = load_trial(split, SIGMA_Y, cell.members, torch.float64, None, cycles + 1)
     system = make_system(cell.system, torch.float32)
     inflation, radius = cell.setting
     filter_ = make_classical(
@@ -173,17 +178,41 @@ def prepare_batched(index: int, cell: Cell, cycles: int) -> Callable[[], None]:
     )
     draw = noise_source(SEED + index, cell.method, cell.members, (len(first), cell.members, system.observation_size))
 
-    def run() -> None:
+    def run() -> float:
+        ends: list[float] = []
         with torch.no_grad():
-            run_filter(filter_, system, first.expand(cell.settings, *first.shape), observations, truth, draw)
+            run_filter(
+                filter_,
+                system,
+                first.expand(cell.settings, *first.shape),
+                observations,
+                truth,
+                draw,
+                progress=lambda _: ends.append(perf_counter()),
+            )
+        return ends[-1] - ends[0]
 
     return run
 
 
-def cycles_to_time(team: Team, seconds: float, probe: int, prepare: Prepare, cell: Cell, *further: object) -> int:
-    """How many cycles take about `seconds`, found by timing `probe` cycles after as many to warm up."""
-    team.time(prepare, cell, probe, *further)
-    elapsed, _ = team.time(prepare, cell, probe, *further)
+def dapper_seconds(team: Team, cell: Cell, cycles: int, trajectories: Sequence[int]) -> float:
+    """Wall seconds of a run of DAPPER in every process, process i on `trajectories[i]`.
+
+    Raises `FloatingPointError` if one of them diverged: that ends its run early.
+    """
+    elapsed, finite = team.time(prepare_dapper, cell, cycles, trajectories)
+    if not all(finite):
+        raise FloatingPointError(f"a run of DAPPER diverged on {cell} that did not before")
+    return elapsed
+
+
+def batched_seconds(team: Team, cell: Cell, cycles: int) -> float:
+    """Wall seconds of `cycles` cycles of the batched engine in every process."""
+    return max(team.time(prepare_batched, cell, cycles)[1])
+
+
+def cycles_for(seconds: float, probe: int, elapsed: float) -> int:
+    """How many cycles take about `seconds` where `probe` of them, which is the least, took `elapsed`."""
     return min(max(math.ceil(probe * seconds / elapsed), probe), CYCLES)
 
 
@@ -194,17 +223,18 @@ def time_cells(team: Team, cells: Sequence[Cell], repeats: int, seconds: float) 
 
 def _rows(team: Team, cells: Sequence[Cell], repeats: int, seconds: float) -> Iterator[dict[str, str | float]]:
     for cell in tqdm(cells, desc="baselines", unit="cell"):
-        any_trajectories = [index % TRAJECTORIES for index in range(team.processes)]
-        dapper_cycles = cycles_to_time(team, seconds, PROBES[0], prepare_dapper, cell, any_trajectories)
+        # DAPPER's first survey and the first run of the batched engine warm up: imports, caches, data.
+        _, trajectories = team.time(prepare_survey, cell, DAPPER_PROBE)
+        dapper_cycles = cycles_for(seconds, DAPPER_PROBE, dapper_seconds(team, cell, DAPPER_PROBE, trajectories))
         _, trajectories = team.time(prepare_survey, cell, dapper_cycles)
-        batched_cycles = cycles_to_time(team, seconds, PROBES[1], prepare_batched, cell)
-        width = TRAJECTORIES * cell.settings
+        batched_seconds(team, cell, BATCHED_PROBE)
+        batched_cycles = cycles_for(seconds, BATCHED_PROBE, batched_seconds(team, cell, BATCHED_PROBE))
         theirs, ours = [], []
         for _ in range(repeats):
-            elapsed, _ = team.time(prepare_dapper, cell, dapper_cycles, trajectories)
+            elapsed = dapper_seconds(team, cell, dapper_cycles, trajectories)
             theirs.append(elapsed / (team.processes * dapper_cycles))
-            elapsed, _ = team.time(prepare_batched, cell, batched_cycles)
-            ours.append(elapsed / (team.processes * width * batched_cycles))
+            elapsed = batched_seconds(team, cell, batched_cycles)
+            ours.append(elapsed / (team.processes * TRAJECTORIES * cell.settings * batched_cycles))
         yield {
             "system": cell.system,
             "method": cell.method,

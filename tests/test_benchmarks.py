@@ -55,7 +55,7 @@ class Clock:
     processes = 4
 
     def time(self, prepare, cell, cycles, *further):
-        return float(cycles), list(range(self.processes))
+        return float(cycles), [float(cycles)] * self.processes
 
 
 def test_seconds_are_shared_among_all_processes_settings_and_trajectories():
@@ -77,21 +77,21 @@ def test_both_sides_run_the_same_filter_on_the_same_data(monkeypatch):
         means[len(means)] = run_dapper(method, system, sigma_y, first, observations, **options)
         return means[len(means) - 1]
 
-    def kept_errors(*arguments):
-        record = run_filter(*arguments)
+    def kept_errors(*arguments, **options):
+        record = run_filter(*arguments, **options)
         errors.append((record.error_norm, arguments[4]))
         return record
 
     monkeypatch.setattr(baselines, "run_dapper", kept_means)
     monkeypatch.setattr(baselines, "run_filter", kept_errors)
     (cell,) = baselines.choose_cells(["lorenz96"], ["letkf"], [10])
-    baselines.prepare_batched(0, cell, 5)()
+    assert baselines.prepare_batched(0, cell, 5)() > 0
     (found, truth), *_ = errors
     for index in range(3):
-        assert baselines.prepare_dapper(index, cell, 5, [2, 0, 1])()
+        assert baselines.prepare_dapper(index, cell, 6, [2, 0, 1])()
         trajectory = [2, 0, 1][index]
         theirs = np.linalg.norm(means[index] - truth[trajectory].numpy(), axis=-1)
-        assert found.shape == (cell.settings, 3, 5)
+        assert found.shape == (cell.settings, 3, 6)  # a first cycle is not timed
         np.testing.assert_allclose(found[:, trajectory], np.tile(theirs, (cell.settings, 1)), rtol=1e-3)
     baselines.tuning_split.cache_clear()
 
@@ -104,6 +104,21 @@ def test_trajectories_on_which_dapper_diverges_are_passed_over(monkeypatch):
     (cell,) = baselines.choose_cells(["lorenz96"], ["esrf"], [10])
     with pytest.raises(FloatingPointError, match=r"every trajectory of lorenz96 with esrf, N = 10"):
         baselines.prepare_survey(0, cell, 5)()
+
+
+def test_the_time_of_a_run_that_dapper_ended_early_is_not_used():
+    class Diverged(Clock):
+        def time(self, prepare, *arguments):
+            return 0.1, [True, False]
+
+    with pytest.raises(FloatingPointError, match="DAPPER diverged"):
+        baselines.dapper_seconds(Diverged(), None, 5, [0, 1])
+
+
+def test_a_timing_has_as_many_cycles_as_it_should_last_within_limits():
+    assert baselines.cycles_for(seconds=1.0, probe=20, elapsed=0.5) == 40
+    assert baselines.cycles_for(seconds=1.0, probe=20, elapsed=5.0) == 20
+    assert baselines.cycles_for(seconds=1.0, probe=1, elapsed=1e-6) == baselines.CYCLES
 
 
 def test_all_cells_are_timed_but_those_without_a_grid_or_without_dapper():
