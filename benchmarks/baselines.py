@@ -51,8 +51,8 @@ DEFINITIONS = {
     "ratio": "dapper_seconds_per_cycle / batched_seconds_per_cycle",
     "repeats": "timings of each side",
     "dapper_cycles": "cycles of one timing, of one trajectory in each process on which DAPPER does not diverge",
-    "batched_cycles": "cycles of one timing, of batch_settings x batch_trajectories trajectories in each process, after "
-    "a first cycle that does not count",
+    "batched_cycles": "cycles of one timing, of batch_settings x batch_trajectories trajectories in each process, "
+    "after a first cycle that does not count",
     "batch_settings": "as many as the published search would run at a time; here all have the same setting",
     "inflation": "published best one, with localization_radius in grid points, of the nearest published ensemble size",
 }
