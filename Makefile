@@ -2,6 +2,7 @@
 #                                                                      install what is needed, then compute and draw
 # make test                                                            install what is needed, then run all fast tests
 # make check                                                           layout, lint, types and spelling
+# make benchmark [BENCHMARK_ARGS="--systems ks --repeats 5"]           time filters and training on an idle machine
 # make install | unlock | clean
 
 # Python 3.11 or newer that makes the virtual environment.
@@ -16,11 +17,13 @@ TARGETS ?=
 # Further arguments for Snakemake and for pytest.
 SNAKEMAKE_ARGS ?=
 PYTEST_ARGS ?=
+# Further arguments for both benchmarks.
+BENCHMARK_ARGS ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: reproduce install test check format unlock clean
+.PHONY: reproduce install test check benchmark format unlock clean
 
 reproduce: $(STAMP)
 	$(BIN)/snakemake $(TARGETS) --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
@@ -46,6 +49,11 @@ check: $(STAMP)
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 	$(BIN)/codespell
+
+# No rule of the workflow: a timing needs the machine to itself. About 10 minutes on 2 cores.
+benchmark: $(STAMP)
+	$(BIN)/python -m benchmarks.baselines $(BENCHMARK_ARGS)
+	$(BIN)/python -m benchmarks.training $(BENCHMARK_ARGS)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
