@@ -57,8 +57,7 @@ rule tuning:
 
 rule training:
     input:
-        expand(rules.train_filter.output, system=CONFIG.systems, sigma_y=NOISE),
-        expand(rules.finetune_filter.output, system=CONFIG.systems, sigma_y=NOISE, members=CONFIG.ensemble_sizes),
+        trained_files(),
 
 
 rule evaluation:

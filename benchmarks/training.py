@@ -20,7 +20,6 @@ from benchmarks.timing import base_parser, check_names, positive, provenance, wr
 from mnmef.config import Config, load_config
 from mnmef.data import simulate_training
 from mnmef.devices import default_device
-from mnmef.filters.mnmef import ModelOptions
 from mnmef.fitting import pretraining_options
 from mnmef.systems import SYSTEMS, make_system
 from mnmef.training import Trainer, initial_filter
@@ -62,7 +61,7 @@ def make_trainer(system: str, schedule: str, batch: int, window_cycles: int, dev
     training |= {key: training[key][system] for key in ("learning_rate", "gradient_clip")}
     options = pretraining_options(training, batch, window_cycles, config.seed)
     truth = simulate_training(system, batch, window_cycles + SPARE_CYCLES, config.seed)["truth"].values
-    model = ModelOptions(**config.model.model_dump())
+    model = config.model.model_dump()
     filter_ = initial_filter(make_system(system), SIGMA_Y, model, config.seed).to(device)
     return Trainer(filter_, torch.from_numpy(truth), options)
 

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from mnmef.filters.mnmef import Mnmef, ModelOptions
+from mnmef.filters.learned import LearnedFilter, make_learned
 from mnmef.io import package_versions, source_commit, write_atomically
 from mnmef.systems import make_system
 
@@ -18,7 +18,7 @@ from mnmef.systems import make_system
 INFERENCE_OPTIONS = ("inflation",)
 
 
-def save_checkpoint(filter_: Mnmef, path: str | Path, **card: Any) -> None:
+def save_checkpoint(filter_: LearnedFilter, path: str | Path, **card: Any) -> None:
     """Write the weights of `filter_` to `path` atomically, with a card: system, sigma_y, model options, versions and
     `card`.
     """
@@ -65,9 +65,11 @@ def read_card(path: str | Path) -> dict[str, Any]:
     return json.loads(metadata["card"])
 
 
-def load_checkpoint(path: str | Path, *, system: str, sigma_y: float, model: Mapping[str, Any] | None = None) -> Mnmef:
-    """The filter at `path`, which must have been trained on `system` with `sigma_y` and, if given, with the options
-    `model`.
+def load_checkpoint(
+    path: str | Path, *, name: str | None = None, system: str, sigma_y: float, model: Mapping[str, Any] | None = None
+) -> LearnedFilter:
+    """The filter at `path`, which must have been trained on `system` with `sigma_y` and, if given, be the filter `name`
+    with the options `model`.
 
     Options that only act at inference (`inflation`) follow `model`. A file that holds the heads alone takes the rest
     from the file that its card names as `base`, in the same folder.
@@ -75,6 +77,8 @@ def load_checkpoint(path: str | Path, *, system: str, sigma_y: float, model: Map
     """
     card = read_card(path)
     wanted: dict[str, Any] = {"system": system, "sigma_y": sigma_y}
+    if name is not None:
+        wanted["filter"] = name
     found = {key: card[key] for key in wanted}
     if model is not None:
         wanted |= {f"model.{key}": value for key, value in model.items() if key not in INFERENCE_OPTIONS}
@@ -83,11 +87,11 @@ def load_checkpoint(path: str | Path, *, system: str, sigma_y: float, model: Map
         if found[key] != value:
             raise ValueError(f"checkpoint {path} was trained with {key} = {found[key]!r}, but {value!r} is asked for")
     options = card["model"] | {key: model[key] for key in INFERENCE_OPTIONS if model is not None and key in model}
-    filter_ = Mnmef(make_system(system), sigma_y, ModelOptions(**options))
+    filter_ = make_learned(card["filter"], make_system(system), sigma_y, options)
     tensors = read_tensors(path)
     if "base" in card:
         base = Path(path).with_name(card["base"])
-        load_checkpoint(base, system=system, sigma_y=sigma_y, model=model)  # with all its checks
+        load_checkpoint(base, name=name, system=system, sigma_y=sigma_y, model=model)  # with all its checks
         tensors = read_tensors(base) | tensors
     filter_.load_state_dict(tensors)
     for key, value in tensors.items():

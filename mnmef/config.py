@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from mnmef.errors import unknown_name
@@ -23,6 +23,8 @@ GRIDDED_METHODS = ("enkf_localized", "letkf")
 """Methods that localize, which needs a spatial grid: not for Lorenz '63."""
 GRID_SIZES = (5, 10, 15, 20, 40, 60, 100)
 """Ensemble sizes for which resources/published/search_grids.yaml says where to search."""
+GRIDDED_SYSTEMS = ("lorenz96", "ks")
+"""Systems with a spatial grid."""
 SPLITS = ("train", "tune", "test")
 
 
@@ -44,7 +46,15 @@ Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Switch = Annotated[bool, Field(strict=True)]
 Positive = Annotated[Real, Field(gt=0)]
 SystemName = Literal["lorenz63", "lorenz96", "ks"]
+GriddedName = Literal["lorenz96", "ks"]
 MethodName = Literal["enkf", "enkf_localized", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2"]
+
+
+def _odd(value: int) -> int:
+    """Refuse an even number."""
+    if value % 2 == 0:
+        raise PydanticCustomError("odd", "must be odd")
+    return value
 
 
 def knob(description: str, *, unit: str = "1", section: str, **limits: Any) -> Any:
@@ -163,6 +173,38 @@ class Training(Section):
     )
 
 
+class ConvModel(Section):
+    """Sizes of the network of `mnmef_conv`."""
+
+    channels: Count = knob("channels of each convolution", section="none")
+    layers: Count = knob("number of convolutions", section="none")
+    kernel: dict[GriddedName, Annotated[Count, AfterValidator(_odd)]] = knob(
+        "width of a convolution, per system", unit="grid points", section="none"
+    )
+    reach: dict[GriddedName, Count] = knob(
+        "largest distance of an observation in the gain, per system", unit="grid points", section="none"
+    )
+    inflation: Switch = knob("add the learned inflation at inference", section="none")
+
+
+class ConvTraining(Section):
+    """What is laid over the section `training` for `mnmef_conv`; the keys mean the same."""
+
+    schedule: Literal["window", "cycle"] = knob("as training.schedule", section="none")
+    steps: Count = knob("as training.steps", unit="steps", section="none")
+    decay: Literal["halve", "cosine"] = knob("as training.decay", section="none")
+    batch: dict[GriddedName, Count] = knob("as training.batch", unit="windows", section="none")
+    learning_rate: dict[GriddedName, Positive] = knob("as training.learning_rate", section="none")
+    gradient_clip: dict[GriddedName, Positive | None] = knob("as training.gradient_clip", section="none")
+
+
+class Conv(Section):
+    """The learned filter with convolutions, which is not in the paper."""
+
+    model: ConvModel = knob("network", section="none")
+    training: ConvTraining = knob("training", section="none")
+
+
 class Finetuning(Section):
     """Adaptation of the heads to each ensemble size."""
 
@@ -200,10 +242,12 @@ class Config(Section):
     )
     ensemble_sizes: list[Members] = knob("numbers of members N", section="5, figures 1, 4, 7")
     baselines: dict[SystemName, list[MethodName]] = knob("classical filters, per system", section="5, benchmarks")
+    learned: list[Literal["mnmef", "mnmef_conv"]] = knob("learned filters", section="3")
     data: Data = knob("sizes of the splits", section="5")
     tuning: Tuning = knob("hyperparameter search of the classical filters", section="5, benchmarks")
     model: Model = knob("network", section="A")
     training: Training = knob("pretraining", section="4")
+    mnmef_conv: Conv = knob("the filter with convolutions", section="none")
     finetuning: Finetuning = knob("fine-tuning", section="4")
     evaluation: Evaluation = knob("evaluation", section="5")
 
@@ -231,8 +275,18 @@ def _contradictions(config: Config) -> Iterator[str]:
         "training.learning_rate": config.training.learning_rate,
         "training.gradient_clip": config.training.gradient_clip,
     }
-    for key, values in per_system.items():
+    conv = config.mnmef_conv
+    gridded: dict[str, Mapping[Any, Any]] = {
+        "mnmef_conv.model.kernel": conv.model.kernel,
+        "mnmef_conv.model.reach": conv.model.reach,
+        "mnmef_conv.training.batch": conv.training.batch,
+        "mnmef_conv.training.learning_rate": conv.training.learning_rate,
+        "mnmef_conv.training.gradient_clip": conv.training.gradient_clip,
+    }
+    for key, values in (per_system | gridded).items():
         for system in config.systems:
+            if key in gridded and system not in GRIDDED_SYSTEMS:
+                continue
             if system not in values:
                 yield f"{key} = {dict(values)}: must have an entry for {system}, which is among systems"
     for members in config.ensemble_sizes:

@@ -17,17 +17,21 @@ def evaluate_learned(
     sigma_y: float,
     checkpoints: Mapping[int, Path],
     *,
+    filter_name: str,
     model: Mapping[str, Any],
     traced: Mapping[str, int],
     seed: int,
 ) -> xr.Dataset:
     """Evaluate learned filters: `checkpoints` says which weights to use for each ensemble size (several may share one
-    file).
+    file) of the filter `filter_name`.
     """
     system = split.attrs["system"]
     device = default_device()
     # All are loaded before the first run, so that a bad file costs no evaluation.
-    filters = {n: load_checkpoint(p, system=system, sigma_y=sigma_y, model=model) for n, p in checkpoints.items()}
+    filters = {
+        n: load_checkpoint(p, name=filter_name, system=system, sigma_y=sigma_y, model=model)
+        for n, p in checkpoints.items()
+    }
     return evaluate(
         lambda members: filters[members].to(device),
         split,

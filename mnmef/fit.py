@@ -1,11 +1,11 @@
 """Train filters without the workflow: `python -m mnmef.fit [--scale S] [--minutes M] CELL ...`.
 
 For a machine with a GPU that has torch, numpy, pandas, xarray, safetensors, tqdm and PyYAML, but no Snakemake, DAPPER
-or netCDF4. A cell is `<system>_<sigma_y>` for a pretraining, `<system>_<sigma_y>_<N>` for a fine-tuning of its result.
-The truths are simulated in memory: settings and seeds are those of the workflow, and so is the result on the same
-machine. Files are those of the rules `train_filter` and `finetune_filter`, below `--out`. A call that is stopped, or
-that ends at `--minutes` with exit status 75, is repeated as it was: finished cells are skipped, the one under way goes
-on.
+or netCDF4. A cell is `<system>_<sigma_y>` for a pretraining, `<system>_<sigma_y>_<N>` for a fine-tuning of its result,
+`<system>_<sigma_y>_conv` for the filter `mnmef_conv`. The truths are simulated in memory: settings and seeds are those
+of the workflow, and so is the result on the same machine. Files are those of the rules `train_filter` and
+`finetune_filter`, below `--out`. A call that is stopped, or that ends at `--minutes` with exit status 75, is repeated
+as it was: finished cells are skipped, the one under way goes on.
 """
 
 import argparse
@@ -32,52 +32,50 @@ TO_BE_CONTINUED = 75
 
 
 class Cell(NamedTuple):
-    """What to train: members is None for a pretraining, N for a fine-tuning."""
+    """What to train: stem is `pretrained`, `conv`, or `tuned_<N>` for a fine-tuning."""
 
     system: str
     sigma_y: float
-    members: int | None
+    stem: str
 
     @classmethod
     def parse(cls, text: str, settings: Mapping[str, Any]) -> "Cell":
         """The cell named `text`. Raises `ValueError` if it is not one of the config's."""
-        match = re.fullmatch(r"([a-z0-9]+)_(\d+(?:\.\d+)?)(?:_(\d+))?", text)
+        match = re.fullmatch(r"([a-z0-9]+)_(\d+(?:\.\d+)?)(?:_(\d+|conv))?", text)
         if match is None:
             raise ValueError(
                 f"{text!r} names no cell; write lorenz96_1.0 to train, lorenz96_1.0_20 to fine-tune at N = 20"
             )
-        system, sigma_y, members = match[1], float(match[2]), int(match[3]) if match[3] else None
-        for what, value, known in (
+        system, sigma_y, what = match[1], float(match[2]), match[3]
+        members = int(what) if what and what != "conv" else None
+        for kind, value, known in (
             ("system", system, settings["systems"]),
             ("noise level", sigma_y, settings["noise_levels"]),
             ("ensemble size", members, [*settings["ensemble_sizes"], None]),
         ):
             if value not in known:
-                raise ValueError(unknown_name(f"{what} in cell {text}", value, [v for v in known if v is not None]))
-        return cls(system, sigma_y, members)
+                raise ValueError(unknown_name(f"{kind} in cell {text}", value, [v for v in known if v is not None]))
+        return cls(system, sigma_y, f"tuned_{members}" if members else what or "pretrained")
 
     def files(self, out: Path) -> tuple[Path, Path]:
         """Checkpoint and training curve below `out`."""
         folder = out / f"{self.system}_{self.sigma_y}"
-        if self.members is None:
-            return folder / "pretrained.safetensors", folder / "curve.csv"
-        return folder / f"tuned_{self.members}.safetensors", folder / f"tuned_{self.members}_curve.csv"
+        return folder / f"{self.stem}.safetensors", folder / f"{self.stem}_curve.csv"
 
 
 def fit(cell: Cell, truths: xr.Dataset, settings: Mapping[str, Any], out: Path, minutes: float | None) -> None:
     """Train or fine-tune `cell` on `truths` and write its files; raises `TimeLimitError` after `minutes`."""
     weights, curve = cell.files(out)
-    options = training_settings(settings, cell.system)
+    options = training_settings(settings, cell.system, "mnmef_conv" if cell.stem == "conv" else "mnmef")
     pace = {"checkpoint_seconds": settings["training"]["checkpoint_seconds"], "time_limit": minutes}
     options["training"] = options["training"] | pace
     options |= {"weights": weights, "resume_folder": weights.parent / "resume"}
-    if cell.members is None:
-        table = pretrain(truths, cell.sigma_y, **options)
+    if cell.stem.startswith("tuned"):
+        pretrained, members = weights.with_name("pretrained.safetensors"), int(cell.stem.removeprefix("tuned_"))
+        options |= {"pretrained": pretrained, "finetuning": settings["finetuning"]}
+        table = finetune(truths, cell.sigma_y, members, **options)
     else:
-        pretrained = cell._replace(members=None).files(out)[0]
-        table = finetune(
-            truths, cell.sigma_y, cell.members, pretrained=pretrained, finetuning=settings["finetuning"], **options
-        )
+        table = pretrain(truths, cell.sigma_y, **options)
     write_table(table, curve)
 
 
@@ -95,7 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     deadline = None if given.minutes is None else time.monotonic() + 60 * given.minutes
     try:
         settings = at_scale(yaml.safe_load(given.config.read_text(encoding="utf-8")), given.scale)
-        cells = sorted({Cell.parse(text, settings): None for text in given.cells}, key=lambda c: c.members is not None)
+        cells = sorted(
+            {Cell.parse(text, settings) for text in given.cells}, key=lambda c: (c.stem.startswith("tuned"), c)
+        )
     except (OSError, ValueError) as error:
         parser.error(str(error))
     out = given.out or Path(f"results/{settings['scale']}/training")

@@ -10,7 +10,6 @@ import xarray as xr
 
 from mnmef.checkpoints import load_checkpoint, save_checkpoint
 from mnmef.devices import default_device
-from mnmef.filters.mnmef import ModelOptions
 from mnmef.settings import PACE
 from mnmef.systems import make_system
 from mnmef.training import TrainingOptions, initial_filter, train
@@ -60,6 +59,7 @@ def pretrain(
     truths: xr.Dataset,
     sigma_y: float,
     *,
+    filter_name: str,
     model: Settings,
     training: Settings,
     window_cycles: int,
@@ -67,19 +67,19 @@ def pretrain(
     weights: Path,
     resume_folder: Path,
 ) -> pd.DataFrame:
-    """Train a filter from scratch on the training split `truths`, write its checkpoint to `weights`, return the
-    curve.
+    """Train the filter `filter_name` from scratch on the training split `truths`, write its checkpoint to `weights`,
+    return the curve.
     """
     system = make_system(truths.attrs["system"])
     options = pretraining_options(training, truths.sizes["window"], window_cycles, seed)
-    filter_ = initial_filter(system, sigma_y, ModelOptions(**model), seed).to(default_device())
+    filter_ = initial_filter(system, sigma_y, model, seed, name=filter_name).to(default_device())
     curve = train(
         filter_,
         torch.from_numpy(truths["truth"].values),
         options,
         resume_folder=resume_folder,
         **{key: training[key] for key in PACE if key in training},
-        label=f"train {system.name} {sigma_y}",
+        label=f"train {filter_name} {system.name} {sigma_y}",
     )
     save_checkpoint(filter_, weights, training=vars(options), windows=truths.sizes["window"], seconds=_seconds(curve))
     return curve
@@ -91,6 +91,7 @@ def finetune(
     ensemble_size: int,
     *,
     pretrained: Path,
+    filter_name: str,
     model: Settings,
     training: Settings,
     finetuning: Settings,
@@ -103,7 +104,9 @@ def finetune(
     curve.
     """
     system = truths.attrs["system"]
-    filter_ = load_checkpoint(pretrained, system=system, sigma_y=sigma_y, model=model).to(default_device())
+    filter_ = load_checkpoint(pretrained, name=filter_name, system=system, sigma_y=sigma_y, model=model).to(
+        default_device()
+    )
     options = finetuning_options(training, finetuning, ensemble_size, truths.sizes["window"], window_cycles, seed)
     curve = train(
         filter_,

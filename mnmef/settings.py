@@ -41,15 +41,25 @@ def for_system(section: Mapping[str, Any], system: str) -> dict[str, Any]:
     }
 
 
-def training_settings(settings: Mapping[str, Any], system: str) -> dict[str, Any]:
-    """What decides the weights that a pretraining on `system` ends with, besides its data: `model`, `training`,
-    `window_cycles` and `seed`.
+def model_settings(settings: Mapping[str, Any], system: str, filter_name: str = "mnmef") -> dict[str, Any]:
+    """The options of a learned filter's network."""
+    section = settings["model"] if filter_name == "mnmef" else settings[filter_name]["model"]
+    return for_system(section, system)
 
-    The learned inflation is always trained; the config may switch it off at inference.
+
+def training_settings(settings: Mapping[str, Any], system: str, filter_name: str = "mnmef") -> dict[str, Any]:
+    """What decides the weights that a training of `filter_name` on `system` ends with, besides its data:
+    `filter_name`, `model`, `training`, `window_cycles` and `seed`.
+
+    Filters other than the paper's have a section of their own, whose `training` is laid over the general one. The
+    learned inflation is always trained; the config may switch it off at inference.
     """
-    training = for_system(settings["training"], system)
+    own = {} if filter_name == "mnmef" else settings[filter_name]["training"]
+    training = for_system(merge(settings["training"], own), system)
+    model = model_settings(settings, system, filter_name)
     return {
-        "model": {key: value for key, value in settings["model"].items() if key != "inflation"},
+        "filter_name": filter_name,
+        "model": {key: value for key, value in model.items() if key != "inflation"},
         "training": {key: value for key, value in training.items() if key not in PACE},
         "window_cycles": settings["data"]["train"]["window_cycles"],
         "seed": settings["seed"],

@@ -22,7 +22,7 @@ from mnmef.checkpoints import load_checkpoint, read_card, read_tensors, write_te
 from mnmef.data import simulate_split
 from mnmef.devices import default_device
 from mnmef.evaluation import evaluate
-from mnmef.filters.mnmef import Mnmef
+from mnmef.filters.learned import LearnedFilter
 from mnmef.io import write_text
 from mnmef.metrics import mean_over_survivors, relative_rmse
 from mnmef.settings import at_scale, for_system
@@ -31,7 +31,7 @@ FOLDER = Path("resources/weights")
 BASE = "pretrained.safetensors"
 
 
-def tuning_score(filter_: Mnmef, split: xr.Dataset, members: int, seed: int) -> dict[str, Any]:
+def tuning_score(filter_: LearnedFilter, split: xr.Dataset, members: int, seed: int) -> dict[str, Any]:
     """Score of `filter_` with N = `members` on the tuning `split`: R-RMSE without burn-in, mean over survivors."""
     if split.attrs["split"] != "tune":
         raise ValueError(f"weights are scored on the tuning split, not on the {split.attrs['split']} split")
@@ -96,6 +96,9 @@ def ship_cell(cell: str, source: Path, target: Path, settings: Mapping[str, Any]
         for stale in there.parent.iterdir():
             stale.unlink()
     ship(source / cell / BASE, there, split, members, seed, heads_only=False)
+    conv = source / cell / "conv.safetensors"
+    if conv.exists():
+        ship(conv, target / cell / conv.name, split, members, seed, heads_only=False)
     for size in settings["ensemble_sizes"]:
         tuned = source / cell / f"tuned_{size}.safetensors"
         if tuned.exists():

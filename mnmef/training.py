@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mnmef.errors import unknown_name
-from mnmef.filters.mnmef import Mnmef
+from mnmef.filters.learned import LearnedFilter, make_learned
 from mnmef.io import write_atomically
 from mnmef.seeds import torch_generator
 from mnmef.systems.base import System
@@ -86,7 +86,7 @@ class TrainingOptions:
 
 
 def train(
-    filter_: Mnmef,
+    filter_: LearnedFilter,
     truth: Tensor,
     options: TrainingOptions,
     *,
@@ -141,7 +141,7 @@ def train(
 class Trainer:
     """The state of a training: weights, optimizer, a batch of windows under way, random numbers and counters."""
 
-    def __init__(self, filter_: Mnmef, truth: Tensor, options: TrainingOptions) -> None:
+    def __init__(self, filter_: LearnedFilter, truth: Tensor, options: TrainingOptions) -> None:
         if truth.shape[1] - 1 < options.window_cycles:
             raise ValueError(
                 f"a window of {options.window_cycles} cycles needs truths of as many; these have {truth.shape[1] - 1}"
@@ -284,7 +284,14 @@ class Trainer:
         truths.
         """
         text = json.dumps(
-            [asdict(self.options), asdict(self.filter.options), self.system.name, self.filter.sigma_y], sort_keys=True
+            [
+                asdict(self.options),
+                asdict(self.filter.options),
+                self.filter.name,
+                self.system.name,
+                self.filter.sigma_y,
+            ],
+            sort_keys=True,
         )
         total = hashlib.sha256(text.encode())
         for parameter in self.filter.parameters():
@@ -319,9 +326,11 @@ class Trainer:
             setattr(self, name, state[name].to(getattr(self, name).device))
 
 
-def initial_filter(system: System, sigma_y: float, options: Any, seed: int) -> Mnmef:
-    """An untrained `Mnmef` whose first weights follow from `seed`, whatever the process has drawn before."""
+def initial_filter(
+    system: System, sigma_y: float, model: Mapping[str, Any] | None, seed: int, *, name: str = "mnmef"
+) -> LearnedFilter:
+    """The untrained filter `name` whose first weights follow from `seed`, whatever the process has drawn before."""
     state = torch_generator(seed, "weights", system.name).initial_seed()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(state)
-        return Mnmef(system, sigma_y, options)
+        return make_learned(name, system, sigma_y, model)

@@ -9,7 +9,7 @@ from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 
 from mnmef import settings
-from mnmef.config import SPLITS, ConfigError, load_config, write_config
+from mnmef.config import GRIDDED_SYSTEMS, SPLITS, ConfigError, load_config, write_config
 from mnmef.digest import code_digest
 from mnmef.published import load_searches
 
@@ -21,7 +21,8 @@ except ConfigError as error:
 SETTINGS = CONFIG.model_dump()
 config.update(SETTINGS)
 NOISE = [str(level) for level in CONFIG.noise_levels]
-LEARNED = ("mnmef_pretrained", "mnmef_tuned")
+LEARNED = {"mnmef_pretrained": "mnmef", "mnmef_tuned": "mnmef", "mnmef_conv": "mnmef_conv"}
+"""Methods of learned filters, and which filter each is."""
 OWN = "mnmef_own"
 """The method name of checkpoints that the user brings: config key `own_weights`."""
 FIGURES = {1: "lorenz96", 2: "lorenz96", 3: "lorenz96", 4: "ks", 5: "ks", 6: "ks", 7: "lorenz63", "c12": "ks"}
@@ -39,6 +40,7 @@ wildcard_constraints:
     members=r"\d+",
     method="(?!mnmef)[a-z0-9_]+",
     learned="mnmef_[a-z0-9]+",
+    trained="pretrained|conv",
 
 
 # Files
@@ -96,7 +98,8 @@ def tuning_settings(wildcards):
 def training_settings(wildcards):
     """What decides the weights that a training ends with, besides its data, and where it leaves its resume files."""
     folder = results(f"resume/{wildcards.system}_{wildcards.sigma_y}")
-    return settings.training_settings(SETTINGS, wildcards.system) | {"resume_folder": folder}
+    name = "mnmef_conv" if wildcards.get("trained") == "conv" else "mnmef"
+    return settings.training_settings(SETTINGS, wildcards.system, name) | {"resume_folder": folder}
 
 
 def finetuning_settings(wildcards):
@@ -104,11 +107,18 @@ def finetuning_settings(wildcards):
     return {**training_settings(wildcards), "finetuning": SETTINGS["finetuning"]}
 
 
-def evaluation_settings(*sections):
-    """What decides an evaluation besides its inputs, with further `sections` of the config."""
-    return {name: SETTINGS[name] for name in sections} | {
-        "traced": SETTINGS["evaluation"]["traced"],
-        "seed": CONFIG.seed,
+def evaluation_settings():
+    """What decides an evaluation besides its inputs."""
+    return {"traced": SETTINGS["evaluation"]["traced"], "seed": CONFIG.seed}
+
+
+def learned_evaluation_settings(wildcards):
+    """As `evaluation_settings`, with the filter, its network and its ensemble sizes."""
+    name = LEARNED.get(wildcards.learned, "mnmef")
+    return evaluation_settings() | {
+        "filter_name": name,
+        "model": settings.model_settings(SETTINGS, wildcards.system, name),
+        "ensemble_sizes": CONFIG.ensemble_sizes,
     }
 
 
@@ -139,20 +149,53 @@ def published_cells():
     return table[["system", "sigma_y", "method"]].drop_duplicates().astype(str).to_dict("list")
 
 
+def learned_cells():
+    """The wildcards of all learned cells, for `expand(..., zip)`: mnmef_conv on systems with a grid."""
+    methods = [
+        (system, method)
+        for system in CONFIG.systems
+        for method, name in LEARNED.items()
+        if name in CONFIG.learned and (name == "mnmef" or system in GRIDDED_SYSTEMS)
+    ]
+    cells = [(system, level, method) for system, method in methods for level in NOISE]
+    return {name: [cell[i] for cell in cells] for i, name in enumerate(("system", "sigma_y", "learned"))}
+
+
+def trained_files():
+    """Weights and curves of all learned filters."""
+    cells = [cell for cell in zip(*learned_cells().values()) if cell[2] != "mnmef_tuned"]
+    files = [
+        expand(rules.train_filter.output, system=s, sigma_y=y, trained=m.removeprefix("mnmef_")) for s, y, m in cells
+    ]
+    tuned = (
+        expand(rules.finetune_filter.output, system=CONFIG.systems, sigma_y=NOISE, members=CONFIG.ensemble_sizes)
+        if "mnmef" in CONFIG.learned
+        else []
+    )
+    return sum(files, []) + tuned
+
+
+def pretrained_file():
+    """The checkpoint that fine-tuning starts from, with the other wildcards left open."""
+    return expand(rules.train_filter.output.weights, trained="pretrained", allow_missing=True)[0]
+
+
 def weights_files(wildcards):
     """The checkpoint of a learned method for each ensemble size, or the one for all of them."""
     if wildcards.learned == OWN:
         return [SETTINGS["own_weights"][f"{wildcards.system}_{wildcards.sigma_y}"]]
+    trained = wildcards.learned.removeprefix("mnmef_")
     if CONFIG.weights == "shipped":
         heads = expand(shipped_file("heads_{members}", wildcards), members=CONFIG.ensemble_sizes)
-        return heads if wildcards.learned == "mnmef_tuned" else [shipped_file("pretrained", wildcards)]
-    rule_of = {"mnmef_pretrained": rules.train_filter, "mnmef_tuned": rules.finetune_filter}
-    return expand(rule_of[wildcards.learned].output.weights, **wildcards, members=CONFIG.ensemble_sizes)
+        return heads if trained == "tuned" else [shipped_file(trained, wildcards)]
+    if trained == "tuned":
+        return expand(rules.finetune_filter.output.weights, **wildcards, members=CONFIG.ensemble_sizes)
+    return expand(rules.train_filter.output.weights, **wildcards, trained=trained)
 
 
 def evaluation_files():
     """The evaluations of all filters, classical and learned."""
-    learned = expand(rules.evaluate_learned.output.scores, system=CONFIG.systems, sigma_y=NOISE, learned=LEARNED)
+    learned = expand(rules.evaluate_learned.output.scores, zip, **learned_cells())
     own = [results(f"evaluation/{cell}_{OWN}.nc") for cell in CONFIG.own_weights]
     return expand(rules.evaluate_baseline.output.scores, zip, **baseline_cells()) + learned + own
 
@@ -184,7 +227,8 @@ def figure_is_allowed(number):
     system = FIGURES[number]
     if system not in CONFIG.systems or number in SCORE_FIGURES:
         return system in CONFIG.systems
-    traced = number == SEARCH_FIGURE or CONFIG.evaluation.traced.ensemble_size in CONFIG.ensemble_sizes
+    panels = CONFIG.evaluation.traced.ensemble_size in CONFIG.ensemble_sizes and "mnmef" in CONFIG.learned
+    traced = number == SEARCH_FIGURE or panels
     return traced and PANEL_NOISE in NOISE and "letkf" in CONFIG.baselines[system]
 
 

@@ -44,7 +44,7 @@ rule evaluate_learned:
         runtime=240,
         mem_mb=4000,
     params:
-        settings=evaluation_settings("ensemble_sizes", "model"),
+        settings=learned_evaluation_settings,
         code=code("evaluate_learned"),
     message:
         "Evaluate {wildcards.learned} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"

@@ -4,7 +4,7 @@
 rule finetune_filter:
     input:
         dataset=rules.train_filter.input.dataset,
-        pretrained=rules.train_filter.output.weights,
+        pretrained=pretrained_file(),
     output:
         weights=results("training/{system}_{sigma_y}/tuned_{members}.safetensors"),
         curve=results("training/{system}_{sigma_y}/tuned_{members}_curve.csv"),

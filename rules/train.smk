@@ -1,16 +1,16 @@
-# Pretraining of the learned filter on the training split (section 4 of the paper).
+# Training of the learned filters on the training split: the pretraining of section 4 of the paper, and mnmef_conv.
 
 
 rule train_filter:
     input:
         dataset=split_file("train"),
     output:
-        weights=results("training/{system}_{sigma_y}/pretrained.safetensors"),
-        curve=results("training/{system}_{sigma_y}/curve.csv"),
+        weights=results("training/{system}_{sigma_y}/{trained}.safetensors"),
+        curve=results("training/{system}_{sigma_y}/{trained}_curve.csv"),
     log:
-        log_file("train_filter/{system}_{sigma_y}"),
+        log_file("train_filter/{system}_{sigma_y}_{trained}"),
     benchmark:
-        benchmark_file("train_filter/{system}_{sigma_y}")
+        benchmark_file("train_filter/{system}_{sigma_y}_{trained}")
     retries: PIECES
     conda:
         "../envs/train.yaml"
@@ -22,6 +22,6 @@ rule train_filter:
         settings=training_settings,
         code=code("train_filter"),
     message:
-        "Train the learned filter on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
+        "Train a learned filter ({wildcards.trained}) on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
     script:
         "../workflow_scripts/train_filter.py"

@@ -36,9 +36,9 @@ def test_pretraining_and_finetuning_write_checkpoints_and_curves_and_are_not_rep
     assert main(arguments) == 0
     folder = tmp_path / "out" / "lorenz96_1.0"
     assert sorted(p.name for p in folder.iterdir() if p.is_file()) == [
-        *("curve.csv", "pretrained.safetensors", "tuned_5.safetensors", "tuned_5_curve.csv")
+        *("pretrained.safetensors", "pretrained_curve.csv", "tuned_5.safetensors", "tuned_5_curve.csv")
     ]
-    assert pd.read_csv(folder / "curve.csv")["step"].iloc[-1] == 6
+    assert pd.read_csv(folder / "pretrained_curve.csv")["step"].iloc[-1] == 6
     before = (folder / "pretrained.safetensors").stat().st_mtime_ns
     assert main(arguments) == 0
     assert (folder / "pretrained.safetensors").stat().st_mtime_ns == before

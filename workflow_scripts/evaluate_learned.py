@@ -20,6 +20,7 @@ def evaluate_learned(
     method: str,
     ensemble_sizes: Sequence[int],
     weights: Sequence[Path],
+    filter_name: str,
     model: Mapping[str, Any],
     traced: Mapping[str, int],
     seed: int,
@@ -28,8 +29,10 @@ def evaluate_learned(
     """Write the scores of `method` to `scores`; `weights` has a checkpoint for each ensemble size, or one for all."""
     split = read_dataset(dataset, kind="data", system=system, split="test")
     checkpoints = dict(zip(ensemble_sizes, list(weights) * (len(ensemble_sizes) // len(weights)), strict=True))
-    evaluation = evaluate(split, method, sigma_y, checkpoints, model=model, traced=traced, seed=seed)
-    settings = {"model": model, "traced": traced}
+    evaluation = evaluate(
+        split, method, sigma_y, checkpoints, filter_name=filter_name, model=model, traced=traced, seed=seed
+    )
+    settings = {"filter": filter_name, "model": model, "traced": traced}
     write_dataset(evaluation, scores, provenance=provenance("evaluation", settings, seed))
 
 

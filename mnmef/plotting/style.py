@@ -46,6 +46,7 @@ class Look:
 LOOKS = {
     "mnmef_tuned": Look("MNMEF (fine-tuned)", "#D55E00", "o"),
     "mnmef_pretrained": Look("MNMEF (pretrained)", "#E69F00", "s"),
+    "mnmef_conv": Look("MNMEF (convolutions)", "#8B0000", "p"),
     "mnmef_own": Look("MNMEF (own weights)", "#F0E442", "h"),
     "letkf": Look("LETKF", "#0072B2", "^"),
     "esrf": Look("ESRF", "#009E73", "v"),

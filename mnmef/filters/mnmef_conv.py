@@ -1,0 +1,154 @@
+"""A learned filter that treats all sites of a periodic grid alike: MNMEF with convolutions in place of dense layers.
+
+The gain formula, its learned corrections, inflation and localization are those of `mnmef.filters.mnmef`. What sees the
+ensemble is a stack of circular convolutions over space; members exchange mean and standard deviation after each layer.
+The filter is equivariant to permutations of members and to shifts that map the observed sites onto themselves, and its
+weights depend neither on the number of members nor on the length of the grid.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mnmef.filters.base import Filter, ensemble_mean, observation_perturbations
+from mnmef.filters.mnmef import kalman_increment
+from mnmef.systems.base import System
+
+FIELDS = 6
+"""Inputs at each site: member, anomaly, mean, spread, innovation (0 where nothing is observed), observed or not."""
+
+EPSILON = 1e-6
+
+
+@dataclass(frozen=True)
+class ConvOptions:
+    """Sizes of the network.
+
+    channels: of each layer. layers: number of convolutions. kernel: sites that a convolution sees, odd. reach: largest
+    distance, in grid points, of which observations have a weight in the gain. inflation: add the learned inflation.
+    """
+
+    channels: int = 32
+    layers: int = 4
+    kernel: int = 5
+    reach: int = 20
+    inflation: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "layers", "kernel"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} of mnmef_conv must be at least 1, not {getattr(self, name)}")
+        if self.kernel % 2 == 0:
+            raise ValueError(f"the kernel of mnmef_conv must be odd, not {self.kernel}")
+
+
+class MemberConvolution(nn.Module):
+    """A residual layer: each member sees its own neighborhood and that of the ensemble's mean and deviation."""
+
+    def __init__(self, inputs: int, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.pad = kernel // 2
+        self.own = nn.Conv1d(inputs, channels, kernel)
+        self.pooled = nn.Conv1d(2 * inputs, channels, kernel, bias=False)
+        self.is_residual = inputs == channels
+
+    def forward(self, fields: Tensor) -> Tensor:
+        """Map fields (B, N, C, Nx) to (B, N, channels, Nx)."""
+        batch, members = fields.shape[:2]
+        mean = fields.mean(1)
+        deviation = ((fields - mean.unsqueeze(1)).square().mean(1) + EPSILON).sqrt()
+        shared = self._convolve(self.pooled, torch.cat((mean, deviation), 1))
+        own = self._convolve(self.own, fields.flatten(0, 1)).unflatten(0, (batch, members))
+        hidden = functional.gelu(own + shared.unsqueeze(1))
+        return fields + hidden if self.is_residual else hidden
+
+    def _convolve(self, layer: nn.Conv1d, fields: Tensor) -> Tensor:
+        return layer(functional.pad(fields, (self.pad, self.pad), mode="circular"))
+
+
+class MnmefConv(nn.Module, Filter):
+    """Ensemble Kalman filter with corrections of gain, inflation and localization learned by convolutions.
+
+    With forecast members v_n, h_n = H v_n and observation y, the network gives at each site of each member corrections
+    w_n, z_n and u_n, and for the ensemble one localization weight in [0, 2] for each distance up to `reach`;
+    `v_n <- clamp(v_n + u_n + K (y - h_n - r_n))` with the gain K of `mnmef.filters.mnmef.Mnmef`.
+    """
+
+    name: ClassVar[str] = "mnmef_conv"
+    needs_noise: ClassVar[bool] = True
+    state_index: Tensor
+    observed_index: Tensor
+
+    def __init__(self, system: System, sigma_y: float, options: ConvOptions | None = None) -> None:
+        super().__init__()
+        if not system.is_periodic:
+            raise ValueError(f"mnmef_conv needs a periodic grid, which {system.title} does not have")
+        options = options or ConvOptions()
+        self.system, self.sigma_y, self.options = system, sigma_y, options
+        widths = [FIELDS] + [options.channels] * options.layers
+        self.layers = nn.Sequential(*(MemberConvolution(*pair, options.kernel) for pair in pairwise(widths)))
+        self.corrections = nn.Conv1d(options.channels, 3, 1)
+        self.summarize = nn.Linear(2 * options.channels, options.channels)
+        self.weigh = nn.Linear(options.channels, options.reach + 1)
+        # The untrained filter is the localized EnKF: no corrections, weights that fall off with distance.
+        with torch.no_grad():
+            for parameter in self.corrections.parameters():
+                parameter.zero_()
+            taper = torch.exp(-0.5 * (torch.arange(options.reach + 1) / (options.reach / 4)) ** 2)
+            self.weigh.weight.mul_(0.1)
+            self.weigh.bias.copy_(torch.logit((taper / 2).clamp(1e-3)))
+        distances = torch.from_numpy(system.distances())
+        # One more column than distances in reach: the weight 0 of all that are farther.
+        self.register_buffer("state_index", distances.clamp(max=options.reach + 1), persistent=False)
+        observed = system.observation_index()
+        self.register_buffer("observed_index", self.state_index[observed], persistent=False)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """The parameters that fine-tuning changes: all."""
+        return list(self.parameters())
+
+    def fields(self, v: Tensor, innovation: Tensor) -> Tensor:
+        """Inputs (B, N, 6, Nx) of the network for members (B, N, Nx) and innovations y - h_n (B, N, d)."""
+        mean = ensemble_mean(v)
+        anomaly = v - mean
+        spread = (anomaly.square().mean(-2, keepdim=True) + EPSILON).sqrt()
+        observed = self.system.observation_index(v.device)
+        placed = torch.zeros_like(v).index_copy(-1, observed, innovation)
+        mask = torch.zeros(v.shape[-1], dtype=v.dtype, device=v.device).index_fill(0, observed, 1.0)
+        scale = 5.0 / self.system.clamp  # states become numbers of order one
+        unit = 1.0 / self.sigma_y
+        shared = (scale * mean, unit * spread, mask)
+        parts = (scale * v, unit * anomaly, shared[0].expand_as(v), shared[1].expand_as(v), unit * placed)
+        return torch.stack((*parts, mask.expand_as(v)), -2)
+
+    def analyze(self, forecast: Tensor, observation: Tensor, system: System, noise: Tensor | None = None) -> Tensor:
+        """Map forecast (..., N, Nx), observation (..., d) and noise (..., N, d) to the analysis ensemble (..., N, Nx).
+
+        Where the gain's linear system is singular, that ensemble keeps its (inflated) forecast.
+        Raises `ValueError` without noise.
+        """
+        if noise is None:
+            raise ValueError("mnmef_conv perturbs observations: pass standard normal noise (..., N, d)")
+        lead, members = forecast.shape[:-2], forecast.shape[-2]
+        v = forecast.reshape(-1, members, system.state_size)
+        y = observation.expand(*lead, -1).reshape(-1, 1, system.observation_size)
+        r = observation_perturbations(noise, self.sigma_y).expand(*lead, -1, -1).reshape(len(v), members, -1)
+        h = system.observe(v)
+        hidden = self.layers(self.fields(v, y - h))
+        w, z, u = self.corrections(hidden.flatten(0, 1)).unflatten(0, (-1, members)).unbind(-2)
+        v_anomaly = v - ensemble_mean(v) + w
+        h_anomaly = h - ensemble_mean(h) + system.observe(z)
+        increment = kalman_increment(v_anomaly, h_anomaly, y - h - r, self.sigma_y, self.localization(hidden))
+        analysis = v + increment + (u if self.options.inflation else 0.0)
+        return analysis.clamp(-system.clamp, system.clamp).reshape(forecast.shape)
+
+    def localization(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights L_vh (B, Nx, d) and L_hh (B, d, d) from the last layer (B, N, C, Nx), averaged over space."""
+        summary = torch.cat((hidden.mean(1).mean(-1), hidden.std(1, unbiased=False).mean(-1)), -1)
+        weights = 2.0 * torch.sigmoid(self.weigh(functional.gelu(self.summarize(summary))))
+        weights = functional.pad(weights, (0, 1))
+        return weights[:, self.state_index], weights[:, self.observed_index]
