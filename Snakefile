@@ -4,7 +4,7 @@
 #   snakemake --cores all --config scale=quick       # the same, tiny
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
-# Targets: all, data, tuning, training, evaluation, scores, figures, published_check, figure_1 ... figure_7, or any file under results/.
+# Targets: all, data, tuning, training, evaluation, scores, figures, published_baselines, figure_1 ... figure_7, or any file under results/.
 
 from snakemake.utils import min_version
 
@@ -22,7 +22,7 @@ include: "rules/finetune.smk"
 include: "rules/evaluate.smk"
 include: "rules/score.smk"
 include: "rules/figures.smk"
-include: "rules/check_published.smk"
+include: "rules/published_baselines.smk"
 
 
 localrules:
@@ -33,7 +33,7 @@ localrules:
     evaluation,
     scores,
     figures,
-    published_check,
+    published_baselines,
 
 
 rule all:
@@ -74,9 +74,9 @@ rule figures:
         figure_files(),
 
 
-rule published_check:
+rule published_baselines:
     input:
-        expand(rules.check_published.output, zip, **published_cells()),
+        rules.gather_published_baselines.output,
 
 
 check_targets(
@@ -85,7 +85,8 @@ check_targets(
         *rules.data.input,
         *rules.tuning.input,
         *rules.training.input,
-        *rules.published_check.input,
+        *rules.published_baselines.input,
+        *rules.gather_published_baselines.input,
         *rules.evaluation.input,
         *rules.all.input,
         results("config.yaml"),

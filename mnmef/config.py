@@ -8,7 +8,7 @@ and not hours.
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -39,9 +39,11 @@ def _number(value: object) -> object:
 Int = Annotated[int, Field(strict=True)]
 Count = Annotated[Int, Field(ge=1)]
 Members = Annotated[Int, Field(ge=2)]
+Trials = Annotated[Int, Field(ge=2)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Switch = Annotated[bool, Field(strict=True)]
 Positive = Annotated[Real, Field(gt=0)]
+Nonnegative = Annotated[Real, Field(ge=0)]
 SystemName = Literal["lorenz63", "lorenz96", "ks"]
 MethodName = Literal["enkf", "enkf_localized", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2"]
 
@@ -147,7 +149,7 @@ class Training(Section):
     batch: dict[SystemName, Count] = knob("windows in a batch, per system", unit="windows", section="A")
     learning_rate: dict[SystemName, Positive] = knob("first learning rate of AdamW, per system", section="A")
     decay: Literal["halve", "cosine"] = knob("course of the learning rate", section="A")
-    weight_decay: Annotated[Real, Field(ge=0)] = knob("weight decay of AdamW", section="A")
+    weight_decay: Nonnegative = knob("weight decay of AdamW", section="A")
     gradient_clip: dict[SystemName, Positive | None] = knob(
         "largest norm of a step's gradient, per system", section="none"
     )
@@ -178,6 +180,26 @@ class Evaluation(Section):
     traced: Traced = knob("runs of which mean and deviation are kept", section="5")
 
 
+class PublishedRound(Section):
+    """A round of the race between the settings of a published grid, before the final one."""
+
+    trials: Trials = knob("the first so many trials", section="5, benchmarks")
+    cycles: Count = knob("cycles that are averaged over, after the burn-in", unit="cycles", section="5, benchmarks")
+    keep: Count = knob("settings that stay at most", section="5, benchmarks")
+
+
+class Published(Section):
+    """The published search, done again under its own protocol: target published_baselines."""
+
+    trials: Trials = knob("trials of the final round", section="5, benchmarks")
+    cycles: Count | None = knob("cap on the cycles of a trial; null: as published", unit="cycles", section="none")
+    rounds: list[PublishedRound] = knob("rounds before the final one; [] runs all settings in full", section="none")
+    standard_errors: Nonnegative = knob(
+        "a setting leaves if it is worse than the best by more standard errors than this", section="none"
+    )
+    fraction: Nonnegative = knob("and by more than this fraction of the best score", section="none")
+
+
 class Config(Section):
     """The merged config of one scale."""
 
@@ -199,6 +221,7 @@ class Config(Section):
     training: Training = knob("pretraining", section="4")
     finetuning: Finetuning = knob("fine-tuning", section="4")
     evaluation: Evaluation = knob("evaluation", section="5")
+    published: Published = knob("the published baselines under the published protocol", section="5, benchmarks")
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
@@ -253,6 +276,7 @@ def _contradictions(config: Config) -> Iterator[str]:
     for key, (value, other, limit) in limits.items():
         if value > limit:
             yield f"{key} = {value}: must be at most {other} = {limit}"
+    yield from _shrinking(config.published)
     for system in config.systems:
         batch = config.training.batch.get(system, 1)
         if config.training.schedule == "window" and batch > config.data.train.windows:
@@ -265,6 +289,14 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield f"model.heads = {config.model.heads}: must divide model.width = {config.model.width}"
     if config.model.input == "separate" and config.model.feature_size % 2:
         yield f"model.feature_size = {config.model.feature_size}: must be even where model.input is separate"
+
+
+def _shrinking(published: Published) -> Iterator[str]:
+    """Rounds of the race that are smaller than the one before."""
+    trials = [*(entry.trials for entry in published.rounds), published.trials]
+    for key, values in (("trials", trials), ("cycles", [entry.cycles for entry in published.rounds])):
+        if values != sorted(values):
+            yield f"published: {key} are {values} from round to round, but must not decrease"
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -388,11 +420,15 @@ def _holds(layer: object, location: tuple[str | int, ...]) -> bool:
 def _section_at(location: tuple[str | int, ...]) -> type[Section]:
     """The section that `location` leads to, or the innermost one on the way."""
     section: type[Section] = Config
+    inner: Any = Config
     for part in location:
         field = section.model_fields.get(str(part))
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, Section)):
+        # In a list of sections, the part is a position.
+        inner = get_args(inner)[0] if get_origin(inner) is list else field and field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            section = inner
+        elif get_origin(inner) is not list:
             break
-        section = field.annotation
     return section
 
 

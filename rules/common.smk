@@ -96,6 +96,14 @@ def tuning_settings(wildcards):
     }
 
 
+def published_settings(wildcards):
+    """What decides a published search done again, and where it keeps its scores until it is complete."""
+    return {
+        **{name: SETTINGS[name] for name in ("published", "ensemble_sizes", "seed")},
+        "partial": results("resume/published_{system}_{sigma_y}_{method}.json").format(**wildcards),
+    }
+
+
 def training_settings(wildcards):
     """What decides the weights that a training ends with, besides its data, and where it leaves its resume files.
 
@@ -134,9 +142,10 @@ def baseline_cells():
 
 
 def published_cells():
-    """The wildcards of all published searches of the systems and noise levels in use, for `expand(..., zip)`."""
+    """The wildcards of all published searches of the systems, noise levels and sizes in use, for `expand(..., zip)`."""
     table = load_searches("resources/published/dapper_grid_search_best.csv")
-    table = table[table["system"].isin(CONFIG.systems) & table["sigma_y"].isin(CONFIG.noise_levels)]
+    for column, used in (("system", "systems"), ("sigma_y", "noise_levels"), ("ensemble_size", "ensemble_sizes")):
+        table = table[table[column].isin(SETTINGS[used])]
     return table[["system", "sigma_y", "method"]].drop_duplicates().astype(str).to_dict("list")
 
 

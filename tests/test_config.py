@@ -3,6 +3,7 @@
 import copy
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 import yaml
@@ -20,8 +21,9 @@ def raw(root):
 def sections(model: type[BaseModel] = Config):
     yield model
     for field in model.model_fields.values():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            yield from sections(field.annotation)
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, Section):
+                yield from sections(inner)
 
 
 @pytest.mark.parametrize("scale", ["quick", "laptop", "paper"])
@@ -90,6 +92,23 @@ def test_merging_changes_neither_layer(raw):
         ({"tuning": {"cycles": 10**6}}, ["tuning.cycles = 1000000", "data.tune.cycles"]),
         ({"model": {"inflation": "maybe"}}, ["model.inflation = 'maybe'", "true or false"]),
         ({"own_weights": {"ks_1": "w"}}, ["'ks_1'", "Did you mean 'ks_1.0'?"]),
+        ({"published": {"trials": 1}}, ["published.trials = 1", "at least 2", "final round"]),
+        ({"published": {"trials": 8}}, ["published: trials are [4, 16, 8]", "must not decrease"]),
+        (
+            {"published": {"rounds": [{"trials": 4, "cycles": 9, "keep": 2}, {"trials": 4, "cycles": 8, "keep": 2}]}},
+            ["published: cycles are [9, 8]", "must not decrease"],
+        ),
+        (
+            {"published": {"rounds": [{"trials": 4, "cycles": 9, "keep": 0}]}},
+            ["published.rounds.0.keep = 0 must be at least 1 (settings that stay"],
+        ),
+        (
+            {"published": {"rounds": [{"trials": 4, "cycles": 9, "kept": 1, "keep": 1}]}},
+            ["'published.rounds.0.kept'", "Did you mean 'published.rounds.0.keep'?"],
+        ),
+        ({"published": {"rounds": 3}}, ["published.rounds = 3 must be a list", "before the final one"]),
+        ({"published": {"cycles": 0}}, ["published.cycles = 0 must be at least 1"]),
+        ({"published": {"fraction": -0.1}}, ["published.fraction = -0.1 must be at least 0"]),
         ({"model": {"heads": 7}}, ["model.heads = 7", "divide"]),
     ],
 )

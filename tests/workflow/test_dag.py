@@ -35,6 +35,14 @@ def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, no
     }
 
 
+@pytest.mark.parametrize(("scale", "searches"), [("quick", 17), ("laptop", 34), ("paper", 34)])
+def test_the_published_searches_are_a_target_of_their_own(tree, snakemake, scale, searches):
+    run = snakemake(tree, "published_baselines", "--dry-run", "--config", f"scale={scale}")
+    assert run.returncode == 0, run.stdout
+    jobs = {"published_baselines": 1, "gather_published_baselines": 1, "search_published_baseline": searches}
+    assert planned(run.stdout) == jobs
+
+
 def test_a_configuration_file_of_ones_own_and_the_command_line_win_over_the_scale(tree, snakemake):
     (tree / "mine.yaml").write_text("ensemble_sizes: [10, 20, 40]\nsystems: [lorenz96]\n")
     run = snakemake(tree, "--dry-run", "--configfile", "mine.yaml", "--config", "scale=quick", "noise_levels=[0.5]")
@@ -67,6 +75,8 @@ def test_weights_of_ones_own_are_evaluated_beside_the_others_and_train_nothing(t
         ("results/quick/evaluation/lorenz97_1.0_letkf.nc", "results/quick/evaluation/lorenz96_1.0_letkf.nc"),
         ("results/quick/evaluation/ks_1.0_letk.nc", "Did you mean results/quick/evaluation/ks_1.0_letkf.nc?"),
         ("results/quick/training/ks_1.0/tuned_11.safetensors", "results/quick/training/ks_1.0/tuned_10.safetensors"),
+        ("published_baseline", "Did you mean published_baselines?"),
+        ("results/quick/published_baselines/ks_1.0_letk.csv", "results/quick/published_baselines/ks_1.0_letkf.csv"),
         ("results/paper/scores.csv", "add --config scale=paper"),
     ],
 )
@@ -99,7 +109,7 @@ def test_every_rule_has_its_log_benchmark_and_environment_and_at_most_25_lines(r
         for path in (root / "rules").glob("*.smk")
         for block in re.split(r"\n(?=(?:use )?rule )", path.read_text())[1:]
     ]
-    assert len(blocks) == 15
+    assert len(blocks) == 16
     for block in blocks:
         name = block.splitlines()[0]
         assert len([line for line in block.splitlines() if line.strip()]) <= 25, name
