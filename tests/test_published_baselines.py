@@ -46,9 +46,9 @@ def cell(**change):
 LETKF = {"method": "letkf", "ensemble_size": 5, "inflation": 1.04, "localization_radius": 2.0}
 
 
-def grids(inflations=3, radii=(1, 2, 4), **change):
+def grids(inflations=3, radii=(1, 2, 4), step=0.02, **change):
     """The published grids with few settings and a short protocol."""
-    lists = {members: {"step": 0.02, "count": inflations} for members in (5, 10, 20)}
+    lists = {members: {"step": step, "count": inflations} for members in (5, 10, 20)}
     return {
         name: {
             "protocol": SHORT | change,
@@ -164,20 +164,20 @@ def test_a_chunk_takes_no_more_memory_than_it_may(monkeypatch):
     assert sizes[2:] == [3] * 4 + [2] * 4
 
 
-def test_the_race_finds_the_winner_of_the_exhaustive_search_for_less():
-    # Radii from useless to useful, so that most settings are worth dropping.
-    grid = grids(inflations=4, radii=(0.001, 1, 2, 4, 8), cycles=40)
-    row = cell(**LETKF, sigma_y=0.7)
-    exhaustive = search(row, race=replace(FULL, trials=6), grid=grid).iloc[0]
-    race = Race(trials=6, rounds=(Round(3, 12, 8), Round(4, 20, 4)))
-    raced = search(row, race=race, grid=grid).iloc[0]
+@pytest.mark.parametrize("seed", range(3))
+def test_the_race_finds_the_winner_of_the_exhaustive_search_for_less(seed):
+    # From settings that are of no use to good ones, so that most are worth dropping.
+    grid = grids(inflations=4, step=0.1, radii=(0.001, 1, 2, 4, 8), cycles=60)
+    row = cell(**LETKF | {"ensemble_size": 10, "inflation": 1.0}, sigma_y=0.7)
+    exhaustive = search(row, race=Race(trials=8, rounds=()), grid=grid, seed=seed).iloc[0]
+    raced = search(row, race=Race(trials=8, rounds=(Round(4, 20, 8), Round(6, 30, 4))), grid=grid, seed=seed).iloc[0]
     assert exhaustive["n_settings"] == exhaustive["n_final"] == raced["n_settings"] == 20
     assert raced["n_final"] <= 5
-    # The mean of the winner is that of the exhaustive search, up to the rounding of forecasts.
     same = ["inflation", "localization_radius", "n_diverged", "verdict"]
     assert raced[same].tolist() == exhaustive[same].tolist()
+    # Up to the rounding of single-precision forecasts, which depends on what is run together.
     assert raced["rmse"] == pytest.approx(exhaustive["rmse"], rel=1e-3)
-    assert raced["rmse"] <= raced["rmse_at_published_setting"]
+    assert raced["rmse"] < raced["rmse_at_published_setting"]
 
 
 def test_the_winner_of_the_exhaustive_search_is_that_of_brute_force():
