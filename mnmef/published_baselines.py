@@ -358,7 +358,8 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
         part = table if name == "all" else table[table["system"] == name]
         compared = part[(part["verdict"] != SURVIVORS) & (part["n_diverged"] == 0)]
         counts = {column: int((part["verdict"] == text).sum()) for column, text in VERDICTS.items()}
-        percent = 100.0 * float((compared["verdict"] == AGREES).mean())
+        agreeing = int((compared["verdict"] == AGREES).sum())
+        percent = 100.0 * agreeing / len(compared) if len(compared) else np.nan
         rows.append(
             {"system": name, "n_cells": len(part)} | counts | {"n_compared": len(compared), "percent_agreeing": percent}
         )

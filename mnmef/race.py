@@ -52,8 +52,9 @@ class Race:
         for name, values in (("trials", [*counts, self.trials]), ("cycles", [r.cycles for r in self.rounds])):
             if values != sorted(values):
                 raise ValueError(f"{name} must not decrease from round to round, but they are {values}")
-        smallest = [1 if self.cycles is None else self.cycles, *(r.cycles for r in self.rounds), *(r.keep for r in self.rounds)]
-        if min(smallest) < 1 or min(self.standard_errors, self.fraction) < 0:
+        cap = 1 if self.cycles is None else self.cycles
+        smallest = min([cap, *(r.cycles for r in self.rounds), *(r.keep for r in self.rounds)])
+        if smallest < 1 or min(self.standard_errors, self.fraction) < 0:
             raise ValueError(f"cycles and keep must be at least 1, standard_errors and fraction at least 0: {self}")
 
 
