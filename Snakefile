@@ -4,8 +4,8 @@
 #   snakemake --cores all --config scale=quick       # the same, tiny
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
-# Targets: all, data, tuning, training, evaluation, scores, figures, search_figures, published_check, figure_1 ... figure_7,
-# figure_c12, or any file under results/.
+# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, figure_c12, search_figures,
+# published_baselines, or any file under results/.
 
 from snakemake.utils import min_version
 
@@ -23,7 +23,7 @@ include: "rules/finetune.smk"
 include: "rules/evaluate.smk"
 include: "rules/score.smk"
 include: "rules/figures.smk"
-include: "rules/check_published.smk"
+include: "rules/published_baselines.smk"
 
 
 localrules:
@@ -35,7 +35,7 @@ localrules:
     scores,
     figures,
     search_figures,
-    published_check,
+    published_baselines,
 
 
 rule all:
@@ -80,9 +80,9 @@ rule search_figures:
         search_files(),
 
 
-rule published_check:
+rule published_baselines:
     input:
-        expand(rules.check_published.output, zip, **published_cells()),
+        rules.gather_published_baselines.output,
 
 
 check_targets(
@@ -91,7 +91,8 @@ check_targets(
         *rules.data.input,
         *rules.tuning.input,
         *rules.training.input,
-        *rules.published_check.input,
+        *rules.published_baselines.input,
+        *rules.gather_published_baselines.input,
         *rules.evaluation.input,
         *rules.all.input,
         *rules.search_figures.input,

@@ -17,10 +17,11 @@ import yaml
 from tqdm import tqdm
 
 from benchmarks.timing import base_parser, check_names, positive, provenance, write_report
-from mnmef.config import Config, load_config
+from mnmef.config import load_config
 from mnmef.data import simulate_training
 from mnmef.devices import default_device
 from mnmef.fitting import pretraining_options
+from mnmef.schema import Config
 from mnmef.systems import SYSTEMS, make_system
 from mnmef.training import Trainer, initial_filter
 

@@ -1,4 +1,4 @@
-"""The schema of config.yaml: what every key means, what it may be, and errors that say how to put it right.
+"""Reading config.yaml: layers, checks, and errors that say how to put it right.
 
 `load_config` merges three layers, each over the one before: the keys of config.yaml, the overlay of the chosen scale,
 and what the user gave with `--configfile` or `--config`. It runs before any job, so that a typing error costs seconds
@@ -6,323 +6,21 @@ and not hours.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, get_args, get_origin
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from mnmef.errors import unknown_name
+from mnmef.schema import SYSTEMS, Config, Section
 from mnmef.settings import merge
-
-SYSTEMS = ("lorenz63", "lorenz96", "ks")
-METHODS = ("enkf", "enkf_localized", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2")
-GRIDDED_METHODS = ("enkf_localized", "letkf")
-"""Methods that localize, which needs a spatial grid: not for Lorenz '63."""
-GRID_SIZES = (5, 10, 15, 20, 40, 60, 100)
-"""Ensemble sizes for which resources/published/search_grids.yaml says where to search."""
-GRIDDED_SYSTEMS = ("lorenz96", "ks")
-"""Systems with a spatial grid."""
-SPLITS = ("train", "tune", "test")
 
 
 class ConfigError(ValueError):
     """A config that cannot be used; the text has one line for each fault."""
-
-
-def _number(value: object) -> object:
-    """Refuse what pydantic would quietly turn into a number: `true` is no 1.0."""
-    if isinstance(value, bool):
-        raise PydanticCustomError("float_type", "must be a number")
-    return value
-
-
-Int = Annotated[int, Field(strict=True)]
-Count = Annotated[Int, Field(ge=1)]
-Members = Annotated[Int, Field(ge=2)]
-Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Switch = Annotated[bool, Field(strict=True)]
-Positive = Annotated[Real, Field(gt=0)]
-SystemName = Literal["lorenz63", "lorenz96", "ks"]
-GriddedName = Literal["lorenz96", "ks"]
-MethodName = Literal["enkf", "enkf_localized", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2"]
-
-
-def _odd(value: int) -> int:
-    """Refuse an even number."""
-    if value % 2 == 0:
-        raise PydanticCustomError("odd", "must be odd")
-    return value
-
-
-def knob(description: str, *, unit: str = "1", section: str, **limits: Any) -> Any:
-    """A field of the schema: what it means, in which unit ("1" for a pure number), and where the paper speaks of it."""
-    return Field(description=description, json_schema_extra={"unit": unit, "section": section}, **limits)
-
-
-class Section(BaseModel):
-    """Base of all sections: no unknown keys, no changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TrainSplit(Section):
-    """Truths that learned filters are trained on."""
-
-    windows: Count = knob("number of truths", section="5, training data")
-    window_cycles: Count = knob("cycles that a training window spans", unit="cycles", section="5, training data")
-    offset_cycles: Annotated[Int, Field(ge=0)] = knob(
-        "cycles by which a window's start may lie inside its truth", unit="cycles", section="5, training data"
-    )
-
-
-class TuneSplit(Section):
-    """Truths and observations that hyperparameters are chosen on."""
-
-    trajectories: Count = knob("number of truths", section="5, benchmarks")
-    cycles: Count = knob("observation times of each", unit="cycles", section="5, benchmarks")
-
-
-class TestSplit(Section):
-    """Truths and observations that all published scores refer to."""
-
-    __test__ = False  # no pytest class, in spite of its name
-    trajectories: Count = knob("number of truths", section="5, test data")
-    cycles: dict[SystemName, Count] = knob(
-        "observation times of each, per system", unit="cycles", section="5, test data"
-    )
-
-
-class Data(Section):
-    """Sizes of the three splits."""
-
-    members: Members = knob(
-        "size of the stored first ensembles; a filter with N members takes the first N", section="5"
-    )
-    train: TrainSplit = knob("training split", section="5")
-    tune: TuneSplit = knob("tuning split", section="5")
-    test: TestSplit = knob("test split", section="5")
-
-
-class Stage(Section):
-    """A stage of a search, on part of the tuning split."""
-
-    settings: Count = knob(
-        "best settings of a cell that go on (screen) or are rerun (confirm)", section="5, benchmarks"
-    )
-    trajectories: Count = knob("trajectories for each", section="5, benchmarks")
-    cycles: Count = knob("cycles of each trajectory", unit="cycles", section="5, benchmarks")
-
-
-class Tuning(Section):
-    """The search for inflation and localization radius of the classical filters."""
-
-    engine: Literal["batched", "dapper", "screened"] = knob(
-        "which implementation scores a setting", section="5, benchmarks"
-    )
-    trajectories: Count = knob("trajectories of the tuning split for each setting", section="5, benchmarks")
-    cycles: Count = knob("cycles of each trajectory", unit="cycles", section="5, benchmarks")
-    inflation_stride: Count = knob("take every k-th inflation of the published grid", section="5, benchmarks")
-    radius_stride: Count = knob("take every k-th localization radius of the published grid", section="5, benchmarks")
-    screen: Stage = knob("what all settings are scored on first (engine screened)", section="5, benchmarks")
-    confirm: Stage = knob("what DAPPER confirms (engine screened)", section="5, benchmarks")
-
-
-class Model(Section):
-    """Sizes and variants of the learned filter's network."""
-
-    feature_size: Count = knob("length of the ensemble feature", section="A")
-    width: Count = knob("width of set transformer and head layers", section="A")
-    heads: Count = knob("attention heads", section="A")
-    seeds: Count = knob("learned seeds of the pooling attention", section="A")
-    hidden_layers: Count = knob("hidden layers of each head", section="A")
-    input: Literal["states", "separate", "joint"] = knob("what the set transformer sees", section="3, architecture")
-    observation_in_localization: Switch = knob(
-        "append the observation to the localization head's input", section="3, architecture"
-    )
-    localization: Switch = knob("learned localization, on systems with a grid", section="3, architecture")
-    inflation: Switch = knob("add the learned inflation at inference", section="3, architecture; figure 9")
-
-
-class Training(Section):
-    """Pretraining of the learned filter."""
-
-    ensemble_size: Members = knob("members N during pretraining", section="4, training")
-    loss: Annotated[str, Field(pattern=r"^(nl2|l2|rmse)(\+(nl2|l2|rmse))*$")] = knob(
-        "nl2, l2 or rmse, or a sum of them such as nl2+rmse", section="4, loss"
-    )
-    schedule: Literal["window", "cycle"] = knob(
-        "an optimizer step per window or per assimilation cycle", section="4, training"
-    )
-    epochs: Count = knob("passes over the training windows (schedule window)", unit="epochs", section="A")
-    steps: Count = knob("optimizer steps (schedule cycle)", unit="steps", section="A")
-    batch: dict[SystemName, Count] = knob("windows in a batch, per system", unit="windows", section="A")
-    learning_rate: dict[SystemName, Positive] = knob("first learning rate of AdamW, per system", section="A")
-    decay: Literal["halve", "cosine"] = knob("course of the learning rate", section="A")
-    weight_decay: Annotated[Real, Field(ge=0)] = knob("weight decay of AdamW", section="A")
-    gradient_clip: dict[SystemName, Positive | None] = knob(
-        "largest norm of a step's gradient, per system", section="none"
-    )
-    checkpoint_seconds: Positive = knob(
-        "wall time between resume files; changing it reruns nothing", unit="s", section="none"
-    )
-    time_limit: Positive | None = knob(
-        "wall time after which a job stops, to be continued by a retry; null: none", unit="minutes", section="none"
-    )
-
-
-class ConvModel(Section):
-    """Sizes of the network of `mnmef_conv`."""
-
-    channels: Count = knob("channels of each convolution", section="none")
-    layers: Count = knob("number of convolutions", section="none")
-    kernel: dict[GriddedName, Annotated[Count, AfterValidator(_odd)]] = knob(
-        "width of a convolution, per system", unit="grid points", section="none"
-    )
-    reach: dict[GriddedName, Count] = knob(
-        "largest distance of an observation in the gain, per system", unit="grid points", section="none"
-    )
-    inflation: Switch = knob("add the learned inflation at inference", section="none")
-
-
-class ConvTraining(Section):
-    """What is laid over the section `training` for `mnmef_conv`; the keys mean the same."""
-
-    schedule: Literal["window", "cycle"] = knob("as training.schedule", section="none")
-    steps: Count = knob("as training.steps", unit="steps", section="none")
-    decay: Literal["halve", "cosine"] = knob("as training.decay", section="none")
-    batch: dict[GriddedName, Count] = knob("as training.batch", unit="windows", section="none")
-    learning_rate: dict[GriddedName, Positive] = knob("as training.learning_rate", section="none")
-    gradient_clip: dict[GriddedName, Positive | None] = knob("as training.gradient_clip", section="none")
-
-
-class Conv(Section):
-    """The learned filter with convolutions, which is not in the paper."""
-
-    model: ConvModel = knob("network", section="none")
-    training: ConvTraining = knob("training", section="none")
-
-
-class Finetuning(Section):
-    """Adaptation of the heads to each ensemble size."""
-
-    epochs: Count = knob("passes over the training windows (schedule window)", unit="epochs", section="4, fine-tuning")
-    steps: Count = knob("optimizer steps (schedule cycle)", unit="steps", section="4, fine-tuning")
-    learning_rate_factor: Positive = knob("factor on the first learning rate", section="4, fine-tuning")
-    batch_divisor: dict[int, Count] = knob("divisor of the batch at an ensemble size", section="4, fine-tuning")
-
-
-class Traced(Section):
-    """Runs of which the analysis itself is kept, for the panels of figures 2, 3, 5 and 6."""
-
-    ensemble_size: Members = knob("members N", section="5, figures 2, 3, 5, 6")
-    trajectories: Count = knob("how many of the test trajectories", section="5, figures 2, 3, 5, 6")
-
-
-class Evaluation(Section):
-    """Runs of all filters on the test split."""
-
-    traced: Traced = knob("runs of which mean and deviation are kept", section="5")
-
-
-class Config(Section):
-    """The merged config of one scale."""
-
-    scale: str = knob("name of the overlay in use; results go to results/<scale>", section="none")
-    seed: Annotated[Int, Field(ge=0)] = knob("root of every random stream", section="none")
-    weights: Literal["train", "shipped"] = knob("where learned filters come from", section="none")
-    own_weights: dict[str, str] = knob(
-        "checkpoints of the user's own to evaluate as `mnmef_own`, by <system>_<sigma_y>", section="none"
-    )
-    systems: list[SystemName] = knob("dynamical systems", section="5")
-    noise_levels: list[Positive] = knob(
-        "standard deviations sigma_y of the observation noise", unit="state units", section="5"
-    )
-    ensemble_sizes: list[Members] = knob("numbers of members N", section="5, figures 1, 4, 7")
-    baselines: dict[SystemName, list[MethodName]] = knob("classical filters, per system", section="5, benchmarks")
-    learned: list[Literal["mnmef", "mnmef_conv"]] = knob("learned filters", section="3")
-    data: Data = knob("sizes of the splits", section="5")
-    tuning: Tuning = knob("hyperparameter search of the classical filters", section="5, benchmarks")
-    model: Model = knob("network", section="A")
-    training: Training = knob("pretraining", section="4")
-    mnmef_conv: Conv = knob("the filter with convolutions", section="none")
-    finetuning: Finetuning = knob("fine-tuning", section="4")
-    evaluation: Evaluation = knob("evaluation", section="5")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "Config":
-        faults = list(_contradictions(self))
-        if faults:
-            raise PydanticCustomError("contradiction", "{text}", {"text": "\n".join(faults)})
-        return self
-
-
-def _contradictions(config: Config) -> Iterator[str]:
-    """What is wrong with values that are fine one by one."""
-    for key in ("systems", "noise_levels", "ensemble_sizes"):
-        values = getattr(config, key)
-        if not values or len(set(values)) < len(values):
-            yield f"{key} = {values}: must have at least one entry and none twice"
-    largest = max(config.ensemble_sizes, default=0)
-    if largest > config.data.members:
-        yield f"data.members = {config.data.members}: must be at least the largest of ensemble_sizes, {largest}"
-    per_system: dict[str, Mapping[Any, Any]] = {
-        "baselines": config.baselines,
-        "data.test.cycles": config.data.test.cycles,
-        "training.batch": config.training.batch,
-        "training.learning_rate": config.training.learning_rate,
-        "training.gradient_clip": config.training.gradient_clip,
-    }
-    conv = config.mnmef_conv
-    gridded: dict[str, Mapping[Any, Any]] = {
-        "mnmef_conv.model.kernel": conv.model.kernel,
-        "mnmef_conv.model.reach": conv.model.reach,
-        "mnmef_conv.training.batch": conv.training.batch,
-        "mnmef_conv.training.learning_rate": conv.training.learning_rate,
-        "mnmef_conv.training.gradient_clip": conv.training.gradient_clip,
-    }
-    for key, values in (per_system | gridded).items():
-        for system in config.systems:
-            if key in gridded and system not in GRIDDED_SYSTEMS:
-                continue
-            if system not in values:
-                yield f"{key} = {dict(values)}: must have an entry for {system}, which is among systems"
-    for members in config.ensemble_sizes:
-        if members not in GRID_SIZES and any(config.baselines.values()):
-            known = ", ".join(map(str, GRID_SIZES))
-            yield f"ensemble_sizes has {members}: classical filters can be tuned for {known} only"
-    for method in config.baselines.get("lorenz63", []):
-        if method in GRIDDED_METHODS:
-            yield f"baselines.lorenz63 has {method}, which localizes, but Lorenz '63 has no spatial grid"
-    limits = {
-        "tuning.trajectories": (config.tuning.trajectories, "data.tune.trajectories", config.data.tune.trajectories),
-        "tuning.cycles": (config.tuning.cycles, "data.tune.cycles", config.data.tune.cycles),
-        "evaluation.traced.trajectories": (
-            config.evaluation.traced.trajectories,
-            "data.test.trajectories",
-            config.data.test.trajectories,
-        ),
-    }
-    for name, stage in (("screen", config.tuning.screen), ("confirm", config.tuning.confirm)):
-        for size, most in (("trajectories", config.data.tune.trajectories), ("cycles", config.data.tune.cycles)):
-            limits[f"tuning.{name}.{size}"] = (getattr(stage, size), f"data.tune.{size}", most)
-    for key, (value, other, limit) in limits.items():
-        if value > limit:
-            yield f"{key} = {value}: must be at most {other} = {limit}"
-    for system in config.systems:
-        batch = config.training.batch.get(system, 1)
-        if config.training.schedule == "window" and batch > config.data.train.windows:
-            yield f"training.batch.{system} = {batch}: must be at most data.train.windows = {config.data.train.windows}"
-    cells = [f"{system}_{level}" for system in config.systems for level in config.noise_levels]
-    for cell in config.own_weights:
-        if cell not in cells:
-            yield unknown_name("cell in own_weights", cell, cells)
-    if config.model.width % config.model.heads:
-        yield f"model.heads = {config.model.heads}: must divide model.width = {config.model.width}"
-    if config.model.input == "separate" and config.model.feature_size % 2:
-        yield f"model.feature_size = {config.model.feature_size}: must be even where model.input is separate"
 
 
 def load_config(raw: Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Config:
@@ -437,11 +135,15 @@ def _holds(layer: object, location: tuple[str | int, ...]) -> bool:
 def _section_at(location: tuple[str | int, ...]) -> type[Section]:
     """The section that `location` leads to, or the innermost one on the way."""
     section: type[Section] = Config
+    inner: Any = Config
     for part in location:
         field = section.model_fields.get(str(part))
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, Section)):
+        # In a list of sections, the part is a position.
+        inner = get_args(inner)[0] if get_origin(inner) is list else field and field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            section = inner
+        elif get_origin(inner) is not list:
             break
-        section = field.annotation
     return section
 
 

@@ -27,7 +27,8 @@ def load_curves(path: str | Path) -> pd.DataFrame:
 
 def load_searches(path: str | Path) -> pd.DataFrame:
     """Best settings and scores of the published search, one row per system, noise level, method and ensemble size."""
-    return _load(path, [*KEYS, "inflation", "localization_radius", "rmse", "rrmse", "some_trials_diverged"])
+    scores = ["rmse", "rmse_std_over_trials", "rrmse", "some_trials_diverged"]
+    return _load(path, [*KEYS, "inflation", "localization_radius", *scores])
 
 
 def _load(path: str | Path, columns: list[str]) -> pd.DataFrame:

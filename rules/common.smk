@@ -9,9 +9,10 @@ from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 
 from mnmef import settings
-from mnmef.config import GRIDDED_SYSTEMS, SPLITS, ConfigError, load_config, write_config
+from mnmef.config import ConfigError, load_config, write_config
 from mnmef.digest import code_digest
 from mnmef.published import load_searches
+from mnmef.schema import GRIDDED_SYSTEMS, SPLITS
 
 try:
     CONFIG = load_config(config, overrides=workflow.config_settings.overwrite_config)
@@ -95,6 +96,14 @@ def tuning_settings(wildcards):
     }
 
 
+def published_settings(wildcards):
+    """What decides a published search done again, and where it keeps its scores until it is complete."""
+    return {
+        **{name: SETTINGS[name] for name in ("published", "ensemble_sizes", "seed")},
+        "partial": results("resume/published_{system}_{sigma_y}_{method}.json").format(**wildcards),
+    }
+
+
 def training_settings(wildcards):
     """What decides the weights that a training ends with, besides its data, and where it leaves its resume files."""
     folder = results(f"resume/{wildcards.system}_{wildcards.sigma_y}")
@@ -143,9 +152,10 @@ def baseline_cells():
 
 
 def published_cells():
-    """The wildcards of all published searches of the systems and noise levels in use, for `expand(..., zip)`."""
+    """The wildcards of all published searches of the systems, noise levels and sizes in use, for `expand(..., zip)`."""
     table = load_searches("resources/published/dapper_grid_search_best.csv")
-    table = table[table["system"].isin(CONFIG.systems) & table["sigma_y"].isin(CONFIG.noise_levels)]
+    for column, used in (("system", "systems"), ("sigma_y", "noise_levels"), ("ensemble_size", "ensemble_sizes")):
+        table = table[table[column].isin(SETTINGS[used])]
     return table[["system", "sigma_y", "method"]].drop_duplicates().astype(str).to_dict("list")
 
 

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from mnmef.checkpoints import load_checkpoint, read_card, save_checkpoint
-from mnmef.filters.mnmef import ModelOptions
 from mnmef.systems import make_system
 from mnmef.training import initial_filter
 
@@ -13,7 +12,7 @@ MODEL = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2, "inflation": Tru
 
 @pytest.fixture
 def saved(tmp_path):
-    filter_ = initial_filter(make_system("lorenz96"), 1.0, ModelOptions(**MODEL), 0)
+    filter_ = initial_filter(make_system("lorenz96"), 1.0, MODEL, 0)
     path = tmp_path / "weights.safetensors"
     save_checkpoint(filter_, path, training={"steps": 3})
     return filter_, path

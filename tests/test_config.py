@@ -3,13 +3,16 @@
 import copy
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 import yaml
 from pydantic import BaseModel
 
-from mnmef import config as schema
-from mnmef.config import Config, ConfigError, Section, load_config, merge, write_config
+from mnmef import schema
+from mnmef.config import ConfigError, load_config, write_config
+from mnmef.schema import Config, Section
+from mnmef.settings import merge
 
 
 @pytest.fixture
@@ -20,8 +23,9 @@ def raw(root):
 def sections(model: type[BaseModel] = Config):
     yield model
     for field in model.model_fields.values():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            yield from sections(field.annotation)
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, Section):
+                yield from sections(inner)
 
 
 @pytest.mark.parametrize("scale", ["quick", "laptop", "paper"])
@@ -90,6 +94,23 @@ def test_merging_changes_neither_layer(raw):
         ({"tuning": {"cycles": 10**6}}, ["tuning.cycles = 1000000", "data.tune.cycles"]),
         ({"model": {"inflation": "maybe"}}, ["model.inflation = 'maybe'", "true or false"]),
         ({"own_weights": {"ks_1": "w"}}, ["'ks_1'", "Did you mean 'ks_1.0'?"]),
+        ({"published": {"trials": 1}}, ["published.trials = 1", "at least 2", "final round"]),
+        ({"published": {"trials": 8}}, ["published: trials are [4, 16, 8]", "must not decrease"]),
+        (
+            {"published": {"rounds": [{"trials": 4, "cycles": 9, "keep": 2}, {"trials": 4, "cycles": 8, "keep": 2}]}},
+            ["published: cycles are [9, 8]", "must not decrease"],
+        ),
+        (
+            {"published": {"rounds": [{"trials": 4, "cycles": 9, "keep": 0}]}},
+            ["published.rounds.0.keep = 0 must be at least 1 (settings that stay"],
+        ),
+        (
+            {"published": {"rounds": [{"trials": 4, "cycles": 9, "kept": 1, "keep": 1}]}},
+            ["'published.rounds.0.kept'", "Did you mean 'published.rounds.0.keep'?"],
+        ),
+        ({"published": {"rounds": 3}}, ["published.rounds = 3 must be a list", "before the final one"]),
+        ({"published": {"cycles": 0}}, ["published.cycles = 0 must be at least 1"]),
+        ({"published": {"fraction": -0.1}}, ["published.fraction = -0.1 must be at least 0"]),
         ({"model": {"heads": 7}}, ["model.heads = 7", "divide"]),
     ],
 )
@@ -118,11 +139,12 @@ def test_a_missing_key_is_named(raw):
 
 def test_the_names_of_the_schema_are_those_of_the_registries():
     from mnmef.filters.classical import CLASSICAL_METHODS, LOCALIZED_METHODS
-    from mnmef.systems import SYSTEMS
+    from mnmef.systems import SYSTEMS, make_system
 
     assert set(schema.SYSTEMS) == set(SYSTEMS)
     assert set(schema.METHODS) == set(CLASSICAL_METHODS)
     assert set(schema.GRIDDED_METHODS) == set(LOCALIZED_METHODS)
+    assert set(schema.GRIDDED_SYSTEMS) == {name for name in SYSTEMS if make_system(name).is_periodic}
 
 
 def test_every_ensemble_size_of_the_schema_has_a_grid(root):

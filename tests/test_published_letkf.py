@@ -1,17 +1,28 @@
 """Our LETKF at the published hyperparameters scores what the paper says it scores."""
 
+import pandas as pd
 import pytest
 
-from mnmef.grids import load_grids, published_winners
-from mnmef.published_check import AGREES, check_published
+from mnmef.grids import load_grids
+from mnmef.published import load_searches
+from mnmef.published_baselines import AGREES, Scorer, comparison_row, published_setting
+from mnmef.race import Race
 
 
 @pytest.mark.slow
 def test_letkf_on_lorenz_96_reproduces_the_published_errors_within_5_percent():
-    table = published_winners("resources/published/dapper_grid_search_best.csv")
+    table = load_searches("resources/published/dapper_grid_search_best.csv")
     cells = table.query("system == 'lorenz96' and sigma_y == 1.0 and method == 'letkf' and ensemble_size in (20, 40)")
-    assert list(zip(cells["inflation"], cells["localization_radius"], strict=True)) == [(1.05, 3.0), (1.04, 4.0)]
-    found = check_published(cells, load_grids("resources/published/search_grids.yaml"), seed=1, trials=64)
+    settings = [published_setting(cell) for cell in cells.to_dict("records")]
+    assert settings == [(1.05, 3.0), (1.04, 4.0)]
+    scorer = Scorer(
+        ("lorenz96", 1.0, "letkf"), load_grids("resources/published/search_grids.yaml")["lorenz96"], Race(), 1
+    )
+    rows = []
+    for cell, setting in zip(cells.to_dict("records"), settings, strict=True):
+        scores = scorer.scores(cell["ensemble_size"], [setting])
+        rows.append(comparison_row(cell, [setting], scores, scorer.experiment.scale, published_trials=4))
+    found = pd.DataFrame(rows)
     print(found.to_string())
     assert found["published_rmse"].tolist() == [1.5767, 1.3961]
     assert found["published_rrmse"].tolist() == [0.3643, 0.3223]

@@ -13,11 +13,10 @@ import pytest
 import torch
 
 from mnmef.data import simulate_truth
-from mnmef.filters.mnmef import ModelOptions
 from mnmef.systems import make_system
 from mnmef.training import DECAYS, Trainer, TrainingOptions, initial_filter, train
 
-SMALL = ModelOptions(feature_size=8, width=8, heads=2, seeds=2)
+SMALL = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2}
 OPTIONS = TrainingOptions(ensemble_size=4, steps=12, window_cycles=6, batch=4, learning_rate=1e-3)
 SYSTEM = make_system("lorenz63")
 
@@ -67,13 +66,12 @@ def test_kill_9_in_the_middle_then_a_second_start_ends_with_the_same_bits(tmp_pa
         """
         import sys, time, numpy as np, torch
         from mnmef.data import simulate_truth
-        from mnmef.filters.mnmef import ModelOptions
         from mnmef.systems import make_system
         from mnmef.training import Trainer, TrainingOptions, initial_filter, train
         system = make_system("lorenz63")
         truth = torch.from_numpy(simulate_truth(system, 16, 10, np.random.default_rng(0)))
         options = TrainingOptions(ensemble_size=4, steps=40, window_cycles=6, batch=4, learning_rate=1e-3)
-        filter_ = initial_filter(system, 1.0, ModelOptions(feature_size=8, width=8, heads=2, seeds=2), 0)
+        filter_ = initial_filter(system, 1.0, {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2}, 0)
         if sys.argv[2] == "slow":
             step = Trainer.optimizer_step
             Trainer.optimizer_step = lambda self: (step(self), time.sleep(0.1))

@@ -26,13 +26,21 @@ def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, no
         "all": 1,
         "simulate_data": 3 * 3,
         "tune_baseline": noise_levels * 16,
-        "train_filter": noise_levels * 3,
+        "train_filter": noise_levels * (3 + 2),
         "finetune_filter": noise_levels * 3 * sizes,
         "evaluate_baseline": noise_levels * 16,
-        "evaluate_learned": noise_levels * 3 * 2,
+        "evaluate_learned": noise_levels * (3 * 2 + 2),
         "score_filters": 1,
         **dict.fromkeys(FIGURES, 1),
     }
+
+
+@pytest.mark.parametrize(("scale", "searches"), [("quick", 17), ("laptop", 34), ("paper", 34)])
+def test_the_published_searches_are_a_target_of_their_own(tree, snakemake, scale, searches):
+    run = snakemake(tree, "published_baselines", "--dry-run", "--config", f"scale={scale}")
+    assert run.returncode == 0, run.stdout
+    jobs = {"published_baselines": 1, "gather_published_baselines": 1, "search_published_baseline": searches}
+    assert planned(run.stdout) == jobs
 
 
 def test_a_configuration_file_of_ones_own_and_the_command_line_win_over_the_scale(tree, snakemake):
@@ -79,7 +87,7 @@ def test_weights_of_ones_own_are_evaluated_beside_the_others_and_train_nothing(t
     assert run.returncode == 0, run.stdout
     assert planned(run.stdout) == {"simulate_data": 1, "evaluate_learned": 1}
     everything = snakemake(tree, "--dry-run", *settings)
-    assert planned(everything.stdout)["evaluate_learned"] == 3 * 2 + 1
+    assert planned(everything.stdout)["evaluate_learned"] == 3 * 2 + 2 + 1
 
 
 @pytest.mark.parametrize(
@@ -90,6 +98,8 @@ def test_weights_of_ones_own_are_evaluated_beside_the_others_and_train_nothing(t
         ("results/quick/evaluation/lorenz97_1.0_letkf.nc", "results/quick/evaluation/lorenz96_1.0_letkf.nc"),
         ("results/quick/evaluation/ks_1.0_letk.nc", "Did you mean results/quick/evaluation/ks_1.0_letkf.nc?"),
         ("results/quick/training/ks_1.0/tuned_11.safetensors", "results/quick/training/ks_1.0/tuned_10.safetensors"),
+        ("published_baseline", "Did you mean published_baselines?"),
+        ("results/quick/published_baselines/ks_1.0_letk.csv", "results/quick/published_baselines/ks_1.0_letkf.csv"),
         ("results/paper/scores.csv", "add --config scale=paper"),
     ],
 )
@@ -122,7 +132,7 @@ def test_every_rule_has_its_log_benchmark_and_environment_and_at_most_25_lines(r
         for path in (root / "rules").glob("*.smk")
         for block in re.split(r"\n(?=(?:use )?rule )", path.read_text())[1:]
     ]
-    assert len(blocks) == 17
+    assert len(blocks) == 18
     for block in blocks:
         name = block.splitlines()[0]
         assert len([line for line in block.splitlines() if line.strip()]) <= 25, name

@@ -13,7 +13,7 @@ from mnmef.digest import imported_modules
 
 STEPS = {
     "simulate": ["simulate_data"],
-    "baselines": ["tune_baseline", "check_published"],
+    "baselines": ["tune_baseline", "published_baselines", "gather_published_baselines"],
     "train": ["train_filter", "finetune_filter"],
     "evaluate": ["evaluate_baseline", "evaluate_learned"],
     "figures": ["score_filters", "plot_scores", "plot_fields", "plot_components"],

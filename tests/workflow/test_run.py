@@ -65,15 +65,15 @@ def test_the_run_ends_with_all_figures_and_tables(finished):
     scores = pd.read_csv(results / "scores.csv")
     columns = "system sigma_y method ensemble_size rrmse rrmse_std n_trajectories n_diverged"
     assert list(scores.columns) == columns.split()
-    # Three systems with two learned and 4 + 6 + 6 classical methods, at two ensemble sizes.
-    assert len(scores) == (3 * 2 + 16) * 2
+    # Three systems with 2 + 3 + 3 learned and 4 + 6 + 6 classical methods, at two ensemble sizes.
+    assert len(scores) == (8 + 16) * 2
     assert len(pd.read_csv(results / "reproduction.csv")) > 0
     assert (results / "config.yaml").exists()
 
 
 def test_every_file_between_stages_says_where_it_comes_from(finished):
     paths = sorted((finished / "results" / "quick").glob("*/*.nc"))
-    assert len(paths) == 9 + 22
+    assert len(paths) == 9 + 24
     for path in paths:
         with xr.open_dataset(path) as dataset:
             for key in ("kind", "system", "settings", "seed", "commit", "versions"):
@@ -94,7 +94,7 @@ def test_every_job_leaves_a_log_and_a_benchmark(finished):
         p.relative_to(results / "benchmarks").with_suffix("") for p in (results / "benchmarks").rglob("*.tsv")
     }
     assert logs == benchmarks
-    assert len(logs) == 64 + 1
+    assert len(logs) == 69
 
 
 def test_an_edit_of_plotting_code_draws_figures_and_trains_nothing(finished, planned):
@@ -183,7 +183,7 @@ def test_an_interrupted_training_goes_on_where_it_was(finished, snakemake):
     assert list(folder.glob("*.pt"))
     run = snakemake(finished, target, "--cores", "1", "--config", *settings)
     assert run.returncode == 0, run.stdout
-    log = (finished / "results" / "quick" / "logs" / "train_filter" / "lorenz63_1.0.log").read_text()
+    log = (finished / "results" / "quick" / "logs" / "train_filter" / "lorenz63_1.0_pretrained.log").read_text()
     first_step = int(re.search(r"\| (\d+)/2000", log)[1])
     assert 0 < first_step < 2000
     assert not list(folder.glob("*.pt"))
