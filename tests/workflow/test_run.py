@@ -169,8 +169,9 @@ def test_an_interrupted_training_goes_on_where_it_was(finished, snakemake):
     folder = finished / "results" / "quick" / "resume" / "lorenz63_1.0"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=finished, start_new_session=True, **quiet) as process:
+        # A name with a leading dot is a file that is still being written.
         deadline = time.monotonic() + 120
-        while not list(folder.glob("*.pt")) and process.poll() is None and time.monotonic() < deadline:
+        while not list(folder.glob("[!.]*.pt")) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
         # Ctrl-C in a terminal reaches Snakemake and its jobs alike. Python drops the exception where it falls into a
         # finalizer, so that a user, too, presses again.
@@ -180,7 +181,7 @@ def test_an_interrupted_training_goes_on_where_it_was(finished, snakemake):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=1)
     assert not (finished / target).exists()
-    assert list(folder.glob("*.pt"))
+    assert list(folder.glob("[!.]*.pt"))
     run = snakemake(finished, target, "--cores", "1", "--config", *settings)
     assert run.returncode == 0, run.stdout
     log = (finished / "results" / "quick" / "logs" / "train_filter" / "lorenz63_1.0_pretrained.log").read_text()
