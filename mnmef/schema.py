@@ -15,6 +15,8 @@ GRIDDED_METHODS = ("enkf_localized", "letkf")
 GRID_SIZES = (5, 10, 15, 20, 40, 60, 100)
 """Ensemble sizes for which resources/published/search_grids.yaml says where to search."""
 GRIDDED_SYSTEMS = ("lorenz96", "ks")
+OBSERVED_EVERY = {"lorenz96": 4, "ks": 8}
+"""Grid points from one observed point to the next."""
 """Systems with a spatial grid."""
 SPLITS = ("train", "tune", "test")
 
@@ -167,9 +169,8 @@ class ConvModel(Section):
 
     channels: Count = knob("channels of each convolution", section="none")
     layers: Count = knob("number of convolutions", section="none")
-    kernel: dict[GriddedName, Annotated[Count, AfterValidator(_odd)]] = knob(
-        "width of a convolution, per system", unit="grid points", section="none"
-    )
+    kernel: Annotated[Count, AfterValidator(_odd)] = knob("width of a convolution", unit="sites", section="none")
+    patch: dict[GriddedName, Count] = knob("grid points that make one site", unit="grid points", section="none")
     reach: dict[GriddedName, Count] = knob(
         "largest distance of an observation in the gain, per system", unit="grid points", section="none"
     )
@@ -287,7 +288,7 @@ def _contradictions(config: Config) -> Iterator[str]:
     }
     conv = config.mnmef_conv
     gridded: dict[str, Mapping[Any, Any]] = {
-        "mnmef_conv.model.kernel": conv.model.kernel,
+        "mnmef_conv.model.patch": conv.model.patch,
         "mnmef_conv.model.reach": conv.model.reach,
         "mnmef_conv.training.batch": conv.training.batch,
         "mnmef_conv.training.learning_rate": conv.training.learning_rate,
@@ -299,6 +300,12 @@ def _contradictions(config: Config) -> Iterator[str]:
                 continue
             if system not in values:
                 yield f"{key} = {dict(values)}: must have an entry for {system}, which is among systems"
+    for system, patch in conv.model.patch.items():
+        if OBSERVED_EVERY[system] % patch:
+            yield (
+                f"mnmef_conv.model.patch.{system} = {patch}: must divide the distance between observed grid points, "
+                f"{OBSERVED_EVERY[system]}"
+            )
     for members in config.ensemble_sizes:
         if members not in GRID_SIZES and any(config.baselines.values()):
             known = ", ".join(map(str, GRID_SIZES))

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from typing import get_args
 
+import numpy as np
 import pytest
 import yaml
 from pydantic import BaseModel
@@ -13,6 +14,7 @@ from mnmef import schema
 from mnmef.config import ConfigError, load_config, write_config
 from mnmef.schema import Config, Section
 from mnmef.settings import merge
+from mnmef.systems import make_system
 
 
 @pytest.fixture
@@ -94,6 +96,8 @@ def test_merging_changes_neither_layer(raw):
         ({"tuning": {"cycles": 10**6}}, ["tuning.cycles = 1000000", "data.tune.cycles"]),
         ({"model": {"inflation": "maybe"}}, ["model.inflation = 'maybe'", "true or false"]),
         ({"own_weights": {"ks_1": "w"}}, ["'ks_1'", "Did you mean 'ks_1.0'?"]),
+        ({"mnmef_conv": {"model": {"patch": {"ks": 3}}}}, ["mnmef_conv.model.patch.ks = 3", "must divide", "8"]),
+        ({"mnmef_conv": {"model": {"kernel": 4}}}, ["mnmef_conv.model.kernel = 4", "odd"]),
         ({"published": {"trials": 1}}, ["published.trials = 1", "at least 2", "final round"]),
         ({"published": {"trials": 8}}, ["published: trials are [4, 16, 8]", "must not decrease"]),
         (
@@ -165,3 +169,8 @@ def test_the_written_config_reads_back_as_the_same_and_is_left_alone_then(raw, t
 def test_reading_a_config_loads_neither_torch_nor_dapper(root):
     code = "import sys, mnmef.config, mnmef.digest; assert not {'torch', 'dapper', 'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+
+def test_the_distances_of_observations_are_those_of_the_systems():
+    for system, every in schema.OBSERVED_EVERY.items():
+        assert set(np.diff(make_system(system).observed)) == {every}

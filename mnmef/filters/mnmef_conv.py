@@ -28,22 +28,32 @@ EPSILON = 1e-6
 class ConvOptions:
     """Sizes of the network.
 
-    channels: of each layer. layers: number of convolutions. kernel: sites that a convolution sees, odd. reach: largest
+    channels: of each layer. layers: number of convolutions. kernel: sites that a convolution sees, odd. patch: grid
+    points that make one site, which must divide the grid and the distance between observations. reach: largest
     distance, in grid points, of which observations have a weight in the gain. inflation: add the learned inflation.
     """
 
-    channels: int = 32
+    channels: int = 64
     layers: int = 4
-    kernel: int = 5
+    kernel: int = 3
+    patch: int = 2
     reach: int = 20
     inflation: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("channels", "layers", "kernel"):
+        for name in ("channels", "layers", "kernel", "patch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} of mnmef_conv must be at least 1, not {getattr(self, name)}")
         if self.kernel % 2 == 0:
             raise ValueError(f"the kernel of mnmef_conv must be odd, not {self.kernel}")
+
+
+def deviation(fields: Tensor, mean: Tensor) -> Tensor:
+    """Standard deviation (B, C, Nx) over the members of fields (B, N, C, Nx), with a gradient where members agree.
+
+    In three passes, which on a CPU take a quarter of the time of `Tensor.std`.
+    """
+    return ((fields - mean.unsqueeze(1)).square().mean(1) + EPSILON).sqrt()
 
 
 class MemberConvolution(nn.Module):
@@ -60,8 +70,7 @@ class MemberConvolution(nn.Module):
         """Map fields (B, N, C, Nx) to (B, N, channels, Nx)."""
         batch, members = fields.shape[:2]
         mean = fields.mean(1)
-        deviation = ((fields - mean.unsqueeze(1)).square().mean(1) + EPSILON).sqrt()
-        shared = self._convolve(self.pooled, torch.cat((mean, deviation), 1))
+        shared = self._convolve(self.pooled, torch.cat((mean, deviation(fields, mean)), 1))
         own = self._convolve(self.own, fields.flatten(0, 1)).unflatten(0, (batch, members))
         hidden = functional.gelu(own + shared.unsqueeze(1))
         return fields + hidden if self.is_residual else hidden
@@ -89,9 +98,14 @@ class MnmefConv(nn.Module, Filter):
             raise ValueError(f"mnmef_conv needs a periodic grid, which {system.title} does not have")
         options = options or ConvOptions()
         self.system, self.sigma_y, self.options = system, sigma_y, options
-        widths = [FIELDS] + [options.channels] * options.layers
+        if any(index % options.patch for index in (*system.observed, system.state_size)):
+            raise ValueError(
+                f"the patch of mnmef_conv must divide the grid of {system.title}, {system.state_size} points, and the "
+                f"distance between its observed points; {options.patch} does not"
+            )
+        widths = [FIELDS * options.patch] + [options.channels] * options.layers
         self.layers = nn.Sequential(*(MemberConvolution(*pair, options.kernel) for pair in pairwise(widths)))
-        self.corrections = nn.Conv1d(options.channels, 3, 1)
+        self.corrections = nn.Conv1d(options.channels, 3 * options.patch, 1)
         self.summarize = nn.Linear(2 * options.channels, options.channels)
         self.weigh = nn.Linear(options.channels, options.reach + 1)
         # The untrained filter is the localized EnKF: no corrections, weights that fall off with distance.
@@ -138,8 +152,10 @@ class MnmefConv(nn.Module, Filter):
         y = observation.expand(*lead, -1).reshape(-1, 1, system.observation_size)
         r = observation_perturbations(noise, self.sigma_y).expand(*lead, -1, -1).reshape(len(v), members, -1)
         h = system.observe(v)
-        hidden = self.layers(self.fields(v, y - h))
-        w, z, u = self.corrections(hidden.flatten(0, 1)).unflatten(0, (-1, members)).unbind(-2)
+        fields = self.fields(v, y - h).unflatten(-1, (-1, self.options.patch)).movedim(-1, -2).flatten(2, 3)
+        hidden = self.layers(fields)
+        corrections = self.corrections(hidden.flatten(0, 1)).unflatten(1, (3, self.options.patch))
+        w, z, u = corrections.movedim(-2, -1).flatten(2).unflatten(0, (-1, members)).unbind(-2)
         v_anomaly = v - ensemble_mean(v) + w
         h_anomaly = h - ensemble_mean(h) + system.observe(z)
         increment = kalman_increment(v_anomaly, h_anomaly, y - h - r, self.sigma_y, self.localization(hidden))
@@ -148,7 +164,8 @@ class MnmefConv(nn.Module, Filter):
 
     def localization(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Weights L_vh (B, Nx, d) and L_hh (B, d, d) from the last layer (B, N, C, Nx), averaged over space."""
-        summary = torch.cat((hidden.mean(1).mean(-1), hidden.std(1, unbiased=False).mean(-1)), -1)
+        mean = hidden.mean(1)
+        summary = torch.cat((mean.mean(-1), deviation(hidden, mean).mean(-1)), -1)
         weights = 2.0 * torch.sigmoid(self.weigh(functional.gelu(self.summarize(summary))))
         weights = functional.pad(weights, (0, 1))
         return weights[:, self.state_index], weights[:, self.observed_index]

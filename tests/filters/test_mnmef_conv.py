@@ -1,5 +1,7 @@
 """The filter with convolutions: its symmetries, any N and any grid, and where it starts from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,15 +13,16 @@ from mnmef.filters.mnmef_conv import ConvOptions, MnmefConv
 from mnmef.systems import make_system
 from mnmef.systems.lorenz96 import Lorenz96
 
-SMALL = ConvOptions(channels=6, layers=2, kernel=3, reach=8)
+SMALL = ConvOptions(channels=6, layers=2, kernel=3, patch=2, reach=8)
 
 
-@pytest.fixture(params=["lorenz96", "ks"])
+@pytest.fixture(params=[("lorenz96", 1), ("lorenz96", 4), ("ks", 2)], ids=str)
 def case(request):
     """A filter with random weights, and a forecast, an observation and noise for it."""
-    system = make_system(request.param)
+    name, patch = request.param
+    system = make_system(name)
     torch.manual_seed(0)
-    filter_ = MnmefConv(system, 1.0, SMALL).double()
+    filter_ = MnmefConv(system, 1.0, replace(SMALL, patch=patch)).double()
     with torch.no_grad():
         for parameter in filter_.parameters():
             parameter.normal_(0.0, 0.3)
@@ -98,6 +101,8 @@ def test_what_it_cannot_do_is_refused():
         make_learned("mnmef_conv", make_system("lorenz63"), 1.0)
     with pytest.raises(ValueError, match="must be odd, not 4"):
         ConvOptions(kernel=4)
+    with pytest.raises(ValueError, match=r"must divide the grid of Kuramoto.*128 points"):
+        make_learned("mnmef_conv", make_system("ks"), 1.0, {"patch": 3})
     with pytest.raises(ValueError, match=r"options of mnmef_conv.*width"):
         make_learned("mnmef_conv", make_system("ks"), 1.0, {"width": 3})
     with pytest.raises(ValueError, match=r"'mnmef_con'.*'mnmef_conv'"):
