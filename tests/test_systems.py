@@ -121,7 +121,7 @@ def test_a_cycle_of_many_states_is_that_of_each_alone(name):
     )
 
 
-@pytest.mark.parametrize("name", ["lorenz96", "ks"])
+@pytest.mark.parametrize("name", SYSTEMS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("count", [1, 127, 130])
 def test_the_compiled_cycle_is_the_one_by_array_operations(name, dtype, count):
@@ -145,7 +145,7 @@ def test_a_state_that_blows_up_does_not_touch_the_others_at_all(name):
     assert torch.equal(together[others], alone[others])
 
 
-@pytest.mark.parametrize("name", ["lorenz96", "ks"])
+@pytest.mark.parametrize("name", SYSTEMS)
 def test_the_result_of_a_state_does_not_depend_on_its_place_in_the_batch(name):
     # So that scores do not depend on how settings and trajectories are put into chunks.
     system = make_system(name, model_dtype=torch.float32)
