@@ -35,6 +35,7 @@ Trials = Annotated[Int, Field(ge=2)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Switch = Annotated[bool, Field(strict=True)]
 Positive = Annotated[Real, Field(gt=0)]
+Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|crps)(\+(nl2|l2|rmse|crps))*$")]
 Nonnegative = Annotated[Real, Field(ge=0)]
 SystemName = Literal["lorenz63", "lorenz96", "ks"]
 GriddedName = Literal["lorenz96", "ks"]
@@ -141,9 +142,7 @@ class Training(Section):
     """Pretraining of the learned filter."""
 
     ensemble_size: Members = knob("members N during pretraining", section="4, training")
-    loss: Annotated[str, Field(pattern=r"^(nl2|l2|rmse)(\+(nl2|l2|rmse))*$")] = knob(
-        "nl2, l2 or rmse, or a sum of them such as nl2+rmse", section="4, loss"
-    )
+    loss: Loss = knob("nl2, l2, rmse or crps, or a sum of them such as nl2+rmse", section="4, loss")
     schedule: Literal["window", "cycle"] = knob(
         "an optimizer step per window or per assimilation cycle", section="4, training"
     )
@@ -180,6 +179,7 @@ class ConvModel(Section):
 class ConvTraining(Section):
     """What is laid over the section `training` for `mnmef_conv`; the keys mean the same."""
 
+    loss: Loss = knob("as training.loss", section="none")
     schedule: Literal["window", "cycle"] = knob("as training.schedule", section="none")
     steps: Count = knob("as training.steps", unit="steps", section="none")
     decay: Literal["halve", "cosine"] = knob("as training.decay", section="none")

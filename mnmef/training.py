@@ -24,15 +24,9 @@ from tqdm import tqdm
 from mnmef.errors import unknown_name
 from mnmef.filters.learned import LearnedFilter, make_learned
 from mnmef.io import write_atomically
+from mnmef.losses import LOSSES
 from mnmef.seeds import torch_generator
 from mnmef.systems.base import System
-
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "nl2": lambda error, truth: error.square().sum(-1) / truth.square().sum(-1),
-    "l2": lambda error, truth: error.square().sum(-1),
-    "rmse": lambda error, truth: error.square().mean(-1).sqrt(),
-}
-"""Losses (B,) of an ensemble-mean error (B, Nx) against the truth (B, Nx); a sum of them is written `nl2+rmse`."""
 
 DECAYS: dict[str, Callable[[float], float]] = {
     "halve": lambda fraction: 0.5 ** sum(fraction >= at for at in (0.2, 0.3, 0.4)),
@@ -214,8 +208,7 @@ class Trainer:
             lost = ~forecast.isfinite().flatten(1).all(-1)
             forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
         analysis = self.filter.analyze(forecast, observation, self.system, noise)
-        error = analysis.mean(-2) - truth
-        losses = torch.stack([LOSSES[term](error, truth) for term in self.options.loss.split("+")]).sum(0)
+        losses = torch.stack([LOSSES[term](analysis, truth) for term in self.options.loss.split("+")]).sum(0)
         used = ~lost & losses.detach().isfinite()
         loss = torch.where(used, losses, 0.0).sum() / used.sum().clamp(min=1)
         (weight * loss).backward()

@@ -1,0 +1,40 @@
+"""What a training lowers: losses (B,) of analysis ensembles (B, N, Nx) against truths (B, Nx)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def nl2(analysis: Tensor, truth: Tensor) -> Tensor:
+    """Squared error of the ensemble mean, relative to the squared truth (the paper's loss)."""
+    return l2(analysis, truth) / truth.square().sum(-1)
+
+
+def l2(analysis: Tensor, truth: Tensor) -> Tensor:
+    """Squared error of the ensemble mean, state units squared."""
+    return (analysis.mean(-2) - truth).square().sum(-1)
+
+
+def rmse(analysis: Tensor, truth: Tensor) -> Tensor:
+    """Root-mean-square error of the ensemble mean over components, state units."""
+    return (analysis.mean(-2) - truth).square().mean(-1).sqrt()
+
+
+def crps(analysis: Tensor, truth: Tensor) -> Tensor:
+    """Fair continuous ranked probability score (Ferro 2014), mean over components, relative to the truth's
+    root-mean-square.
+
+    `E|x - t| - E|x - x'| / 2` with an unbiased mean over pairs of members. Unlike the losses above it sees the spread:
+    it is smallest, in expectation, for members that are draws from the truth's distribution.
+    """
+    members = analysis.shape[-2]
+    error = (analysis - truth.unsqueeze(-2)).abs().mean(-2)
+    # The sum over pairs of sorted members counts each member as often as it is the larger, minus the smaller.
+    count = 2.0 * torch.arange(members, dtype=analysis.dtype, device=analysis.device) - (members - 1)
+    pairs = (count.unsqueeze(-1) * analysis.sort(-2).values).sum(-2) / (members * (members - 1))
+    return (error - pairs).mean(-1) / truth.square().mean(-1).sqrt()
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"nl2": nl2, "l2": l2, "rmse": rmse, "crps": crps}
+"""By name; a sum of them is written `nl2+rmse`."""
