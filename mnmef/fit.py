@@ -6,6 +6,9 @@ or netCDF4. A cell is `<system>_<sigma_y>` for a pretraining, `<system>_<sigma_y
 of the workflow, and so is the result on the same machine. Files are those of the rules `train_filter` and
 `finetune_filter`, below `--out`. A call that is stopped, or that ends at `--minutes` with exit status 75, is repeated
 as it was: finished cells are skipped, the one under way goes on.
+
+To compare variants of a filter, `--set KEY=VALUE` changes a setting and `--score 5,10,20` prints the scores on the
+tuning split at these ensemble sizes and writes them beside the weights; give each variant its own `--out`.
 """
 
 import argparse
@@ -16,15 +19,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 import xarray as xr
 import yaml
 
-from mnmef.data import simulate_training
+from mnmef.checkpoints import load_checkpoint, read_card
+from mnmef.data import simulate_split, simulate_training
 from mnmef.devices import default_device
 from mnmef.errors import unknown_name
 from mnmef.fitting import finetune, pretrain
 from mnmef.io import write_table
-from mnmef.settings import at_scale, for_system, training_settings
+from mnmef.settings import assign, at_scale, for_system, training_settings
+from mnmef.shipping import tuning_score
 from mnmef.training import TimeLimitError
 
 TO_BE_CONTINUED = 75
@@ -79,6 +85,29 @@ def fit(cell: Cell, truths: xr.Dataset, settings: Mapping[str, Any], out: Path, 
     write_table(table, curve)
 
 
+def score(cell: Cell, sizes: Sequence[int], settings: Mapping[str, Any], out: Path) -> pd.DataFrame:
+    """Scores of the trained filter of `cell` on the tuning split, one row per ensemble size; see `tuning_score`."""
+    weights, _ = cell.files(out)
+    section = for_system(settings["data"]["tune"], cell.system)
+    seed, noise_levels = settings["seed"], [cell.sigma_y]
+    split = simulate_split(cell.system, "tune", **section, noise_levels=noise_levels, members=max(sizes), seed=seed)
+    filter_ = load_checkpoint(weights, system=cell.system, sigma_y=cell.sigma_y)
+    table = pd.DataFrame([tuning_score(filter_, split, members, seed) for members in sizes])
+    table.insert(0, "seconds", read_card(weights)["seconds"])
+    write_table(table, weights.with_name(f"{cell.stem}_scores.csv"))
+    return table
+
+
+def changed(settings: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """`settings` after `KEY=VALUE` assignments, values in YAML. Raises `ValueError` for what is no such key."""
+    for text in assignments:
+        path, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--set {text}: write KEY=VALUE, such as training.steps=2000")
+        settings = assign(settings, path, yaml.safe_load(value))
+    return dict(settings)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train the cells in the order given, pretrainings first; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m mnmef.fit", description="Train filters without the workflow.")
@@ -89,10 +118,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--minutes", type=float, help="wall minutes after which to stop, to be continued by another call"
     )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting")
+    parser.add_argument("--score", metavar="N,N,...", help="ensemble sizes to score at on the tuning split")
     given = parser.parse_args(arguments)
     deadline = None if given.minutes is None else time.monotonic() + 60 * given.minutes
     try:
         settings = at_scale(yaml.safe_load(given.config.read_text(encoding="utf-8")), given.scale)
+        settings = changed(settings, given.set)
+        sizes = [int(size) for size in given.score.split(",")] if given.score else []
         cells = sorted(
             {Cell.parse(text, settings) for text in given.cells}, key=lambda c: (c.stem.startswith("tuned"), c)
         )
@@ -115,6 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except TimeLimitError as pause:
             print(pause, file=sys.stderr)
             return TO_BE_CONTINUED
+    for cell in cells if sizes else []:
+        print(f"{cell.files(out)[0]} on the tuning split:\n{score(cell, sizes, settings, out).to_string(index=False)}")
     return 0
 
 

@@ -41,7 +41,7 @@ class Race:
 
     trials: int = 64
     cycles: int | None = None
-    rounds: tuple[Round, ...] = (Round(trials=4, cycles=150, keep=12), Round(trials=16, cycles=500, keep=4))
+    rounds: tuple[Round, ...] = (Round(trials=4, cycles=150, keep=8), Round(trials=16, cycles=400, keep=2))
     standard_errors: float = 3.0
     fraction: float = 0.02
 

@@ -33,6 +33,19 @@ def at_scale(raw: Mapping[str, Any], scale: str | None = None) -> dict[str, Any]
     return merge(base, raw["scales"][scale] or {}) | {"scale": scale}
 
 
+def assign(settings: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
+    """`settings` with the entry at the dotted `path`, such as `training.steps`, replaced by `value`.
+
+    Raises `ValueError` for a path that leads to nothing, naming the nearest key.
+    """
+    key, _, rest = path.partition(".")
+    if not isinstance(settings, Mapping):
+        raise ValueError(f"{path!r} asks for a key of {settings!r}, which is no section")
+    if key not in settings:
+        raise ValueError(unknown_name("key", key, settings))
+    return {**settings, key: assign(settings[key], rest, value) if rest else value}
+
+
 def for_system(section: Mapping[str, Any], system: str) -> dict[str, Any]:
     """A section with each per-system value replaced by the one of `system`."""
     return {

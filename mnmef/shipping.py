@@ -3,7 +3,7 @@
 For each cell `<system>_<sigma_y>`, the pretrained filter and, for each ensemble size, the fine-tuned heads alone are
 put into resources/weights/<cell>, each with a JSON card beside it: how it was trained, for how long, on what, and its
 score on the tuning split, which is simulated in memory. What is there already is replaced only by a better pretrained
-filter.
+filter. So is `mnmef_conv`, for itself.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import xarray as xr
 import yaml
@@ -29,10 +30,15 @@ from mnmef.settings import at_scale, for_system
 
 FOLDER = Path("resources/weights")
 BASE = "pretrained.safetensors"
+CONV = "conv.safetensors"
 
 
 def tuning_score(filter_: LearnedFilter, split: xr.Dataset, members: int, seed: int) -> dict[str, Any]:
-    """Score of `filter_` with N = `members` on the tuning `split`: R-RMSE without burn-in, mean over survivors."""
+    """Score of `filter_` with N = `members` on the tuning `split`: R-RMSE without burn-in, mean over survivors.
+
+    spread_ratio: root-mean-square spread over root-mean-square error, over all cycles of the survivors; 1 if
+    calibrated.
+    """
     if split.attrs["split"] != "tune":
         raise ValueError(f"weights are scored on the tuning split, not on the {split.attrs['split']} split")
     device = default_device()
@@ -50,10 +56,12 @@ def tuning_score(filter_: LearnedFilter, split: xr.Dataset, members: int, seed: 
     rrmse, deviation, diverged = mean_over_survivors(
         relative_rmse(scores["error_norm"].values[0], scores["truth_norm"].values[0])
     )
+    error, spread = scores["error_norm"].values[0] / filter_.system.state_size**0.5, scores["spread"].values[0]
     return {
         "ensemble_size": members,
         "rrmse": rrmse,
         "rrmse_std": deviation,
+        "spread_ratio": float(np.sqrt(np.nanmean(spread**2) / np.nanmean(error**2))),
         "n_trajectories": split.sizes["trajectory"],
         "n_cycles": split.sizes["cycle"],
         "n_diverged": diverged,
@@ -77,34 +85,34 @@ def ship(checkpoint: Path, target: Path, split: xr.Dataset, members: int, seed: 
     write_text(json.dumps(described, indent=1, sort_keys=True) + "\n", target.with_suffix(".json"))
 
 
-def ship_cell(cell: str, source: Path, target: Path, settings: Mapping[str, Any]) -> bool:
-    """Ship the filters of `cell` from the folder `source` to `target`; False if what is there is no worse."""
+def ship_cell(cell: str, source: Path, target: Path, settings: Mapping[str, Any]) -> None:
+    """Ship the filters of `cell` from the folder `source` to `target`, except where what is there is no worse."""
     system, sigma_y = cell.rsplit("_", 1)
     section = for_system(settings["data"]["tune"], system)
     seed = settings["seed"]
     members = settings["training"]["ensemble_size"]
     split = simulate_split(system, "tune", **section, noise_levels=[float(sigma_y)], members=100, seed=seed)
-    there = target / cell / BASE
-    if there.exists():
-        old, new = (
-            tuning_score(load_checkpoint(p, system=system, sigma_y=float(sigma_y)), split, members, seed)["rrmse"]
-            for p in (there, source / cell / BASE)
-        )
-        if not new < old:
-            print(f"{cell}: kept, R-RMSE {old:.4f} on the tuning split against {new:.4f}")
-            return False
-        for stale in there.parent.iterdir():
-            stale.unlink()
-    ship(source / cell / BASE, there, split, members, seed, heads_only=False)
-    conv = source / cell / "conv.safetensors"
-    if conv.exists():
-        ship(conv, target / cell / conv.name, split, members, seed, heads_only=False)
-    for size in settings["ensemble_sizes"]:
-        tuned = source / cell / f"tuned_{size}.safetensors"
-        if tuned.exists():
-            ship(tuned, target / cell / f"heads_{size}.safetensors", split, size, seed, heads_only=True)
-    print(f"{cell}: shipped")
-    return True
+
+    def score(path: Path) -> float:
+        filter_ = load_checkpoint(path, system=system, sigma_y=float(sigma_y))
+        return float(tuning_score(filter_, split, members, seed)["rrmse"])
+
+    for base, sizes in ((BASE, settings["ensemble_sizes"]), (CONV, [])):
+        new, old = source / cell / base, target / cell / base
+        if not new.exists():
+            continue
+        if old.exists() and not score(new) < score(old):
+            print(f"{cell}/{base}: kept, R-RMSE {score(old):.4f} on the tuning split against {score(new):.4f}")
+            continue
+        for size in sizes:  # heads belong to the base that they were tuned from
+            for stale in old.parent.glob(f"heads_{size}.*"):
+                stale.unlink()
+        ship(new, old, split, members, seed, heads_only=False)
+        for size in sizes:
+            tuned = source / cell / f"tuned_{size}.safetensors"
+            if tuned.exists():
+                ship(tuned, target / cell / f"heads_{size}.safetensors", split, size, seed, heads_only=True)
+        print(f"{cell}/{base}: shipped")
 
 
 def sha256(path: Path) -> str:
@@ -125,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     source = given.source or Path(f"results/{settings['scale']}/training")
     cells = given.cells or [f"{s}_{y}" for s in settings["systems"] for y in settings["noise_levels"]]
     for cell in cells:
-        if not (source / cell / BASE).exists():
+        if not any((source / cell / base).exists() for base in (BASE, CONV)):
             parser.error(f"there is no {source / cell / BASE}: train {cell} first, or name another --source")
     for cell in cells:
         ship_cell(cell, source, given.target, settings)

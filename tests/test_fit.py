@@ -74,6 +74,30 @@ def test_a_cell_that_the_config_does_not_know_is_named_before_anything_is_traine
     assert re.search(message, capsys.readouterr().err)
 
 
+def test_a_variant_is_trained_with_its_setting_and_scored_on_the_tuning_split(config, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main([*config, "--out", str(out), "--set", "training.steps=2", "--score", "5,10", "lorenz96_1.0"]) == 0
+    assert pd.read_csv(out / "lorenz96_1.0" / "pretrained_curve.csv")["step"].iloc[-1] == 2
+    table = pd.read_csv(out / "lorenz96_1.0" / "pretrained_scores.csv")
+    assert list(table["ensemble_size"]) == [5, 10]
+    assert (table[["rrmse", "spread_ratio", "seconds"]] > 0).all(axis=None)
+    assert "spread_ratio" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("training.stesp=2", r"'stesp'.*'steps'"),
+        ("training.steps", "KEY=VALUE"),
+        ("training.steps.ks=2", r"'ks' asks for a key of 6"),
+    ],
+)
+def test_a_setting_that_is_not_there_is_named(config, tmp_path, capsys, assignment, message):
+    with pytest.raises(SystemExit):
+        main([*config, "--out", str(tmp_path), "--set", assignment, "lorenz96_1.0"])
+    assert re.search(message, capsys.readouterr().err)
+
+
 def test_it_imports_neither_the_workflow_nor_dapper_nor_netcdf_nor_pydantic(root):
     absent = ("snakemake", "dapper", "netCDF4", "pydantic", "matplotlib", "numba")
     blocked = f"import sys; sys.modules.update(dict.fromkeys({absent!r})); import mnmef.fit"
