@@ -21,19 +21,24 @@ def rmse(analysis: Tensor, truth: Tensor) -> Tensor:
     return (analysis.mean(-2) - truth).square().mean(-1).sqrt()
 
 
-def crps(analysis: Tensor, truth: Tensor) -> Tensor:
-    """Fair continuous ranked probability score (Ferro 2014), mean over components, relative to the truth's
-    root-mean-square.
+ALMOST = 0.95
+"""How fair the CRPS is. At 1, a single member may run away at no cost, since its error and its distances balance."""
 
-    `E|x - t| - E|x - x'| / 2` with an unbiased mean over pairs of members. Unlike the losses above it sees the spread:
-    it is smallest, in expectation, for members that are draws from the truth's distribution.
+
+def crps(analysis: Tensor, truth: Tensor, fairness: float = ALMOST) -> Tensor:
+    """Almost fair continuous ranked probability score (Lang et al. 2024), mean over components, relative to the
+    truth's root-mean-square.
+
+    `E|x - t| - (1 - (1 - fairness) / N) E|x - x'| / 2` with an unbiased mean over pairs of the N members. Unlike the
+    losses above it sees the spread: at fairness 1 it is smallest, in expectation, for members that are draws from the
+    truth's distribution.
     """
     members = analysis.shape[-2]
     error = (analysis - truth.unsqueeze(-2)).abs().mean(-2)
     # The sum over pairs of sorted members counts each member as often as it is the larger, minus the smaller.
     count = 2.0 * torch.arange(members, dtype=analysis.dtype, device=analysis.device) - (members - 1)
     pairs = (count.unsqueeze(-1) * analysis.sort(-2).values).sum(-2) / (members * (members - 1))
-    return (error - pairs).mean(-1) / truth.square().mean(-1).sqrt()
+    return (error - (1.0 - (1.0 - fairness) / members) * pairs).mean(-1) / truth.square().mean(-1).sqrt()
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"nl2": nl2, "l2": l2, "rmse": rmse, "crps": crps}

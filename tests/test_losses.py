@@ -1,4 +1,4 @@
-"""Losses against their definitions, and that the fair CRPS is smallest for a calibrated ensemble."""
+"""Losses against their definitions, and what the CRPS prefers."""
 
 import itertools
 
@@ -28,7 +28,7 @@ def test_the_fair_crps_is_its_sum_over_pairs_of_members(case):
     pairs = list(itertools.combinations(range(6), 2))
     between = sum((analysis[:, n] - analysis[:, m]).abs() for n, m in pairs) / len(pairs)
     expected = (analysis - truth[:, None]).abs().mean(1) - between / 2
-    torch.testing.assert_close(crps(analysis, truth), expected.mean(1) / (truth**2).mean(1).sqrt())
+    torch.testing.assert_close(crps(analysis, truth, 1.0), expected.mean(1) / (truth**2).mean(1).sqrt())
 
 
 @pytest.mark.parametrize("members", [2, 10])
@@ -38,10 +38,19 @@ def test_the_fair_crps_is_smallest_for_members_drawn_as_the_truth_is(members):
     truth = torch.from_numpy(rng.standard_normal((40_000, 1)))
     # Times the size of the truth: the score itself, not the relative one.
     expected = {
-        spread: float((crps(spread * members_, truth) * truth.abs().squeeze(-1)).mean()) for spread in (0.7, 1.0, 1.4)
+        spread: float((crps(spread * members_, truth, 1.0) * truth.abs().squeeze(-1)).mean())
+        for spread in (0.7, 1.0, 1.4)
     }
     assert min(expected, key=expected.__getitem__) == 1.0
     assert expected[1.0] == pytest.approx(1 / np.pi**0.5, rel=0.02)  # in closed form for a normal distribution
+
+
+def test_a_member_that_runs_away_costs_nothing_in_the_fair_score_and_something_in_the_almost_fair_one(case):
+    analysis, truth = case
+    far, farther = analysis.clone(), analysis.clone()
+    far[:, 0], farther[:, 0] = 100.0, 1000.0
+    torch.testing.assert_close(crps(far, truth, 1.0), crps(farther, truth, 1.0), rtol=1e-9, atol=1e-9)
+    assert (crps(farther, truth) > crps(far, truth)).all()
 
 
 def test_gradients_are_finite_where_members_agree():
