@@ -168,7 +168,14 @@ def test_an_interrupted_training_goes_on_where_it_was(finished, snakemake):
     command = [sys.executable, "-m", "snakemake", target, "--cores", "1", "--config", *settings]
     folder = finished / "results" / "quick" / "resume" / "lorenz63_1.0"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=finished, start_new_session=True, **quiet) as process:
+
+    def heed_interrupts() -> None:
+        # A test run that a script has put into the background ignores them, and so would what it starts.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command, cwd=finished, start_new_session=True, preexec_fn=heed_interrupts, **quiet
+    ) as process:
         # A name with a leading dot is a file that is still being written.
         deadline = time.monotonic() + 120
         while not list(folder.glob("[!.]*.pt")) and process.poll() is None and time.monotonic() < deadline:
