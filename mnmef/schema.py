@@ -114,7 +114,9 @@ class Tuning(Section):
     engine: Literal["batched", "dapper", "screened"] = knob(
         "which implementation scores a setting", section="5, benchmarks"
     )
-    trajectories: Count = knob("trajectories of the tuning split for each setting", section="5, benchmarks")
+    trajectories: dict[SystemName, Count] = knob(
+        "trajectories of the tuning split for each setting, per system", section="5, benchmarks"
+    )
     cycles: Count = knob("cycles of each trajectory", unit="cycles", section="5, benchmarks")
     inflation_stride: Count = knob("take every k-th inflation of the published grid", section="5, benchmarks")
     radius_stride: Count = knob("take every k-th localization radius of the published grid", section="5, benchmarks")
@@ -282,6 +284,7 @@ def _contradictions(config: Config) -> Iterator[str]:
     per_system: dict[str, Mapping[Any, Any]] = {
         "baselines": config.baselines,
         "data.test.cycles": config.data.test.cycles,
+        "tuning.trajectories": config.tuning.trajectories,
         "training.batch": config.training.batch,
         "training.learning_rate": config.training.learning_rate,
         "training.gradient_clip": config.training.gradient_clip,
@@ -314,7 +317,6 @@ def _contradictions(config: Config) -> Iterator[str]:
         if method in GRIDDED_METHODS:
             yield f"baselines.lorenz63 has {method}, which localizes, but Lorenz '63 has no spatial grid"
     limits = {
-        "tuning.trajectories": (config.tuning.trajectories, "data.tune.trajectories", config.data.tune.trajectories),
         "tuning.cycles": (config.tuning.cycles, "data.tune.cycles", config.data.tune.cycles),
         "evaluation.traced.trajectories": (
             config.evaluation.traced.trajectories,
@@ -322,6 +324,8 @@ def _contradictions(config: Config) -> Iterator[str]:
             config.data.test.trajectories,
         ),
     }
+    for system, number in config.tuning.trajectories.items():
+        limits[f"tuning.trajectories.{system}"] = (number, "data.tune.trajectories", config.data.tune.trajectories)
     for name, stage in (("screen", config.tuning.screen), ("confirm", config.tuning.confirm)):
         for size, most in (("trajectories", config.data.tune.trajectories), ("cycles", config.data.tune.cycles)):
             limits[f"tuning.{name}.{size}"] = (getattr(stage, size), f"data.tune.{size}", most)

@@ -91,7 +91,8 @@ def data_settings(wildcards):
 def tuning_settings(wildcards):
     """What decides a search, besides its data, and where it keeps its scores until it is complete."""
     return {
-        **{name: SETTINGS[name] for name in ("tuning", "ensemble_sizes", "seed")},
+        "tuning": settings.for_system(SETTINGS["tuning"], wildcards.system),
+        **{name: SETTINGS[name] for name in ("ensemble_sizes", "seed")},
         "partial": results("resume/tuning_{system}_{sigma_y}_{method}.json").format(**wildcards),
     }
 
