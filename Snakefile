@@ -4,7 +4,7 @@
 #   snakemake --cores all --config scale=quick       # the same, tiny
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
-# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, figure_c12, search_figures,
+# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, figure_c12, table_4, search_figures,
 # published_baselines, or any file under results/.
 
 from snakemake.utils import min_version
@@ -23,6 +23,7 @@ include: "rules/finetune.smk"
 include: "rules/evaluate.smk"
 include: "rules/score.smk"
 include: "rules/figures.smk"
+include: "rules/tables.smk"
 include: "rules/published_baselines.smk"
 
 
@@ -96,6 +97,7 @@ check_targets(
         *rules.evaluation.input,
         *rules.all.input,
         *rules.search_figures.input,
+        *rules.table_4.output,
         results("config.yaml"),
     ],
 )
