@@ -21,6 +21,7 @@ include: "rules/tune_baselines.smk"
 include: "rules/train.smk"
 include: "rules/finetune.smk"
 include: "rules/evaluate.smk"
+include: "rules/train_seeds.smk"
 include: "rules/score.smk"
 include: "rules/figures.smk"
 include: "rules/tables.smk"
@@ -44,6 +45,7 @@ rule all:
     input:
         rules.score_filters.output,
         figure_files(),
+        rules.table_4.output,
 
 
 rule data:
@@ -97,7 +99,7 @@ check_targets(
         *rules.evaluation.input,
         *rules.all.input,
         *rules.search_figures.input,
-        *rules.table_4.output,
+        *seed_files([*rules.train_seed.output, *rules.evaluate_seed.output]),
         results("config.yaml"),
     ],
 )

@@ -165,6 +165,16 @@ class Training(Section):
     )
 
 
+class TrainingSeeds(Section):
+    """Pretrainings of the learned filter again, from other seeds, to see how much the seed decides."""
+
+    count: Count = knob("trainings of a setting, the first included", section="none")
+    systems: list[SystemName] = knob("systems that are trained again; those not in use do not count", section="none")
+    noise_levels: list[Positive] = knob(
+        "noise levels that are trained again; those not in use do not count", unit="state units", section="none"
+    )
+
+
 class ConvModel(Section):
     """Sizes of the network of `mnmef_conv`."""
 
@@ -259,6 +269,7 @@ class Config(Section):
     tuning: Tuning = knob("hyperparameter search of the classical filters", section="5, benchmarks")
     model: Model = knob("network", section="A")
     training: Training = knob("pretraining", section="4")
+    training_seeds: TrainingSeeds = knob("further trainings from other seeds", section="none")
     mnmef_conv: Conv = knob("the filter with convolutions", section="none")
     finetuning: Finetuning = knob("fine-tuning", section="4")
     evaluation: Evaluation = knob("evaluation", section="5")

@@ -21,7 +21,7 @@ trajectories for all filters, no burn-in. A star: some trajectories diverged and
     """In brackets: the deviation over trials in the tables released with the paper's code, averaged over the same
 ensemble sizes. These trials have truths of their own, and a burn-in is dropped. The tables have neither MNMEF nor the
 localized EnKF.""",
-    """Table 4 as printed has two rows exchanged. The numbers in brackets are not read off it, but looked up by filter in
+    """Table 4 as printed has two rows exchanged. The numbers in brackets are not read off it but looked up by filter in
 the released tables.""",
 )
 """What a reader of table 4 has to know."""

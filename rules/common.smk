@@ -42,6 +42,7 @@ wildcard_constraints:
     method="(?!mnmef)[a-z0-9_]+",
     learned="mnmef_[a-z0-9]+",
     trained="pretrained|conv",
+    training=r"\d+",
 
 
 # Files

@@ -1,14 +1,18 @@
-# R-RMSE of all filters, and every published number beside ours.
+# R-RMSE of all filters with intervals, and every published number beside ours.
 
 
 rule score_filters:
     input:
         evaluations=evaluation_files(),
+        trainings=seed_files(rules.evaluate_seed.output),
         curves="resources/published/rrmse_figures_1_4_7.csv",
         searches="resources/published/dapper_grid_search_best.csv",
     output:
         scores=results("scores.csv"),
         reproduction=results("reproduction.csv"),
+        trajectories=results("trajectories.csv"),
+        improvements=results("improvements.csv"),
+        seeds=results("seeds.csv"),
     log:
         log_file("score_filters"),
     benchmark:
@@ -20,6 +24,7 @@ rule score_filters:
         runtime=10,
         mem_mb=2000,
     params:
+        seed=CONFIG.seed,
         code=code("score_filters"),
     message:
         "Score all filters"

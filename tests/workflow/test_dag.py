@@ -18,8 +18,10 @@ def planned(output: str) -> dict[str, int]:
     return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
 
 
-@pytest.mark.parametrize(("scale", "noise_levels", "sizes"), [("quick", 1, 2), ("laptop", 2, 7), ("paper", 2, 7)])
-def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, noise_levels, sizes):
+@pytest.mark.parametrize(
+    ("scale", "noise_levels", "sizes", "seeds"), [("quick", 1, 2, 1), ("laptop", 2, 7, 6), ("paper", 2, 7, 12)]
+)
+def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, noise_levels, sizes, seeds):
     run = snakemake(tree, "--dry-run", "--config", f"scale={scale}")
     assert run.returncode == 0, run.stdout
     assert planned(run.stdout) == {
@@ -27,10 +29,13 @@ def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, no
         "simulate_data": 3 * 3,
         "tune_baseline": noise_levels * 16,
         "train_filter": noise_levels * (3 + 2),
+        "train_seed": seeds,
         "finetune_filter": noise_levels * 3 * sizes,
         "evaluate_baseline": noise_levels * 16,
         "evaluate_learned": noise_levels * (3 * 2 + 2),
+        "evaluate_seed": seeds,
         "score_filters": 1,
+        "table_4": 1,
         **dict.fromkeys(FIGURES, 1),
     }
 
@@ -76,6 +81,23 @@ def test_the_figures_of_the_searches_need_the_searches_alone(tree, snakemake):
         assert jobs["tune_baseline"] == count
         drawn = {"plot_search", "search_figures"} if count > 1 else {"figure_c12"}
         assert set(jobs) == {"simulate_data", "tune_baseline", *drawn}
+
+
+def test_trainings_from_other_seeds_are_few_and_need_filters_that_are_trained_and_scored(tree, snakemake):
+    def jobs(*settings):
+        run = snakemake(tree, "scores", "--dry-run", "--config", "scale=quick", *settings)
+        assert run.returncode == 0, run.stdout
+        found = planned(run.stdout)
+        assert found.get("train_seed", 0) == found.get("evaluate_seed", 0)
+        return found.get("train_seed", 0)
+
+    assert jobs() == 1
+    assert jobs("training_seeds={count: 1}") == 0
+    assert jobs("training_seeds={count: 3, systems: [lorenz96, ks], noise_levels: [0.7, 1.0]}") == 4
+    assert jobs("weights=shipped") == 0
+    assert jobs("learned=[mnmef_conv]") == 0
+    # The training has ten members.
+    assert jobs("ensemble_sizes=[5, 20]") == 0
 
 
 def test_weights_of_ones_own_are_evaluated_beside_the_others_and_train_nothing(tree, snakemake):
@@ -132,7 +154,7 @@ def test_every_rule_has_its_log_benchmark_and_environment_and_at_most_25_lines(r
         for path in (root / "rules").glob("*.smk")
         for block in re.split(r"\n(?=(?:use )?rule )", path.read_text())[1:]
     ]
-    assert len(blocks) == 19
+    assert len(blocks) == 21
     for block in blocks:
         name = block.splitlines()[0]
         assert len([line for line in block.splitlines() if line.strip()]) <= 25, name

@@ -63,11 +63,17 @@ def test_the_run_ends_with_all_figures_and_tables(finished):
         assert (results / "figures" / f"{name}.svg").read_text().rstrip().endswith("</svg>")
         assert (results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     scores = pd.read_csv(results / "scores.csv")
-    columns = "system sigma_y method ensemble_size rrmse rrmse_std n_trajectories n_diverged"
-    assert list(scores.columns) == columns.split()
+    columns = "system sigma_y method ensemble_size rrmse rrmse_std n_trajectories n_diverged rrmse_low rrmse_high"
+    assert set(columns.split()) <= set(scores.columns)
     # Three systems with 2 + 3 + 3 learned and 4 + 6 + 6 classical methods, at two ensemble sizes.
     assert len(scores) == (8 + 16) * 2
     assert len(pd.read_csv(results / "reproduction.csv")) > 0
+    # Four trajectories of each; the learned filters against all others, at two ensemble sizes.
+    assert len(pd.read_csv(results / "trajectories.csv")) == len(scores) * 4
+    assert len(pd.read_csv(results / "improvements.csv")) == (2 * 5 + 3 * 8 + 3 * 8) * 2
+    assert pd.read_csv(results / "seeds.csv")["training"].tolist() == [1, 2]
+    for suffix in ("csv", "md"):
+        assert (results / "tables" / f"table_4.{suffix}").stat().st_size > 0
     assert (results / "config.yaml").exists()
 
 
@@ -94,13 +100,13 @@ def test_every_job_leaves_a_log_and_a_benchmark(finished):
         p.relative_to(results / "benchmarks").with_suffix("") for p in (results / "benchmarks").rglob("*.tsv")
     }
     assert logs == benchmarks
-    assert len(logs) == 69
+    assert len(logs) == 72
 
 
 def test_an_edit_of_plotting_code_draws_figures_and_trains_nothing(finished, planned):
     plotting = finished / "mnmef" / "plotting"
     with edited(plotting / "style.py", "COLUMN_WIDTH = 7.0", "COLUMN_WIDTH = 7.5"):
-        assert planned(*QUICK) == FIGURES
+        assert planned(*QUICK) == FIGURES | {"table_4"}
     with edited(plotting / "curves.py", 'OURS = "mnmef_tuned"', 'OURS = "mnmef_pretrained"'):
         assert planned(*QUICK) == {"figure_1", "figure_4", "figure_7"}
 
