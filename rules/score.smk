@@ -1,6 +1,11 @@
 # R-RMSE of all filters with intervals, and every published number beside ours.
 
 
+def score_tables(*names):
+    """The files of tables that come from the same scores."""
+    return {name: results(f"{name}.csv") for name in names}
+
+
 rule score_filters:
     input:
         evaluations=evaluation_files(),
@@ -8,11 +13,7 @@ rule score_filters:
         curves="resources/published/rrmse_figures_1_4_7.csv",
         searches="resources/published/dapper_grid_search_best.csv",
     output:
-        scores=results("scores.csv"),
-        reproduction=results("reproduction.csv"),
-        trajectories=results("trajectories.csv"),
-        improvements=results("improvements.csv"),
-        seeds=results("seeds.csv"),
+        **score_tables("scores", "reproduction", "trajectories", "improvements", "seeds"),
     log:
         log_file("score_filters"),
     benchmark:
