@@ -47,7 +47,7 @@ use rule train_filter as train_seed with:
 use rule evaluate_learned as evaluate_seed with:
     input:
         dataset=rules.evaluate_learned.input.dataset,
-        weights=rules.train_seed.output.weights,
+        weights=[rules.train_seed.output.weights],
     output:
         scores=results("seeds/{system}_{sigma_y}_{learned}_{training}.nc"),
     log:
