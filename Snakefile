@@ -4,8 +4,8 @@
 #   snakemake --cores all --config scale=quick       # the same, tiny
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
-# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, figure_c12, table_4, search_figures,
-# published_baselines, or any file under results/.
+# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, figure_c12, search_figures,
+# table_4, claims, published_baselines, or any file under results/.
 
 from snakemake.utils import min_version
 
@@ -25,6 +25,7 @@ include: "rules/train_seeds.smk"
 include: "rules/score.smk"
 include: "rules/figures.smk"
 include: "rules/tables.smk"
+include: "rules/claims.smk"
 include: "rules/published_baselines.smk"
 
 
@@ -46,6 +47,7 @@ rule all:
         rules.score_filters.output,
         figure_files(),
         rules.table_4.output,
+        rules.claims.output,
 
 
 rule data:

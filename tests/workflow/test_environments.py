@@ -16,7 +16,7 @@ STEPS = {
     "baselines": ["tune_baseline", "published_baselines", "gather_published_baselines"],
     "train": ["train_filter", "finetune_filter"],
     "evaluate": ["evaluate_baseline", "evaluate_learned"],
-    "figures": ["score_filters", "plot_scores", "plot_fields", "plot_components", "table_deviations"],
+    "figures": ["score_filters", "plot_scores", "plot_fields", "plot_components", "table_deviations", "judge_claims"],
 }
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 IMPORT_NAMES = {"yaml": "pyyaml"}

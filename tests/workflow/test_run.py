@@ -100,7 +100,7 @@ def test_every_job_leaves_a_log_and_a_benchmark(finished):
         p.relative_to(results / "benchmarks").with_suffix("") for p in (results / "benchmarks").rglob("*.tsv")
     }
     assert logs == benchmarks
-    assert len(logs) == 72
+    assert len(logs) == 73
 
 
 def test_an_edit_of_plotting_code_draws_figures_and_trains_nothing(finished, planned):

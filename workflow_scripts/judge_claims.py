@@ -1,0 +1,47 @@
+"""Judge the claims of the paper by this run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mnmef.claims import CLAIM_NOTES, Run, claims_page
+from mnmef.claims import judge_claims as judge
+from mnmef.io import write_table
+from mnmef.logs import job_log
+from mnmef.published import load_curves
+from mnmef.tables import write_markdown
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+
+def judge_claims(
+    *,
+    scores: Path,
+    trajectories: Path,
+    curves: Path,
+    scale: str,
+    seed: int,
+    training_size: int,
+    table: Path,
+    page: Path,
+) -> None:
+    """Write the verdict on each claim as CSV to `table` and as Markdown to `page`."""
+    run = Run(pd.read_csv(trajectories), pd.read_csv(scores), load_curves(curves), seed, training_size)
+    claims = judge(run, scale)
+    write_table(claims, table)
+    title = f"Claims of the paper at scale {scale}: {claims['n_trajectories'].iloc[0]} test trajectories"
+    write_markdown(claims_page(claims), page, title=title, notes=CLAIM_NOTES)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0], snakemake.threads):
+        judge_claims(
+            scores=Path(snakemake.input.scores),
+            trajectories=Path(snakemake.input.trajectories),
+            curves=Path(snakemake.input.curves),
+            **snakemake.params.settings,
+            table=Path(snakemake.output.table),
+            page=Path(snakemake.output.page),
+        )
