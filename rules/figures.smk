@@ -4,6 +4,7 @@
 rule figure_1:
     input:
         scores=rules.score_filters.output.scores,
+        improvements=rules.score_filters.output.improvements,
         published=rules.score_filters.input.curves,
     output:
         svg=figure_file(1, "svg"),

@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def plot_scores(*, scores: Path, published: Path, system: str, svg: Path, png: Path) -> None:
-    """Draw the table `scores` beside the published curves."""
-    save_figure(figure_curves(pd.read_csv(scores), load_curves(published), system), svg, png)
+def plot_scores(*, scores: Path, improvements: Path, published: Path, system: str, svg: Path, png: Path) -> None:
+    """Draw the tables `scores` and `improvements` beside the published curves."""
+    tables = pd.read_csv(scores), pd.read_csv(improvements), load_curves(published)
+    save_figure(figure_curves(*tables, system), svg, png)
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0], snakemake.threads):
         plot_scores(
             scores=Path(snakemake.input.scores),
+            improvements=Path(snakemake.input.improvements),
             published=Path(snakemake.input.published),
             system=snakemake.params.system,
             svg=Path(snakemake.output.svg),

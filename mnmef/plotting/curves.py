@@ -1,28 +1,33 @@
 """Figures 1, 4 and 7: R-RMSE and relative improvement against ensemble size."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from mnmef.metrics import relative_improvement
 from mnmef.plotting.style import COLUMN_WIDTH, LOOKS, SYSTEM_TITLES, new_figure
 
 OURS = "mnmef_tuned"
+BAND: dict[str, Any] = {"alpha": 0.15, "linewidth": 0}
 
 
-def figure_curves(scores: pd.DataFrame, published: pd.DataFrame, system: str) -> Figure:
+def figure_curves(scores: pd.DataFrame, improvements: pd.DataFrame, published: pd.DataFrame, system: str) -> Figure:
     """R-RMSE of every filter against N (top) and what fine-tuned MNMEF improves on each (bottom), a column per noise
     level.
 
-    scores: the table of `mnmef.scoring`. published: R-RMSE of the paper's figures, drawn as thin dashed lines.
+    scores: the table `scores.csv`, improvements: `improvements.csv`, whose 95 % intervals over trajectories (for
+    improvements in pairs) are bands. published: R-RMSE of the paper's figures, drawn as thin dashed lines.
     A cell in which some trajectories diverged has a hollow marker; one in which all did sits at the top edge as an open
-    triangle.
+    triangle. Where a filter was trained several times, a bar is one standard deviation over trainings to each side.
     """
-    scores = scores[scores["system"] == system]
-    published = published[published["system"] == system]
+    scores, improvements, published = (t[t["system"] == system] for t in (scores, improvements, published))
     levels = sorted(scores["sigma_y"].unique(), reverse=True)
     if not levels:
         raise ValueError(f"the scores hold no row of system {system!r}")
@@ -32,7 +37,7 @@ def figure_curves(scores: pd.DataFrame, published: pd.DataFrame, system: str) ->
         part = scores[scores["sigma_y"] == level]
         reference = published[np.isclose(published["sigma_y"], level)]
         _draw_errors(axes[0, column], part, reference)
-        _draw_improvements(axes[1, column], part, reference)
+        _draw_improvements(axes[1, column], improvements[improvements["sigma_y"] == level], reference)
         axes[0, column].set_title(f"{SYSTEM_TITLES[system]}, $\\sigma_y$ = {level:g}")
         axes[1, column].set_xlabel("ensemble size $N$")
     axes[0, 0].set_ylabel("R-RMSE")
@@ -51,6 +56,8 @@ def _draw_errors(axis: Axes, scores: pd.DataFrame, published: pd.DataFrame) -> N
         theirs = published[(published["method"] == method) & published["ensemble_size"].isin(sizes)]
         axis.plot(theirs["ensemble_size"], theirs["rrmse"], "--", color=look.color, linewidth=0.7, alpha=0.8)
         axis.plot(ours["ensemble_size"], ours["rrmse"], color=look.color)
+        axis.fill_between(ours["ensemble_size"], ours["rrmse_low"], ours["rrmse_high"], color=look.color, **BAND)
+        _draw_trainings(axis, ours[ours["n_trainings"] > 1])
         whole = ours["n_diverged"] == 0
         axis.plot(ours["ensemble_size"][whole], ours["rrmse"][whole], look.marker, color=look.color)
         some = ours[~whole]
@@ -67,19 +74,30 @@ def _draw_errors(axis: Axes, scores: pd.DataFrame, published: pd.DataFrame) -> N
     _use_sizes(axis, sizes)
 
 
-def _draw_improvements(axis: Axes, scores: pd.DataFrame, published: pd.DataFrame) -> None:
-    ours, theirs = (t.pivot(index="ensemble_size", columns="method", values="rrmse") for t in (scores, published))
-    theirs = theirs[theirs.index.isin(ours.index)]
+def _draw_trainings(axis: Axes, scores: pd.DataFrame) -> None:
+    for row in scores.itertuples():
+        bar = {"yerr": row.rrmse_training_std, "capsize": 2.5, "color": "black", "elinewidth": 0.8, "zorder": 3}
+        axis.errorbar(row.ensemble_size, row.rrmse, **bar)
+
+
+def _draw_improvements(axis: Axes, improvements: pd.DataFrame, published: pd.DataFrame) -> None:
+    sizes = sorted(improvements["ensemble_size"].unique())
+    theirs = published[published["ensemble_size"].isin(sizes)]
+    theirs = theirs.pivot(index="ensemble_size", columns="method", values="rrmse")
     for method, look in LOOKS.items():
-        if method == OURS:
+        ours = improvements[(improvements["method"] == OURS) & (improvements["benchmark"] == method)]
+        if ours.empty:
             continue
-        for table, style in ((theirs, {"linestyle": "--", "linewidth": 0.7}), (ours, {"marker": look.marker})):
-            if {method, OURS} <= set(table.columns):
-                gain = relative_improvement(table[method].to_numpy(), table[OURS].to_numpy())
-                axis.plot(table.index, gain, color=look.color, **style)
+        ours = ours.sort_values("ensemble_size")
+        if {method, OURS} <= set(theirs.columns):
+            gain = relative_improvement(theirs[method].to_numpy(), theirs[OURS].to_numpy())
+            axis.plot(theirs.index, gain, "--", color=look.color, linewidth=0.7)
+        axis.plot(ours["ensemble_size"], ours["improvement"], color=look.color, marker=look.marker)
+        limits = (ours["improvement_low"], ours["improvement_high"])
+        axis.fill_between(ours["ensemble_size"], *limits, color=look.color, **BAND)
     axis.axhline(0.0, color="black", linewidth=0.6)
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
-    _use_sizes(axis, sorted(scores["ensemble_size"].unique()))
+    _use_sizes(axis, sizes)
 
 
 def _use_sizes(axis: Axes, sizes: list[int]) -> None:
@@ -96,14 +114,20 @@ def _set_error_limits(axes: np.ndarray, scores: pd.DataFrame) -> None:
     axes[0].set_ylim(0, 1.08 * finite.max() if len(finite) else 1.0)
 
 
-def _legend(scores: pd.DataFrame) -> list[Line2D]:
+def _legend(scores: pd.DataFrame) -> list[Artist]:
     present = set(scores["method"])
-    handles = [
+    handles: list[Artist] = [
         Line2D([], [], color=look.color, marker=look.marker, label=look.label)
         for method, look in LOOKS.items()
         if method in present
     ]
     handles.append(Line2D([], [], color="0.4", linestyle="--", linewidth=0.7, label="published"))
+    handles.append(Patch(color="0.4", alpha=BAND["alpha"], label="95 % interval over trajectories"))
+    trainings = scores["n_trainings"].max()
+    if trainings > 1:
+        handles.append(
+            Line2D([], [], color="black", marker="|", linestyle="none", label=f"deviation over {trainings} trainings")
+        )
     marks = {
         ("o", "hollow: some trajectories diverged"): (scores["n_diverged"] > 0).any(),
         ("^", "at the top edge: all diverged"): scores["rrmse"].isna().any(),

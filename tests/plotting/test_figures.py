@@ -8,16 +8,32 @@ import xarray as xr
 from mnmef.plotting.curves import figure_curves
 from mnmef.plotting.panels import figure_components, figure_fields
 from mnmef.plotting.style import LOOKS, save_figure
-from mnmef.published import load_curves
+from mnmef.published import KEYS, load_curves
 
 PUBLISHED = load_curves("resources/published/rrmse_figures_1_4_7.csv")
 
 
 def make_scores(levels=(1.0, 0.7), sizes=(5, 10, 100)):
     rng = np.random.default_rng(0)
-    rows = [("lorenz96", s, m, n, rng.uniform(0.2, 1.0), 0.02, 16, 0) for s in levels for m in LOOKS for n in sizes]
-    names = ["system", "sigma_y", "method", "ensemble_size", "rrmse", "rrmse_std", "n_trajectories", "n_diverged"]
-    return pd.DataFrame(rows, columns=names)
+    rows = [("lorenz96", s, m, n, rng.uniform(0.2, 1.0), 0.02, 16, 0, 1) for s in levels for m in LOOKS for n in sizes]
+    names = [*KEYS, "rrmse", "rrmse_std", "n_trajectories", "n_diverged", "n_trainings"]
+    table = pd.DataFrame(rows, columns=names).assign(rrmse_training_std=np.nan)
+    return table.assign(rrmse_low=table["rrmse"] - 0.01, rrmse_high=table["rrmse"] + 0.01)
+
+
+def make_improvements(scores):
+    ours = scores[scores["method"] == "mnmef_tuned"].rename(columns={"rrmse": "ours"})
+    cell = ["system", "sigma_y", "ensemble_size"]
+    pairs = scores.merge(ours[[*cell, "ours"]], on=cell).rename(columns={"method": "benchmark"})
+    gain = 1 - pairs["ours"] / pairs["rrmse"]
+    pairs = pairs.assign(
+        method="mnmef_tuned", improvement=gain, improvement_low=gain - 0.1, improvement_high=gain + 0.1
+    )
+    return pairs[pairs["benchmark"] != "mnmef_tuned"]
+
+
+def draw(scores):
+    return figure_curves(scores, make_improvements(scores), PUBLISHED, "lorenz96")
 
 
 def make_split_and_run(cycles, method="letkf"):
@@ -37,7 +53,7 @@ def make_split_and_run(cycles, method="letkf"):
 @pytest.mark.parametrize("levels", [(1.0,), (1.0, 0.7)])
 def test_each_filter_is_a_line_through_its_scores_for_each_noise_level(levels):
     scores = make_scores(levels)
-    figure = figure_curves(scores, PUBLISHED, "lorenz96")
+    figure = draw(scores)
     assert len(figure.axes) == 2 * len(levels)
     for axis, level in zip(figure.axes, levels, strict=False):
         for method, look in LOOKS.items():
@@ -54,9 +70,26 @@ def test_diverged_cells_are_visible_as_such():
     scores = make_scores()
     scores.loc[scores.query("method == 'enkf' and ensemble_size == 5").index, ["rrmse", "n_diverged"]] = (np.nan, 16)
     scores.loc[scores.query("method == 'esrf' and ensemble_size == 10").index, "n_diverged"] = 3
-    labels = [text.get_text() for text in figure_curves(scores, PUBLISHED, "lorenz96").legends[0].get_texts()]
+    labels = [text.get_text() for text in draw(scores).legends[0].get_texts()]
     assert any("some trajectories diverged" in label for label in labels)
     assert any("all diverged" in label for label in labels)
+
+
+def test_intervals_are_bands_and_several_trainings_have_a_bar():
+    scores = make_scores(levels=(1.0,))
+    figure = draw(scores)
+    assert [len(axis.collections) for axis in figure.axes] == [len(LOOKS), len(LOOKS) - 1]
+    for axis, table, column in zip(
+        figure.axes, (scores, make_improvements(scores)), ("rrmse", "improvement"), strict=True
+    ):
+        drawn = sorted(band.get_datalim(axis.transData).y1 for band in axis.collections)
+        key = "method" if column == "rrmse" else "benchmark"
+        assert drawn == pytest.approx(sorted(table.groupby(key)[f"{column}_high"].max()))
+    again = (scores["method"] == "mnmef_pretrained") & (scores["ensemble_size"] == 10)
+    scores.loc[again, ["n_trainings", "rrmse_training_std"]] = (3, 0.05)
+    figure = draw(scores)
+    assert len(figure.axes[0].collections) == len(LOOKS) + 1
+    assert "deviation over 3 trainings" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 @pytest.mark.parametrize("cycles", [30, 150])
@@ -78,6 +111,6 @@ def test_an_evaluation_without_a_traced_trajectory_is_an_error_that_says_what_to
 def test_the_same_figure_is_the_same_file(tmp_path):
     paths = [tmp_path / name for name in ("a.svg", "b.svg", "a.png", "b.png")]
     for first, second in (paths[0::2], paths[1::2]):
-        save_figure(figure_curves(make_scores(), PUBLISHED, "lorenz96"), first, second)
+        save_figure(draw(make_scores()), first, second)
     assert paths[0].read_bytes() == paths[1].read_bytes()
     assert paths[2].read_bytes() == paths[3].read_bytes()
