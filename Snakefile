@@ -5,7 +5,7 @@
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
 # Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, figure_c12, search_figures,
-# table_4, claims, published_baselines, or any file under results/.
+# table_4, claims, published_baselines, robustness, or any file under results/.
 
 from snakemake.utils import min_version
 
@@ -27,6 +27,7 @@ include: "rules/figures.smk"
 include: "rules/tables.smk"
 include: "rules/claims.smk"
 include: "rules/published_baselines.smk"
+include: "rules/robustness.smk"
 
 
 localrules:
@@ -39,6 +40,7 @@ localrules:
     figures,
     search_figures,
     published_baselines,
+    robustness,
 
 
 rule all:
@@ -90,6 +92,12 @@ rule published_baselines:
         rules.gather_published_baselines.output,
 
 
+# Beyond the paper, and so not part of `all`.
+rule robustness:
+    input:
+        rules.tabulate_robustness.output,
+
+
 check_targets(
     workflow,
     [
@@ -98,6 +106,8 @@ check_targets(
         *rules.training.input,
         *rules.published_baselines.input,
         *rules.gather_published_baselines.input,
+        *rules.robustness.input,
+        *rules.tabulate_robustness.input,
         *rules.evaluation.input,
         *rules.all.input,
         *rules.search_figures.input,

@@ -249,6 +249,18 @@ class Published(Section):
     fraction: Nonnegative = knob("and by more than this fraction of the best score", section="none")
 
 
+class Robustness(Section):
+    """The robustness table: filters away from what they were trained and tuned at."""
+
+    sigma_y: Positive = knob("noise level of training and tuning", unit="state units", section="none")
+    ensemble_size: Members = knob("number of members N", section="none")
+    noise_levels: list[Positive] = knob("other noise levels sigma_y", unit="state units", section="none")
+    forcings: list[Positive] = knob("other forcings F of Lorenz '96", section="none")
+    gap: Count = knob("cycles without observations", unit="cycles", section="none")
+    trajectories: Trials = knob("truths of each condition", section="none")
+    cycles: Count = knob("observation times of each truth", unit="cycles", section="none")
+
+
 class Config(Section):
     """The merged config of one scale."""
 
@@ -274,6 +286,7 @@ class Config(Section):
     finetuning: Finetuning = knob("fine-tuning", section="4")
     evaluation: Evaluation = knob("evaluation", section="5")
     published: Published = knob("the published baselines under the published protocol", section="5, benchmarks")
+    robustness: Robustness = knob("robustness of the filters, beyond the paper", section="none")
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
@@ -344,6 +357,11 @@ def _contradictions(config: Config) -> Iterator[str]:
         if value > limit:
             yield f"{key} = {value}: must be at most {other} = {limit}"
     yield from _shrinking(config.published)
+    if config.robustness.cycles <= 2 * config.robustness.gap:
+        yield (
+            f"robustness.cycles = {config.robustness.cycles}: must be more than twice robustness.gap = "
+            f"{config.robustness.gap}, so that cycles follow the gap"
+        )
     for system in config.systems:
         batch = config.training.batch.get(system, 1)
         if config.training.schedule == "window" and batch > config.data.train.windows:

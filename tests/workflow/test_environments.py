@@ -15,7 +15,7 @@ STEPS = {
     "simulate": ["simulate_data"],
     "baselines": ["tune_baseline", "published_baselines", "gather_published_baselines"],
     "train": ["train_filter", "finetune_filter"],
-    "evaluate": ["evaluate_baseline", "evaluate_learned"],
+    "evaluate": ["evaluate_baseline", "evaluate_learned", "run_conditions", "tabulate_robustness"],
     "figures": ["score_filters", "plot_scores", "plot_fields", "plot_components", "table_deviations", "judge_claims"],
 }
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}

@@ -1,0 +1,322 @@
+"""How filters fare where they were not trained or tuned: other noise, other dynamics, other first ensembles, a gap.
+
+The same weights (learned filters) and the same inflation and radius (classical ones) in all conditions. What changes
+with the condition is the noise level sigma_y that the filter is told, which enters its gain, and the model that it
+forecasts with. Truths and observations are drawn for this purpose; no split sees them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from mnmef.checkpoints import load_checkpoint
+from mnmef.cycling import run_filter
+from mnmef.data import simulate_truth
+from mnmef.evaluation import noise_source
+from mnmef.filters.base import CycleResult, Filter
+from mnmef.filters.classical import make_classical
+from mnmef.metrics import relative_rmse
+from mnmef.seeds import numpy_generator
+from mnmef.systems import System, make_system
+from mnmef.systems.lorenz96 import Lorenz96
+
+FilterMaker = Callable[[float], Filter]
+"""The filter for a noise level, its weights or settings unchanged."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a filter is put to.
+
+    name: of the kind of condition. value: what tells conditions of a kind apart, None where there is one. sigma_y: of
+    the observations, known to the filter. forcing, model_forcing: F of the truth and of the filter's model, None: the
+    system's own. is_climatological: members are drawn from the attractor and not around the truth. gap: number of
+    cycles, in the middle of the run, without observations.
+    """
+
+    name: str
+    value: float | None
+    sigma_y: float
+    forcing: float | None = None
+    model_forcing: float | None = None
+    is_climatological: bool = False
+    gap: int = 0
+
+
+@dataclass(frozen=True)
+class Design:
+    """Conditions and sizes of the comparison.
+
+    noise_levels: sigma_y beside the one of training. forcings: F beside Lorenz '96's own. gap: in cycles.
+    trajectories, cycles: of each condition. ensemble_size: N.
+    """
+
+    noise_levels: Sequence[float]
+    forcings: Sequence[float]
+    gap: int
+    trajectories: int
+    cycles: int
+    ensemble_size: int
+
+    def __post_init__(self) -> None:
+        if self.cycles // 2 + self.gap >= self.cycles:
+            raise ValueError(
+                f"a gap of {self.gap} cycles in the middle of {self.cycles} leaves none after it; "
+                f"robustness.cycles must be more than {2 * self.gap}"
+            )
+
+
+class WithGap(Filter):
+    """`inner` without an analysis in the cycles from `first` on, `length` of them, which only forecast."""
+
+    name: ClassVar[str] = "with_gap"
+    # It draws noise during the gap as well, so that a run with a gap has the draws of the run without.
+    needs_noise: ClassVar[bool] = True
+
+    def __init__(self, inner: Filter, first: int, length: int) -> None:
+        self.inner, self.gap = inner, range(first, first + length)
+
+    def start(self, ensemble: Tensor) -> tuple[int, Any]:
+        """The number of cycles so far, and what the inner filter starts from."""
+        return 0, self.inner.start(ensemble)
+
+    def cycle(
+        self, carry: tuple[int, Any], observation: Tensor, system: System, noise: Tensor | None = None
+    ) -> CycleResult:
+        """A cycle of the inner filter, or a forecast alone; for filters that carry an ensemble from cycle to cycle."""
+        k, inner = carry
+        if k in self.gap:
+            forecast = system.propagate(inner)
+            return CycleResult(forecast, forecast, (k + 1, forecast))
+        result = self.inner.cycle(inner, observation, system, noise)
+        return CycleResult(result.forecast, result.analysis, (k + 1, result.carry))
+
+
+def conditions(system: str, sigma_y: float, design: Design) -> list[Condition]:
+    """The conditions of a system, that of the training first; Lorenz '96 alone has a forcing to change."""
+    found = [Condition("nominal", None, sigma_y)]
+    found += [Condition("sigma_y", level, level) for level in design.noise_levels if level != sigma_y]
+    if system == Lorenz96.name:
+        own = Lorenz96().forcing
+        others = [forcing for forcing in design.forcings if forcing != own]
+        found += [Condition("forcing", f, sigma_y, f, f) for f in others]
+        found += [Condition("forcing of the truth alone", f, sigma_y, f) for f in others]
+    found.append(Condition("climatological first ensemble", None, sigma_y, is_climatological=True))
+    found.append(Condition("gap", design.gap, sigma_y, gap=design.gap))
+    return found
+
+
+def forced(system: str, forcing: float | None, model_dtype: torch.dtype | None = None) -> System:
+    """The system, with another forcing where one is given. Raises `ValueError` where it has none."""
+    made = make_system(system, model_dtype)
+    if forcing is not None:
+        if not isinstance(made, Lorenz96):
+            raise ValueError(f"{made.title} has no forcing to set to {forcing}")
+        made.forcing = forcing
+    return made
+
+
+def draw_trial(system: str, condition: Condition, design: Design, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """First ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx) of a condition, in double precision.
+
+    All conditions share initial states, normal draws of observations and anomalies of first ensembles, so that they
+    are compared on equal terms.
+    """
+    truth_system = forced(system, condition.forcing)
+    count, members = design.trajectories, design.ensemble_size
+
+    def stream(what: str) -> np.random.Generator:
+        return numpy_generator(seed, "robustness", system, what)
+
+    states = simulate_truth(truth_system, count, design.cycles, stream("truth")).astype(np.float64)
+    truth = states[:, 1:]
+    draws = stream("observation").standard_normal((count, design.cycles, truth_system.observation_size))
+    observations = truth[..., list(truth_system.observed)] + condition.sigma_y * draws
+    if condition.is_climatological:
+        first = simulate_truth(truth_system, count * members, 0, stream("climatology")).astype(np.float64)
+        first = first.reshape(count, members, -1)
+    else:
+        anomalies = stream("first_ensemble").standard_normal((count, members, truth_system.state_size))
+        first = states[:, :1] + truth_system.first_spread * anomalies
+    return torch.from_numpy(first), torch.from_numpy(observations), torch.from_numpy(truth)
+
+
+def learned_maker(
+    checkpoint: str | Path,
+    filter_name: str,
+    system: str,
+    sigma_y: float,
+    model: Mapping[str, Any],
+    device: torch.device | str = "cpu",
+) -> FilterMaker:
+    """The filter with the weights of `checkpoint`, trained at `sigma_y`, told another noise level.
+
+    The level is in the perturbations of observations and in the R of the gain, and mnmef_conv has spread and
+    innovations in units of it; mnmef's network is told nothing of it.
+    """
+    filter_ = load_checkpoint(checkpoint, name=filter_name, system=system, sigma_y=sigma_y, model=model).to(device)
+
+    def make(level: float) -> Filter:
+        filter_.sigma_y = level
+        return filter_
+
+    return make
+
+
+def classical_maker(best: pd.DataFrame, method: str, system: str, members: int) -> FilterMaker:
+    """The classical filter with the settings tuned for N = `members`, a row of the table `best`."""
+    rows = best[best["ensemble_size"] == members]
+    if len(rows) != 1:
+        raise ValueError(f"the search of {method} on {system} has no row for N = {members}")
+    inflation, radius = (rows[name].item() for name in ("inflation", "localization_radius"))
+    return lambda level: make_classical(
+        method, make_system(system), level, float(inflation), None if pd.isna(radius) else float(radius)
+    )
+
+
+def run_conditions(
+    make_filter: FilterMaker,
+    method: str,
+    system: str,
+    sigma_y: float,
+    design: Design,
+    *,
+    seed: int,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> pd.DataFrame:
+    """Scores of a filter, one row for each condition and trajectory.
+
+    rrmse: R-RMSE over all cycles, without burn-in; NaN where the trajectory diverged. Where there is a gap, rrmse_end:
+    relative error at its last cycle; rrmse_after: R-RMSE of the cycles after it. recovery_cycles, for a gap and a
+    climatological first ensemble: number of analyses until the error is first no larger than its mean over the nominal
+    run of the same trajectory; NaN where it never is.
+    dtype: of ensembles. The dynamics are computed in single precision.
+    """
+    frames = []
+    usual: np.ndarray | None = None
+    for condition in tqdm(conditions(system, sigma_y, design), desc=f"{system} {method}", unit="condition"):
+        error, norm = _run(make_filter, method, system, condition, design, seed, dtype, device)
+        # The first condition is the nominal one.
+        usual = error.mean(-1) if usual is None else usual
+        frames.append(_score(error, norm, usual, condition).assign(system=system, method=method))
+    return pd.concat(frames, ignore_index=True)[list(COLUMNS)]
+
+
+COLUMNS = (
+    *("system", "method", "condition", "value", "trajectory"),
+    *("rrmse", "rrmse_end", "rrmse_after", "recovery_cycles"),
+)
+
+
+def _run(
+    make_filter: FilterMaker,
+    method: str,
+    system: str,
+    condition: Condition,
+    design: Design,
+    seed: int,
+    dtype: torch.dtype,
+    device: torch.device | str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Norms (T, K) of the error of the analysis mean and of the truth."""
+    first, observations, truth = (t.to(device, dtype) for t in draw_trial(system, condition, design, seed))
+    model = forced(system, condition.model_forcing, torch.float32)
+    filter_ = make_filter(condition.sigma_y)
+    if condition.gap:
+        filter_ = WithGap(filter_, design.cycles // 2, condition.gap)
+    noise = noise_source(seed, f"robustness/{method}", first.shape[1], (*first.shape[:2], model.observation_size))
+    with torch.no_grad():
+        record = run_filter(filter_, model, first, observations, truth, noise)
+    return record.error_norm.numpy(), record.truth_norm.numpy()
+
+
+def _score(error: np.ndarray, norm: np.ndarray, usual: np.ndarray, condition: Condition) -> pd.DataFrame:
+    scores = pd.DataFrame({"trajectory": np.arange(len(error)), "rrmse": relative_rmse(error, norm)})
+    begin = 0
+    if condition.gap:
+        begin = error.shape[-1] // 2 + condition.gap
+        scores["rrmse_end"] = error[:, begin - 1] / norm[:, begin - 1]
+        scores["rrmse_after"] = relative_rmse(error[:, begin:], norm[:, begin:])
+    if condition.gap or condition.is_climatological:
+        scores["recovery_cycles"] = recovery(error[:, begin:], usual)
+    empty = {"rrmse_end": np.nan, "rrmse_after": np.nan, "recovery_cycles": np.nan}
+    value = np.nan if condition.value is None else condition.value
+    return scores.assign(
+        condition=condition.name, value=value, **{k: v for k, v in empty.items() if k not in scores.columns}
+    )
+
+
+def recovery(error: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    """Number of cycles (T,), at least 1, until error (T, K) is first at most usual (T,); NaN where it never is."""
+    is_low = error <= usual[:, None]
+    return np.where(is_low.any(-1), is_low.argmax(-1) + 1.0, np.nan)
+
+
+def summarize(scores: pd.DataFrame) -> pd.DataFrame:
+    """Means and standard deviations (divisor T - 1) over the trajectories, a row per system, condition and method.
+
+    scores: of `run_conditions`, of several filters. n_diverged and n_recovered of n_trajectories did; means are over
+    the trajectories that have a number. ratio: rrmse over that of the same filter in the nominal condition.
+    """
+    groups = scores.groupby(["system", "condition", "value", "method"], dropna=False, sort=False)
+    table = groups.agg(
+        rrmse=("rrmse", "mean"),
+        rrmse_std=("rrmse", "std"),
+        n_trajectories=("rrmse", "size"),
+        n_scored=("rrmse", "count"),
+        rrmse_end=("rrmse_end", "mean"),
+        rrmse_after=("rrmse_after", "mean"),
+        recovery_cycles=("recovery_cycles", "mean"),
+        recovery_cycles_std=("recovery_cycles", "std"),
+        n_recovered=("recovery_cycles", "count"),
+    ).reset_index()
+    table["n_diverged"] = table["n_trajectories"] - table.pop("n_scored")
+    nominal = table[table["condition"] == "nominal"].set_index(["system", "method"])["rrmse"]
+    keys = pd.MultiIndex.from_frame(table[["system", "method"]])
+    table["ratio"] = table["rrmse"].to_numpy() / nominal.reindex(keys).to_numpy()
+    return table
+
+
+def to_markdown(table: pd.DataFrame, design: Design) -> str:
+    """The table of `summarize` for readers: R-RMSE of each condition (a row) and filter (a column), and recoveries."""
+    methods = list(dict.fromkeys(table["method"]))
+    sizes = f"{design.trajectories} trajectories of {design.cycles} cycles, N = {design.ensemble_size}"
+    lines = [
+        f"R-RMSE, mean ± standard deviation over {sizes}, no burn-in; the same weights and settings in all rows.",
+        "",
+        *_row(["system", "condition", *methods], head=True),
+    ]
+    for (system, condition, value), part in table.groupby(["system", "condition", "value"], dropna=False, sort=False):
+        rows = part.set_index("method")
+        label = condition if pd.isna(value) else f"{condition}: {value:g}"
+        lines += _row([system, label, *(_score_text(rows.loc[m]) if m in rows.index else "" for m in methods)])
+    lines += [
+        "",
+        "Recovery: analyses until the error is first at most its mean over the nominal run of the same trajectory.",
+        "",
+        *_row(["system", "condition", "filter", "at the end of the gap", "after it", "analyses", "recovered"], True),
+    ]
+    for row in table[table["condition"].isin(["gap", "climatological first ensemble"])].itertuples():
+        gap = [f"{row.rrmse_end:.3f}", f"{row.rrmse_after:.3f}"] if row.condition == "gap" else ["", ""]
+        analyses = f"{row.recovery_cycles:.1f} ± {row.recovery_cycles_std:.1f}" if row.n_recovered > 1 else ""
+        share = f"{row.n_recovered} of {row.n_trajectories}"
+        lines += _row([row.system, row.condition, row.method, *gap, analyses, share])
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Sequence[object], head: bool = False) -> list[str]:
+    line = "| " + " | ".join(map(str, cells)) + " |"
+    return [line, "|" + " --- |" * len(cells)] if head else [line]
+
+
+def _score_text(row: pd.Series) -> str:
+    lost = f" ({row['n_diverged']} diverged)" if row["n_diverged"] else ""
+    return "all diverged" if pd.isna(row["rrmse"]) else f"{row['rrmse']:.3f} ± {row['rrmse_std']:.3f}{lost}"

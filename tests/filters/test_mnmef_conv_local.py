@@ -1,0 +1,145 @@
+"""The local gain is the dense one, at a cost linear in the length of the grid."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from mnmef.filters.mnmef_conv import ConvOptions, MnmefConv
+from mnmef.filters.mnmef_conv_local import CyclicBand, MnmefConvLocal, spacing_of
+from mnmef.systems import make_system
+from mnmef.systems.lorenz96 import Lorenz96
+
+SMALL = ConvOptions(channels=6, layers=2, kernel=3, patch=2, reach=8)
+
+
+def random_filter(system, options):
+    torch.manual_seed(0)
+    filter_ = MnmefConv(system, 0.8, options).double()
+    with torch.no_grad():
+        for parameter in filter_.parameters():
+            parameter.normal_(0.0, 0.3)
+    return filter_
+
+
+def random_case(system, members=7, batch=3):
+    rng = np.random.default_rng(1)
+    shapes = ((batch, members, system.state_size), (batch, system.observation_size))
+    shapes = (*shapes, (batch, members, system.observation_size))
+    return tuple(torch.from_numpy(rng.standard_normal(shape)) for shape in shapes)
+
+
+def dense_twin(filter_, system):
+    dense = MnmefConv(system, filter_.sigma_y, filter_.options).double()
+    dense.load_state_dict(filter_.state_dict())
+    return dense
+
+
+# Reaches below, at and beyond half the circle of 40 points, multiples of the distance of observations or not.
+@pytest.mark.parametrize("reach", [3, 8, 10, 19, 20, 21, 26])
+@pytest.mark.parametrize("size", [36, 40, 80])
+def test_the_local_analysis_is_the_dense_one(size, reach):
+    filter_ = random_filter(Lorenz96(40), replace(SMALL, reach=reach))
+    system = Lorenz96(size)
+    forecast, observation, noise = random_case(system)
+    with torch.no_grad():
+        expected = dense_twin(filter_, system).analyze(forecast, observation, system, noise)
+        found = MnmefConvLocal(filter_, system).analyze(forecast, observation, system, noise)
+    torch.testing.assert_close(found, expected, rtol=0.0, atol=1e-10)
+
+
+def test_the_local_analysis_is_the_dense_one_on_kuramoto_sivashinsky():
+    system = make_system("ks")
+    filter_ = random_filter(system, replace(SMALL, patch=4, reach=32))
+    forecast, observation, noise = random_case(system)
+    with torch.no_grad():
+        expected = filter_.analyze(forecast, observation, system, noise)
+        found = MnmefConvLocal(filter_, system).analyze(forecast, observation, system, noise)
+    torch.testing.assert_close(found, expected, rtol=0.0, atol=1e-10)
+
+
+def test_leading_dimensions_and_single_precision_are_kept():
+    system = Lorenz96(80)
+    local = MnmefConvLocal(random_filter(Lorenz96(40), SMALL), system)
+    forecast, observation, noise = random_case(system, batch=4)
+    whole = local.analyze(forecast, observation, system, noise).detach()
+    folded = local.analyze(
+        forecast.view(2, 2, 7, -1), observation.view(2, 2, -1), system, noise.view(2, 2, 7, -1)
+    ).detach()
+    torch.testing.assert_close(folded.flatten(0, 1), whole)
+    single = local.float().analyze(forecast.float(), observation.float(), system, noise.float())
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double().detach(), whole, rtol=0.0, atol=1e-2)
+
+
+def test_shifting_a_long_grid_shifts_the_analysis():
+    system = Lorenz96(400)
+    local = MnmefConvLocal(random_filter(Lorenz96(40), replace(SMALL, reach=20)), system)
+    forecast, observation, noise = random_case(system)
+    with torch.no_grad():
+        analysis = local.analyze(forecast, observation, system, noise)
+        shifted = local.analyze(forecast.roll(12, -1), observation.roll(3, -1), system, noise.roll(3, -1))
+    torch.testing.assert_close(shifted, analysis.roll(12, -1), rtol=0.0, atol=1e-10)
+
+
+def test_an_observation_reaches_no_farther_than_network_and_gain():
+    # A long circle: the network's average over space alone carries anything farther, by the localization weights.
+    system = Lorenz96(400)
+    filter_ = random_filter(Lorenz96(40), SMALL)
+    with torch.no_grad():
+        filter_.weigh.weight.zero_()
+        # No corrections: only the gain acts.
+        for parameter in filter_.corrections.parameters():
+            parameter.zero_()
+    local = MnmefConvLocal(filter_, system)
+    forecast, observation, noise = random_case(system)
+    other = observation.clone()
+    other[:, 50] += 1.0
+    with torch.no_grad():
+        change = local.analyze(forecast, other, system, noise) - local.analyze(forecast, observation, system, noise)
+    largest = change.abs().amax((0, 1))
+    assert largest[200] > 1e-3
+    # The inverse of a band is full, but falls off geometrically.
+    assert largest[:100].max() < 1e-6 * largest[200]
+
+
+@pytest.mark.parametrize(("size", "band"), [(1, 0), (2, 1), (9, 4), (10, 5), (11, 2), (64, 5)])
+def test_a_folded_circle_gives_the_solution_of_the_full_matrix(size, band):
+    rng = np.random.default_rng(0)
+    diagonals, right = rng.standard_normal((band + 1, size)), rng.standard_normal((3, size))
+    if size == 2 * band:  # the entries at the opposite site are their own mirror images
+        diagonals[band, band:] = diagonals[band, :band]
+    full = np.zeros((size, size))
+    for k in range(band + 1):
+        for i in range(size):
+            full[i, (i + k) % size] = full[(i + k) % size, i] = diagonals[k, i]
+    # Not definite: a solver without pivoting would fail.
+    assert size < 3 or np.linalg.eigvalsh(full)[0] < 0 < np.linalg.eigvalsh(full)[-1]
+    found = CyclicBand(size, band).solve(diagonals, right)
+    np.testing.assert_allclose(found, np.linalg.solve(full, right.T).T, rtol=1e-8, atol=1e-8)
+
+
+def test_a_singular_or_broken_ensemble_keeps_its_forecast_and_spoils_no_other():
+    solver = CyclicBand(8, 1)
+    assert (solver.solve(np.zeros((2, 8)), np.ones((3, 8))) == 0).all()
+    assert (solver.solve(np.full((2, 8), np.nan), np.ones((3, 8))) == 0).all()
+    system = Lorenz96(80)
+    local = MnmefConvLocal(random_filter(Lorenz96(40), SMALL), system)
+    forecast, observation, noise = random_case(system)
+    with torch.no_grad():
+        whole = local.analyze(forecast, observation, system, noise)
+        forecast[1, 0, 0] = torch.nan
+        broken = local.analyze(forecast, observation, system, noise)
+    torch.testing.assert_close(broken[[0, 2]], whole[[0, 2]])
+    assert not broken[1].isfinite().all()
+
+
+def test_another_pattern_of_observations_is_refused():
+    system = Lorenz96(40)
+    system.observed = tuple(range(0, 40, 8))
+    with pytest.raises(ValueError, match="every 4th grid point observed, not every 8th"):
+        MnmefConvLocal(random_filter(Lorenz96(40), SMALL), system)
+    system.observed = tuple(range(1, 40, 4))
+    with pytest.raises(ValueError, match="not observed at regular distances"):
+        spacing_of(system)

@@ -1,0 +1,34 @@
+"""Targets beyond the paper at the quick scale, with the shipped weights: they are no part of `all`."""
+
+import pandas as pd
+import pytest
+
+SHIPPED = ("--config", "scale=quick", "weights=shipped", "systems=[lorenz96]", "ensemble_sizes=[10]")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory, copy_sources):
+    return copy_sources(tmp_path_factory.mktemp("beyond") / "tree")
+
+
+def test_the_robustness_table_has_every_condition_for_every_filter(tree, snakemake):
+    run = snakemake(tree, "robustness", "--cores", "all", *SHIPPED)
+    assert run.returncode == 0, run.stdout[-8000:]
+    tables = tree / "results" / "quick" / "tables"
+    table = pd.read_csv(tables / "robustness.csv")
+    assert set(table["method"]) == {"letkf", "mnmef_tuned", "mnmef_conv"}
+    # As in training, four noise levels, two forcings that the model follows or not, a first ensemble, a gap.
+    assert len(table) == 3 * (1 + 4 + 2 * 2 + 1 + 1)
+    assert table["rrmse"].between(0.0, 1.5).all()
+    nominal = table[table["condition"] == "nominal"]
+    assert (nominal["ratio"] == 1.0).all()
+    text = (tables / "robustness.md").read_text()
+    assert all(f"{score:.3f} ± " in text for score in nominal["rrmse"])
+    again = snakemake(tree, "robustness", "--cores", "all", *SHIPPED)
+    assert "Nothing to be done" in again.stdout
+
+
+def test_a_table_without_filters_says_what_it_needs(tree, snakemake):
+    run = snakemake(tree, "robustness", "--cores", "1", "--config", "scale=quick", "noise_levels=[0.7]")
+    assert run.returncode != 0
+    assert "needs the noise level robustness.sigma_y among noise_levels" in run.stdout
