@@ -5,7 +5,7 @@
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
 # Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, figure_c12, search_figures,
-# table_4, claims, published_baselines, robustness, or any file under results/.
+# table_4, claims, published_baselines, robustness, scaling_dimension, or any file under results/.
 
 from snakemake.utils import min_version
 
@@ -28,6 +28,7 @@ include: "rules/tables.smk"
 include: "rules/claims.smk"
 include: "rules/published_baselines.smk"
 include: "rules/robustness.smk"
+include: "rules/scaling.smk"
 
 
 localrules:
@@ -108,6 +109,8 @@ check_targets(
         *rules.gather_published_baselines.input,
         *rules.robustness.input,
         *rules.tabulate_robustness.input,
+        *rules.scaling_dimension.input,
+        *rules.scaling_dimension.output,
         *rules.evaluation.input,
         *rules.all.input,
         *rules.search_figures.input,

@@ -261,6 +261,25 @@ class Robustness(Section):
     cycles: Count = knob("observation times of each truth", unit="cycles", section="none")
 
 
+def _quadruple(value: int) -> int:
+    """Refuse a number that four does not divide."""
+    if value % 4:
+        raise PydanticCustomError("quadruple", "must be a multiple of 4, since every fourth variable is observed")
+    return value
+
+
+class Scaling(Section):
+    """Lorenz '96 with more variables than in training and tuning."""
+
+    sigma_y: Positive = knob("noise level", unit="state units", section="none")
+    ensemble_size: Members = knob("number of members N", section="none")
+    sizes: list[Annotated[Count, AfterValidator(_quadruple)]] = knob("numbers of variables D", section="none")
+    dense_limit: Count = knob("largest D for filters that form D x d matrices", section="none")
+    points: Count = knob("trajectories make up so many variables, at least one", section="none")
+    cycles: Trials = knob("observation times of each trajectory", unit="cycles", section="none")
+    timed_cycles: Count = knob("cycles of one trajectory that are timed", unit="cycles", section="none")
+
+
 class Config(Section):
     """The merged config of one scale."""
 
@@ -287,6 +306,7 @@ class Config(Section):
     evaluation: Evaluation = knob("evaluation", section="5")
     published: Published = knob("the published baselines under the published protocol", section="5, benchmarks")
     robustness: Robustness = knob("robustness of the filters, beyond the paper", section="none")
+    scaling: Scaling = knob("more variables, beyond the paper", section="none")
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
@@ -361,6 +381,11 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield (
             f"robustness.cycles = {config.robustness.cycles}: must be more than twice robustness.gap = "
             f"{config.robustness.gap}, so that cycles follow the gap"
+        )
+    if config.scaling.timed_cycles >= config.scaling.cycles:
+        yield (
+            f"scaling.timed_cycles = {config.scaling.timed_cycles}: must be less than scaling.cycles = "
+            f"{config.scaling.cycles}"
         )
     for system in config.systems:
         batch = config.training.batch.get(system, 1)

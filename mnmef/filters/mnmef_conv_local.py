@@ -3,17 +3,22 @@
 `mnmef.filters.mnmef_conv` forms its gain from matrices Nx x d and d x d. Beyond its reach the localization weights are
 zero, so that the second one is a cyclic band and the first has as many entries in a row as there are observations in
 reach. Here nothing else is stored, and the band is solved with pivoting, which gives the increment of the dense formula
-to rounding: no approximation by patches.
+to rounding: no approximation by patches. The network sees the grid segment by segment, so that its layers stay in the
+cache; with a margin as wide as its field of view, this is the network on the whole grid.
 """
 
 import numpy as np
 import torch
 from scipy.linalg import get_lapack_funcs
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mnmef.filters.base import ensemble_mean, observation_perturbations
-from mnmef.filters.mnmef_conv import MnmefConv
+from mnmef.filters.mnmef_conv import MnmefConv, deviation
 from mnmef.systems.base import System
+
+SEGMENT = 512
+"""Sites of the network that are worked on at a time."""
 
 
 class MnmefConvLocal(MnmefConv):
@@ -44,7 +49,6 @@ class MnmefConvLocal(MnmefConv):
         # On a short circle two shifts may lead to the same observation; it counts once.
         is_first = (2 * offset > -size) & (2 * offset <= size)
         distance = offset.abs().clamp(max=reach + 1).masked_fill(~is_first, reach + 1)
-        # With these in place of the parent's matrices of distances, its `localization` gives the weights of the bands.
         self.register_buffer("state_index", distance, persistent=False)
         self.register_buffer("observed_index", self.spacing * torch.arange(self.band + 1), persistent=False)
         self.solver = CyclicBand(system.observation_size, self.band)
@@ -61,16 +65,38 @@ class MnmefConvLocal(MnmefConv):
         r = observation_perturbations(noise, self.sigma_y).expand(*lead, -1, -1).reshape(len(v), members, -1)
         h = v[..., :: self.spacing]
         fields = self.fields(v, y - h).unflatten(-1, (-1, self.options.patch)).movedim(-1, -2).flatten(2, 3)
-        hidden = self.layers(fields)
-        corrections = self.corrections(hidden.flatten(0, 1)).unflatten(1, (3, self.options.patch))
-        w, z, u = corrections.movedim(-2, -1).flatten(2).unflatten(0, (-1, members)).unbind(-2)
-        state_weights, band_weights = self.localization(hidden)  # (B, shifts, spacing), (B, band + 1)
+        corrections, summary = self.network(fields)
+        w, z, u = corrections.unflatten(2, (3, self.options.patch)).movedim(-2, -1).flatten(3).unbind(2)
+        weights = functional.pad(2.0 * torch.sigmoid(self.weigh(functional.gelu(self.summarize(summary)))), (0, 1))
+        state_weights, band_weights = weights[:, self.state_index], weights[:, self.observed_index]
         v_anomaly = v - ensemble_mean(v) + w
         h_anomaly = h - ensemble_mean(h) + z[..., :: self.spacing]
         solution = self.solve(h_anomaly, y - h - r, band_weights)
         increment = self.spread_out(v_anomaly, h_anomaly, solution, state_weights)
         analysis = v + increment + (u if self.options.inflation else 0.0)
         return analysis.clamp(-system.clamp, system.clamp).reshape(forecast.shape)
+
+    def network(self, fields: Tensor) -> tuple[Tensor, Tensor]:
+        """Corrections (B, N, 3 patch, S) of S sites, and mean and deviation over members, averaged over space, of the
+        last layer (B, 2 channels), for fields (B, N, C, S).
+        """
+        batch, sites = len(fields), fields.shape[-1]
+        margin = self.options.layers * (self.options.kernel // 2)
+        if sites <= SEGMENT + 2 * margin:
+            margin, length = 0, sites
+        else:
+            length = SEGMENT
+        corrections, total = [], fields.new_zeros(batch, 2 * self.options.channels)
+        for begin in range(0, sites, length):
+            end = min(begin + length, sites)
+            # Where the segment is cut, a layer pads with the other end: wrong, but only within the margin.
+            around = torch.arange(begin - margin, end + margin, device=fields.device) % sites
+            part = fields if length == sites else fields.index_select(-1, around)
+            hidden = self.layers(part)[..., margin : margin + end - begin]
+            mean = hidden.mean(1)
+            total += torch.cat((mean.sum(-1), deviation(hidden, mean).sum(-1)), -1)
+            corrections.append(self.corrections(hidden.flatten(0, 1)).unflatten(0, (batch, -1)))
+        return torch.cat(corrections, -1), total / sites
 
     def solve(self, h_anomaly: Tensor, innovation: Tensor, weights: Tensor) -> Tensor:
         """`(Y'Y o L_hh + (N - 1) sigma_y^2 I)^-1 innovation_n` (B, N, d); zero where the matrix is singular.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mnmef.filters import mnmef_conv_local
 from mnmef.filters.mnmef_conv import ConvOptions, MnmefConv
 from mnmef.filters.mnmef_conv_local import CyclicBand, MnmefConvLocal, spacing_of
 from mnmef.systems import make_system
@@ -81,6 +82,18 @@ def test_shifting_a_long_grid_shifts_the_analysis():
         analysis = local.analyze(forecast, observation, system, noise)
         shifted = local.analyze(forecast.roll(12, -1), observation.roll(3, -1), system, noise.roll(3, -1))
     torch.testing.assert_close(shifted, analysis.roll(12, -1), rtol=0.0, atol=1e-10)
+
+
+@pytest.mark.parametrize("segment", [7, 50, 200])
+def test_segments_of_the_grid_give_what_the_whole_grid_gives(monkeypatch, segment):
+    system = Lorenz96(400)
+    filter_ = random_filter(Lorenz96(40), SMALL)
+    forecast, observation, noise = random_case(system)
+    monkeypatch.setattr(mnmef_conv_local, "SEGMENT", segment)
+    with torch.no_grad():
+        expected = dense_twin(filter_, system).analyze(forecast, observation, system, noise)
+        found = MnmefConvLocal(filter_, system).analyze(forecast, observation, system, noise)
+    torch.testing.assert_close(found, expected, rtol=0.0, atol=1e-10)
 
 
 def test_an_observation_reaches_no_farther_than_network_and_gain():

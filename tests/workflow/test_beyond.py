@@ -32,3 +32,17 @@ def test_a_table_without_filters_says_what_it_needs(tree, snakemake):
     run = snakemake(tree, "robustness", "--cores", "1", "--config", "scale=quick", "noise_levels=[0.7]")
     assert run.returncode != 0
     assert "needs the noise level robustness.sigma_y among noise_levels" in run.stdout
+
+
+def test_longer_grids_end_in_a_table_and_a_figure(tree, snakemake):
+    run = snakemake(tree, "scaling_dimension", "--cores", "all", *SHIPPED)
+    assert run.returncode == 0, run.stdout[-8000:]
+    results = tree / "results" / "quick"
+    table = pd.read_csv(results / "tables" / "scaling_dimension.csv")
+    found = list(zip(table["engine"], table["state_size"], strict=True))
+    assert found == [(engine, size) for engine in ("dapper", "letkf", "mnmef_conv") for size in (40, 80)]
+    assert (table["seconds_per_cycle"] > 0).all()
+    assert table.loc[table["engine"] != "dapper", "rrmse"].between(0.0, 1.5).all()
+    assert (results / "figures" / "scaling_dimension.png").read_bytes().startswith(b"\x89PNG")
+    again = snakemake(tree, "scaling_dimension", "--cores", "all", *SHIPPED)
+    assert "Nothing to be done" in again.stdout

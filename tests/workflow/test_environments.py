@@ -13,10 +13,11 @@ from mnmef.digest import imported_modules
 
 STEPS = {
     "simulate": ["simulate_data"],
-    "baselines": ["tune_baseline", "published_baselines", "gather_published_baselines"],
+    "baselines": ["tune_baseline", "published_baselines", "gather_published_baselines", "scale_baseline"],
     "train": ["train_filter", "finetune_filter"],
-    "evaluate": ["evaluate_baseline", "evaluate_learned", "run_conditions", "tabulate_robustness"],
-    "figures": ["score_filters", "plot_scores", "plot_fields", "plot_components", "table_deviations", "judge_claims"],
+    "evaluate": ["evaluate_baseline", "evaluate_learned", "run_conditions", "tabulate_robustness", "scale_learned"],
+    "figures": ["score_filters", "plot_scores", "plot_fields", "plot_components", "table_deviations", "judge_claims"]
+    + ["plot_scaling"],
 }
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 IMPORT_NAMES = {"yaml": "pyyaml"}
