@@ -27,6 +27,7 @@ include: "rules/figures.smk"
 include: "rules/tables.smk"
 include: "rules/claims.smk"
 include: "rules/published_baselines.smk"
+include: "rules/common_beyond.smk"
 include: "rules/robustness.smk"
 include: "rules/scaling.smk"
 

@@ -1,11 +1,6 @@
 # The sentences of the paper that are claims, and whether they hold in this run.
 
 
-def claim_settings():
-    """What decides verdicts besides the scores."""
-    return {"scale": CONFIG.scale, "seed": CONFIG.seed, "training_size": CONFIG.training.ensemble_size}
-
-
 rule claims:
     input:
         scores=rules.score_filters.output.scores,

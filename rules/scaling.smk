@@ -1,44 +1,6 @@
 # Beyond the paper: mnmef_conv, trained on 40 variables, on Lorenz '96 with up to 40,000. Time it with --cores 1.
 
 
-def scaling_settings(wildcards):
-    """What decides a run besides its weights or tuned settings."""
-    section = SETTINGS["scaling"]
-    plan = {key: section[key] for key in ("points", "cycles", "timed_cycles", "ensemble_size")}
-    return {"sigma_y": section["sigma_y"], "plan": plan, "seed": CONFIG.seed}
-
-
-def scaling_conv_settings(wildcards):
-    """As `scaling_settings`, with the network."""
-    return {**scaling_settings(wildcards), "model": settings.model_settings(SETTINGS, "lorenz96", "mnmef_conv")}
-
-
-def scaling_weights(wildcards):
-    """The weights of mnmef_conv, trained here or shipped."""
-    cell = {"system": "lorenz96", "sigma_y": CONFIG.scaling.sigma_y}
-    if CONFIG.weights == "shipped":
-        return expand("resources/weights/{system}_{sigma_y}/conv.safetensors", **cell)[0]
-    return expand(rules.train_filter.output.weights, **cell, trained="conv")[0]
-
-
-def scaling_runs():
-    """All runs that the config allows; an engine that forms D x d matrices stops at a grid that its memory allows."""
-    part = CONFIG.scaling
-    if "lorenz96" not in CONFIG.systems or part.sigma_y not in CONFIG.noise_levels:
-        return []
-    learned = part.sizes if "mnmef_conv" in CONFIG.learned else []
-    has_letkf = "letkf" in CONFIG.baselines["lorenz96"] and part.ensemble_size in CONFIG.ensemble_sizes
-    dense = [size for size in part.sizes if has_letkf and size <= part.dense_limit]
-    return expand(rules.scale_learned.output.table, state_size=learned) + expand(
-        rules.scale_baseline.output.table, engine=["letkf", "dapper"], state_size=dense
-    )
-
-
-def scaling_tuned():
-    """LETKF's settings, tuned on 40 variables."""
-    return expand(rules.tune_baseline.output.best, system="lorenz96", sigma_y=CONFIG.scaling.sigma_y, method="letkf")[0]
-
-
 rule scale_learned:
     input:
         weights=scaling_weights,

@@ -2,11 +2,6 @@
 # tables/table_<number>.csv for programs and as tables/table_<number>.md for readers (mnmef/tables.py).
 
 
-def table_file(number, suffix):
-    """The file of a table."""
-    return results(f"tables/table_{number}.{suffix}")
-
-
 rule table_4:
     input:
         scores=rules.score_filters.output.scores,

@@ -5,22 +5,31 @@ import itertools
 import re
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
 
 from mnmef.digest import imported_modules
 
-STEPS = {
-    "simulate": ["simulate_data"],
-    "baselines": ["tune_baseline", "published_baselines", "gather_published_baselines", "scale_baseline"],
-    "train": ["train_filter", "finetune_filter"],
-    "evaluate": ["evaluate_baseline", "evaluate_learned", "run_conditions", "tabulate_robustness", "scale_learned"],
-    "figures": ["score_filters", "plot_scores", "plot_fields", "plot_components", "table_deviations", "judge_claims"]
-    + ["plot_scaling"],
-}
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 IMPORT_NAMES = {"yaml": "pyyaml"}
+
+
+def steps() -> dict[str, set[str]]:
+    """The scripts of each conda environment, as the rules say."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "rules").glob("*.smk"):
+        for rule in re.split(r"^(?:use )?rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            environment = re.search(r'"\.\./envs/(\w+)\.yaml"', rule)
+            script = re.search(r'"\.\./workflow_scripts/(\w+)\.py"', rule)
+            if environment and script:
+                found.setdefault(environment[1], set()).add(script[1])
+    return found
+
+
+ROOT = Path(__file__).parents[2]
+STEPS = steps()
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +54,9 @@ def pins(root, step: str) -> dict[str, str]:
     return found
 
 
-def test_the_environments_are_those_of_the_steps(root):
+def test_every_script_runs_in_one_environment_and_every_environment_is_used(root):
+    scripts = [script for step in STEPS.values() for script in step]
+    assert sorted(scripts) == sorted(path.stem for path in (root / "workflow_scripts").glob("*.py"))
     assert {path.stem for path in (root / "envs").glob("*.yaml")} == set(STEPS)
 
 
@@ -61,7 +72,7 @@ def test_pins_of_an_environment_equal_the_lock(root, lock, step):
 @pytest.mark.parametrize("step", STEPS)
 def test_an_environment_holds_exactly_what_its_step_imports(root, step):
     imported: set[str] = set()
-    for script in STEPS[step]:
+    for script in sorted(STEPS[step]):
         path = root / "workflow_scripts" / f"{script}.py"
         # The module of logs counts too, although it is no part of digests.
         for module in [path, root / "mnmef" / "logs.py", *imported_modules(path, root).values()]:
