@@ -21,10 +21,9 @@ import xarray as xr
 from tqdm import tqdm
 
 from benchmarks.timing import Team, base_parser, check_names, positive, provenance, write_report
-from mnmef.cycling import run_filter
+from mnmef.cycling import noise_source, run_filter
 from mnmef.dapper_bridge import DAPPER_METHODS, run_dapper
 from mnmef.data import load_trial, simulate_split
-from mnmef.evaluation import noise_source
 from mnmef.filters.classical import LOCALIZED_METHODS, make_classical
 from mnmef.grids import Setting, load_grids, published_winners, settings_of
 from mnmef.systems import SYSTEMS, make_system

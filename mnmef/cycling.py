@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mnmef.filters.base import CycleResult, Filter
+from mnmef.seeds import torch_generator
 from mnmef.systems.base import System
 
 
@@ -51,6 +52,7 @@ def run_filter(
     draw_noise: Callable[[], Tensor] | None = None,
     *,
     traced: int = 0,
+    observe: Callable[[int, CycleResult, Tensor], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> CycleRecord:
     """Run `filter_` over all cycles and record its scores.
@@ -60,6 +62,7 @@ def run_filter(
     draw_noise: returns standard normals (T, N, d), called once per cycle if the filter needs noise; all settings share
         the draws, so that they are compared on equal terms and do not depend on how settings are chunked.
     traced: keep mean and deviation of the first `traced` trajectories (only for a first ensemble (T, N, Nx)).
+    observe: sees every cycle: its index, its result and the truth (T, Nx).
 
     A trajectory whose ensemble becomes non-finite is diverged: it is put back to its first ensemble, so that it costs
     no exception and cannot contaminate others, and its scores are NaN from that cycle on.
@@ -82,9 +85,17 @@ def run_filter(
         record.diverged_at[~finite & (record.diverged_at < 0)] = k
         carry = result.carry if bool(finite.all()) else _replace(result.carry, fresh, finite)
         _store(record, k, result, mean, truth[:, k], traced)
+        if observe is not None:
+            observe(k, result, truth[:, k])
         if progress is not None:
             progress(k)
     return record
+
+
+def noise_source(seed: int, method: str, members: int, shape: tuple[int, ...]) -> Callable[[], Tensor]:
+    """A function that returns the next standard normal draws of `shape` from the stream of (method, members)."""
+    generator = torch_generator(seed, "analysis", method, members)
+    return lambda: torch.randn(shape, generator=generator)
 
 
 def _check_inputs(system: System, first_ensemble: Tensor, observations: Tensor, truth: Tensor) -> None:

@@ -8,11 +8,15 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from mnmef.cycling import CycleRecord, run_filter
+from mnmef.calibration import Calibration, calibration_dataset
+from mnmef.cycling import CycleRecord, noise_source, run_filter
 from mnmef.data import load_trial
 from mnmef.filters.base import Filter
-from mnmef.seeds import torch_generator
+from mnmef.seeds import numpy_generator
 from mnmef.systems import System, make_system
+
+Trial = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""First ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx)."""
 
 SCORES = {
     "error_norm": "Euclidean norm of analysis mean minus truth",
@@ -31,6 +35,8 @@ def evaluate(
     *,
     traced: Mapping[str, int],
     seed: int,
+    calibration_stride: int | None = None,
+    climatology: Mapping[str, int] | None = None,
     system: System | None = None,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
@@ -40,46 +46,80 @@ def evaluate(
     split: a tune or test split. sigma_y: which of its noise levels. method: the name that the scores go by.
     traced: `{"ensemble_size": N, "trajectories": m}`: keep mean and deviation of the first m trajectories of the run
     with N members.
+    calibration_stride: add the scores of `mnmef.calibration`, of every so many cycles. climatology:
+    `{"ensemble_size": N, "cycles": k}`: add climatology_error_norm (trajectory, climatology_cycle) of a run over the
+    first k cycles from a climatological first ensemble, if N is among `ensemble_sizes`.
     system: the dynamics to run, those of the split by default. dtype: of ensembles.
     Analysis noise comes from streams named by (method, N), drawn on the CPU.
     Returns dimensions (ensemble_size, trajectory, cycle); a trajectory's scores are NaN from the cycle at which it
     diverged.
     """
     system = system or make_system(split.attrs["system"])
+
+    def run(trial: Trial, stream: str, keep: int = 0, observe: Calibration | None = None) -> CycleRecord:
+        first, observations, truth = (t.to(device) for t in trial)
+        members = first.shape[1]
+        draw = noise_source(seed, stream, members, (len(first), members, system.observation_size))
+        title = f"{system.name} {sigma_y} {stream} N={members}"
+        with torch.no_grad(), tqdm(total=truth.shape[1], desc=title, unit="cycle", mininterval=5) as bar:
+            return run_filter(
+                make_filter(members),
+                system,
+                first,
+                observations,
+                truth,
+                draw,
+                traced=min(keep, len(first)),
+                observe=observe,
+                progress=lambda _: bar.update(),
+            )
+
     records: list[CycleRecord] = []
     seconds: list[float] = []
+    watched: dict[int, Mapping[str, np.ndarray]] = {}
     for members in ensemble_sizes:
-        first, observations, truth = (t.to(device) for t in load_trial(split, sigma_y, members, dtype))
+        trial = load_trial(split, sigma_y, members, dtype)
+        watch = Calibration(len(trial[0]), members, system, calibration_stride) if calibration_stride else None
         keep = traced["trajectories"] if members == traced["ensemble_size"] else 0
-        draw = noise_source(seed, method, members, (len(first), members, system.observation_size))
-        filter_ = make_filter(members)
         began = time.monotonic()
-        with (
-            torch.no_grad(),
-            tqdm(
-                total=truth.shape[1], desc=f"{system.name} {sigma_y} {method} N={members}", unit="cycle", mininterval=5
-            ) as bar,
-        ):
-            records.append(
-                run_filter(
-                    filter_,
-                    system,
-                    first,
-                    observations,
-                    truth,
-                    draw,
-                    traced=min(keep, len(first)),
-                    progress=lambda _: bar.update(),
-                )
-            )
+        records.append(run(trial, method, keep, watch))
         seconds.append(time.monotonic() - began)
-    return _as_dataset(records, seconds, split, method, sigma_y, ensemble_sizes, traced)
+        if watch is not None:
+            watched[members] = watch.results(records[-1].diverged_at.cpu().numpy() >= 0)
+    dataset = _as_dataset(records, seconds, split, method, sigma_y, ensemble_sizes, traced)
+    if watched:
+        dataset = dataset.merge(calibration_dataset(watched)).assign_attrs(calibration_stride=calibration_stride)
+    if climatology is not None and climatology["ensemble_size"] in ensemble_sizes:
+        members = climatology["ensemble_size"]
+        _, observations, truth = load_trial(split, sigma_y, members, dtype, cycles=climatology["cycles"])
+        first = torch.from_numpy(climatological_ensemble(split["truth"].values, members, seed)).to(dtype)
+        _add_climatology(dataset, run((first, observations, truth), f"{method}/climatology"), members)
+    return dataset
 
 
-def noise_source(seed: int, method: str, members: int, shape: tuple[int, ...]) -> Callable[[], torch.Tensor]:
-    """A function that returns the next standard normal draws of `shape` from the stream of (method, members)."""
-    generator = torch_generator(seed, "analysis", method, members)
-    return lambda: torch.randn(shape, generator=generator)
+def climatological_ensemble(truth: np.ndarray, members: int, seed: int) -> np.ndarray:
+    """First ensembles (T, N, Nx) that know the climate and nothing else: for each trajectory, states of the other
+    trajectories of truth (T, K, Nx) at random cycles.
+
+    Raises `ValueError` if there is one trajectory only.
+    """
+    trajectories, cycles, _ = truth.shape
+    if trajectories < 2:
+        raise ValueError("a climatological first ensemble is drawn from the other trajectories, but there is only one")
+    rng = numpy_generator(seed, "climatology", members)
+    others = (np.arange(trajectories)[:, None] + rng.integers(1, trajectories, (trajectories, members))) % trajectories
+    return truth[others, rng.integers(0, cycles, (trajectories, members))]
+
+
+def _add_climatology(dataset: xr.Dataset, record: CycleRecord, members: int) -> None:
+    values = record.error_norm.numpy().astype(np.float32)
+    text = f"Euclidean norm of analysis mean minus truth, run with {members} members from a climatological ensemble"
+    dataset["climatology_error_norm"] = (
+        ("trajectory", "climatology_cycle"),
+        values,
+        {"long_name": text, "units": "1"},
+    )
+    dataset.attrs["climatology_ensemble_size"] = members
 
 
 def _as_dataset(
@@ -109,6 +149,7 @@ def _as_dataset(
             "split": split.attrs["split"],
             "method": method,
             "sigma_y": str(sigma_y),
+            "state_size": split.sizes["state"],
             "burn_in_cycles": 0,
         },
     )

@@ -1,6 +1,6 @@
 """Evaluation of classical filters with their tuned settings."""
 
-from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import torch
@@ -12,11 +12,9 @@ from mnmef.filters.classical import make_classical
 from mnmef.systems import make_system
 
 
-def evaluate_baseline(
-    split: xr.Dataset, method: str, sigma_y: float, best: pd.DataFrame, *, traced: Mapping[str, int], seed: int
-) -> xr.Dataset:
+def evaluate_baseline(split: xr.Dataset, method: str, sigma_y: float, best: pd.DataFrame, **options: Any) -> xr.Dataset:
     """Evaluate a classical filter with the tuned settings `best`: a row with inflation and localization_radius per
-    ensemble_size.
+    ensemble_size. options: as of `mnmef.evaluation.evaluate`.
 
     Forecasts in single precision, analyses in double (see `System.model_dtype`).
     """
@@ -30,6 +28,4 @@ def evaluate_baseline(
         )
 
     sizes = [int(n) for n in rows.index]
-    return evaluate(
-        make_filter, split, method, sigma_y, sizes, traced=traced, seed=seed, system=system, dtype=torch.float64
-    )
+    return evaluate(make_filter, split, method, sigma_y, sizes, system=system, dtype=torch.float64, **options)

@@ -19,11 +19,10 @@ def evaluate_learned(
     *,
     filter_name: str,
     model: Mapping[str, Any],
-    traced: Mapping[str, int],
-    seed: int,
+    **options: Any,
 ) -> xr.Dataset:
     """Evaluate learned filters: `checkpoints` says which weights to use for each ensemble size (several may share one
-    file) of the filter `filter_name`.
+    file) of the filter `filter_name`. options: as of `mnmef.evaluation.evaluate`.
     """
     system = split.attrs["system"]
     device = default_device()
@@ -38,7 +37,6 @@ def evaluate_learned(
         method,
         sigma_y,
         list(filters),
-        traced=traced,
-        seed=seed,
         device=device,
+        **options,
     )

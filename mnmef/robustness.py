@@ -17,9 +17,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mnmef.checkpoints import load_checkpoint
-from mnmef.cycling import run_filter
+from mnmef.cycling import noise_source, run_filter
 from mnmef.data import simulate_truth
-from mnmef.evaluation import noise_source
 from mnmef.filters.base import CycleResult, Filter
 from mnmef.filters.classical import make_classical
 from mnmef.metrics import relative_rmse

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mnmef.cycling import run_filter
+from mnmef.cycling import noise_source, run_filter
 from mnmef.data import simulate_truth
-from mnmef.evaluation import noise_source
 from mnmef.filters.base import Filter
 from mnmef.metrics import mean_over_survivors, relative_rmse
 from mnmef.seeds import numpy_generator

@@ -223,10 +223,19 @@ class Traced(Section):
     trajectories: Count = knob("how many of the test trajectories", section="5, figures 2, 3, 5, 6")
 
 
+class Climatology(Section):
+    """A run from first ensembles that know the climate and nothing else."""
+
+    ensemble_size: Members = knob("members N", section="none")
+    cycles: Count = knob("length of the run", unit="cycles", section="none")
+
+
 class Evaluation(Section):
     """Runs of all filters on the test split."""
 
     traced: Traced = knob("runs of which mean and deviation are kept", section="5")
+    calibration_stride: Count = knob("score calibration every k-th cycle", unit="cycles", section="none")
+    climatology: Climatology = knob("how fast a filter finds the truth from nothing", section="none")
 
 
 class PublishedRound(Section):
@@ -370,6 +379,12 @@ def _contradictions(config: Config) -> Iterator[str]:
     }
     for system, number in config.tuning.trajectories.items():
         limits[f"tuning.trajectories.{system}"] = (number, "data.tune.trajectories", config.data.tune.trajectories)
+    for system, cycles in config.data.test.cycles.items():
+        limits[f"evaluation.climatology.cycles (for {system})"] = (
+            config.evaluation.climatology.cycles,
+            f"data.test.cycles.{system}",
+            cycles,
+        )
     for name, stage in (("screen", config.tuning.screen), ("confirm", config.tuning.confirm)):
         for size, most in (("trajectories", config.data.tune.trajectories), ("cycles", config.data.tune.cycles)):
             limits[f"tuning.{name}.{size}"] = (getattr(stage, size), f"data.tune.{size}", most)

@@ -19,10 +19,9 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from mnmef.cycling import run_filter
+from mnmef.cycling import noise_source, run_filter
 from mnmef.data import load_trial
 from mnmef.errors import unknown_name
-from mnmef.evaluation import noise_source
 from mnmef.filters.classical import LOCALIZED_METHODS, make_classical
 from mnmef.grids import Setting, load_grids, published_winners, settings_of
 from mnmef.io import write_text

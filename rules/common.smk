@@ -120,7 +120,7 @@ def finetuning_settings(wildcards):
 
 def evaluation_settings():
     """What decides an evaluation besides its inputs."""
-    return {"traced": SETTINGS["evaluation"]["traced"], "seed": CONFIG.seed}
+    return {"options": SETTINGS["evaluation"], "seed": CONFIG.seed}
 
 
 def learned_evaluation_settings(wildcards):

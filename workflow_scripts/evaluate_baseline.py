@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -21,16 +21,19 @@ def evaluate_baseline(
     system: str,
     sigma_y: float,
     method: str,
-    traced: Mapping[str, int],
+    options: Mapping[str, Any],
     seed: int,
     scores: Path,
 ) -> None:
-    """Write the scores of `method` with the tuned settings in the table `best` to `scores`."""
+    """Write the scores of `method` with the tuned settings in the table `best` to `scores`.
+
+    options: the config's section `evaluation`.
+    """
     split = read_dataset(dataset, kind="data", system=system, split="test")
     settings = pd.read_csv(best)
-    evaluation = evaluate(split, method, sigma_y, settings, traced=traced, seed=seed)
+    evaluation = evaluate(split, method, sigma_y, settings, seed=seed, **options)
     columns = ["ensemble_size", "inflation", "localization_radius"]
-    description = {"tuned": settings[columns].to_csv(index=False), "traced": traced}
+    description = {"tuned": settings[columns].to_csv(index=False), **options}
     write_dataset(evaluation, scores, provenance=provenance("evaluation", description, seed))
 
 

@@ -22,17 +22,20 @@ def evaluate_learned(
     weights: Sequence[Path],
     filter_name: str,
     model: Mapping[str, Any],
-    traced: Mapping[str, int],
+    options: Mapping[str, Any],
     seed: int,
     scores: Path,
 ) -> None:
-    """Write the scores of `method` to `scores`; `weights` has a checkpoint for each ensemble size, or one for all."""
+    """Write the scores of `method` to `scores`; `weights` has a checkpoint for each ensemble size, or one for all.
+
+    options: the config's section `evaluation`.
+    """
     split = read_dataset(dataset, kind="data", system=system, split="test")
     checkpoints = dict(zip(ensemble_sizes, list(weights) * (len(ensemble_sizes) // len(weights)), strict=True))
     evaluation = evaluate(
-        split, method, sigma_y, checkpoints, filter_name=filter_name, model=model, traced=traced, seed=seed
+        split, method, sigma_y, checkpoints, filter_name=filter_name, model=model, seed=seed, **options
     )
-    settings = {"filter": filter_name, "model": model, "traced": traced}
+    settings = {"filter": filter_name, "model": model, **options}
     write_dataset(evaluation, scores, provenance=provenance("evaluation", settings, seed))
 
 
