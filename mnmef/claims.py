@@ -1,20 +1,10 @@
 """The sentences of the paper that are claims, and what this run says of each.
 
-A claim is about cells, one for each system, noise level and ensemble size that it speaks of. In a cell a number, mostly
-a relative improvement, is claimed to lie in a region. The number holds if its whole interval lies in the region, fails
-if its whole interval lies outside, and is undecided otherwise. A claim about every cell
-
-- holds if every cell holds at 95 %, which needs no correction: the claim is the intersection of the cells';
-- fails if some cell fails, with the interval of each cell at 1 - 5 % / (number of cells) (Bonferroni), so that one
-  unlucky cell among many does not bring it down (with few trajectories, as far as their extremes reach);
-- is undecided otherwise.
-
-A claim about most cells holds if more than half of them hold, and fails if more than half fail.
-
-Intervals are over test trajectories in pairs (`mnmef.statistics`). Where a learned filter is compared with a classical
-one, what another training would change is added in quadrature: Student's t times the standard deviation over trainings
-of the pretrained filter, the largest relative one of its system. With a single training that is unknown and nothing is
-added, which the number of trainings beside the verdict shows. A fine-tuned and a pretrained filter share a training.
+How numbers become verdicts is in `mnmef.verdicts`. Intervals are over test trajectories in pairs (`mnmef.statistics`).
+Where a learned filter is compared with a classical one, what another training would change is added in quadrature:
+Student's t times the standard deviation over trainings of the pretrained filter, the largest relative one of its
+system. With a single training that is unknown and nothing is added, which the number of trainings beside the verdict
+shows. A fine-tuned and a pretrained filter share a training.
 """
 
 import math
@@ -29,33 +19,17 @@ from scipy import stats
 
 from mnmef.comparisons import BENCHMARKS, is_learned
 from mnmef.published import KEYS
-from mnmef.statistics import LEVEL, improvement_with_interval
-
-HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "fails", "undecided", "not run"
-INFINITY = math.inf
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A number of one cell with its interval at 95 %, the wider one at the corrected level, and the published number
-    (NaN where there is none); trainings: how many the learned filter's spread comes from.
-    """
-
-    label: str
-    value: float
-    low: float
-    high: float
-    wide_low: float
-    wide_high: float
-    published: float = math.nan
-    trainings: int = 1
+from mnmef.statistics import LEVEL
+from mnmef.study_claims import heads_suffice, inflation_helps, twenty_epochs_suffice, weights_decrease
+from mnmef.verdicts import Cell, Judgement, Region, corrected_level, every, most, paired_cell
 
 
 @dataclass(frozen=True)
 class Run:
     """What claims are judged by: the tables of a run, the published curves, and the seed of the bootstrap.
 
-    trajectories, scores: `trajectories.csv` and `scores.csv`. curves: R-RMSE of figures 1, 4 and 7.
+    trajectories, scores: `trajectories.csv` and `scores.csv`. curves: R-RMSE of figures 1, 4 and 7. studies: what
+    figures 9 to 11 show, ours and published, by the names that `mnmef.study_claims` gives, as far as the run has them.
     """
 
     trajectories: pd.DataFrame
@@ -63,6 +37,7 @@ class Run:
     curves: pd.DataFrame
     seed: int
     training_size: int
+    studies: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     @cached_property
     def values(self) -> dict[Any, np.ndarray]:
@@ -111,99 +86,17 @@ class Pair:
 def improvement_cells(run: Run, pairs: Iterable[Pair]) -> list[Cell]:
     """The relative improvement of ours on the benchmark for those of `pairs` that the run has."""
     known = [pair for pair in pairs if all(key in run.values for key in pair.keys)]
-    return [_improvement_cell(run, pair, level=1 - (1 - LEVEL) / len(known)) for pair in known]
+    return [_improvement_cell(run, pair, level=corrected_level(len(known))) for pair in known]
 
 
 def _improvement_cell(run: Run, pair: Pair, level: float) -> Cell:
     benchmark, ours = pair.keys
-    narrow, wide = (
-        improvement_with_interval(run.values[benchmark], run.values[ours], run.seed, level=used)
-        for used in (LEVEL, level)
-    )
     trainings, spread = run.training_spread(pair.system)
-    margin = 0.0 if is_learned(pair.benchmark) else (1 - narrow.value) * spread
-    low, high, wide_low, wide_high = (
-        _widened(estimate.value, end, margin) for estimate in (narrow, wide) for end in (estimate.low, estimate.high)
-    )
     theirs = 1 - run.published.get(ours, math.nan) / run.published.get(benchmark, math.nan)
     label = f"{pair.system}, sigma_y = {pair.sigma_y:g}, N = {pair.size}"
-    return Cell(label, narrow.value, low, high, wide_low, wide_high, published=theirs, trainings=trainings)
-
-
-def _widened(value: float, end: float, margin: float) -> float:
-    return value + math.copysign(math.hypot(end - value, margin), end - value)
-
-
-@dataclass(frozen=True)
-class Region:
-    """Where a number is claimed to lie, open at both ends."""
-
-    low: float = -INFINITY
-    high: float = INFINITY
-
-    def verdict(self, low: float, high: float) -> str:
-        """Whether the interval from `low` to `high` lies in the region, outside, or neither; NaN is undecided."""
-        if low > self.low and high < self.high:
-            return HOLDS
-        return FAILS if high <= self.low or low >= self.high else UNDECIDED
-
-    def margin(self, value: float) -> float:
-        """How far inside `value` lies, negative outside."""
-        return min(value - self.low, self.high - value)
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What is said of a claim: the number that decides (`measure` says which), its interval, the published one."""
-
-    verdict: str
-    measure: str
-    cell: str = ""
-    ours: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
-    published: float = math.nan
-    n_cells: int = 0
-    n_holding: int = 0
-    n_failing: int = 0
-    n_trainings: int = 0
-
-
-def every(cells: list[Cell], region: Region, measure: str) -> Judgement:
-    """Judge that the number lies in `region` in every cell; the one that is said is the least favorable."""
-    if not cells:
-        return Judgement(NOT_RUN, measure)
-    holding = sum(region.verdict(c.low, c.high) == HOLDS for c in cells)
-    failing = sum(region.verdict(c.wide_low, c.wide_high) == FAILS for c in cells)
-    verdict = HOLDS if holding == len(cells) else FAILS if failing else UNDECIDED
-    worst = min(cells, key=lambda c: region.margin(c.value))
-    return Judgement(
-        verdict,
-        f"{measure}, least favorable cell",
-        *(worst.label, worst.value, worst.low, worst.high, worst.published),
-        *(len(cells), holding, failing, min(c.trainings for c in cells)),
-    )
-
-
-def most(cells: list[Cell], region: Region, measure: str) -> Judgement:
-    """Judge that the number lies in `region` in more than half of the cells; said is the share of cells in which it
-    does, from those that hold to those that do not fail.
-    """
-    if not cells:
-        return Judgement(NOT_RUN, measure)
-    verdicts = [region.verdict(c.low, c.high) for c in cells]
-    holding, failing = verdicts.count(HOLDS), verdicts.count(FAILS)
-    verdict = HOLDS if 2 * holding > len(cells) else FAILS if 2 * failing > len(cells) else UNDECIDED
-    ours, published = (
-        float(np.mean([region.margin(number) > 0 for number in numbers]))
-        for numbers in ([c.value for c in cells], [c.published for c in cells])
-    )
-    return Judgement(
-        verdict,
-        f"share of cells with {measure}",
-        *("all", ours, holding / len(cells), 1 - failing / len(cells), published),
-        *(len(cells), holding, failing, min(c.trainings for c in cells)),
-    )
+    scores = run.values[benchmark], run.values[ours]
+    spread = 0.0 if is_learned(pair.benchmark) else spread
+    return replace(paired_cell(label, *scores, run.seed, level, spread), published=theirs, trainings=trainings)
 
 
 @dataclass(frozen=True)
@@ -329,6 +222,30 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim("lorenz63_ienkf", "IEnKF beats MNMEF on Lorenz '63 from N = 10 up.", "figure_7", _iterative_wins),
     Claim("lorenz63_few", "MNMEF beats IEnKF on Lorenz '63 at N = 5.", "figure_7", _learned_wins_with_few),
+    Claim(
+        "inflation_helps",
+        "The learned inflation helps at every N on KS.",
+        "figure_9",
+        lambda run: inflation_helps(run.studies, run.seed),
+    ),
+    Claim(
+        "weights_decrease",
+        "Learned localization weights decrease with distance on Lorenz '96.",
+        "figure_10",
+        lambda run: weights_decrease(run.studies),
+    ),
+    Claim(
+        "twenty_epochs",
+        "20 epochs of fine-tuning suffice (judged: more of them gain less than 2 %).",
+        "figure_11",
+        lambda run: twenty_epochs_suffice(run.studies),
+    ),
+    Claim(
+        "heads_suffice",
+        "Fine-tuning the heads alone is as good as fine-tuning all parameters (judged: within 2 %).",
+        "figure_11",
+        lambda run: heads_suffice(run.studies),
+    ),
 )
 """All claims, in the order of the paper's figures. A new one is a line here and a function of the run above."""
 

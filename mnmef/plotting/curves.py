@@ -76,7 +76,7 @@ def _draw_errors(axis: Axes, scores: pd.DataFrame, published: pd.DataFrame) -> N
 
 def _draw_trainings(axis: Axes, scores: pd.DataFrame) -> None:
     for row in scores.itertuples():
-        bar = {"yerr": row.rrmse_training_std, "capsize": 2.5, "color": "black", "elinewidth": 0.8, "zorder": 3}
+        bar = {"yerr": row.rrmse_training_std, "capsize": 4.0, "color": "black", "elinewidth": 0.8, "zorder": 3}
         axis.errorbar(row.ensemble_size, row.rrmse, **bar)
 
 
@@ -109,7 +109,7 @@ def _use_sizes(axis: Axes, sizes: list[int]) -> None:
 
 
 def _set_error_limits(axes: np.ndarray, scores: pd.DataFrame) -> None:
-    finite = scores["rrmse"].dropna()
+    finite = scores["rrmse_high"].fillna(scores["rrmse"]).dropna()
     # The top edge is for cells in which every trajectory diverged.
     axes[0].set_ylim(0, 1.08 * finite.max() if len(finite) else 1.0)
 
