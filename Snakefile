@@ -5,7 +5,8 @@
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
 # Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, figure_c12, search_figures,
-# table_4, claims, published_baselines, robustness, scaling_dimension, or any file under results/.
+# table_4, claims, published_baselines, robustness, scaling_dimension, reference,
+# or any file under results/.
 
 from snakemake.utils import min_version
 
@@ -30,6 +31,7 @@ include: "rules/published_baselines.smk"
 include: "rules/common_beyond.smk"
 include: "rules/robustness.smk"
 include: "rules/scaling.smk"
+include: "rules/reference.smk"
 
 
 localrules:
@@ -43,6 +45,7 @@ localrules:
     search_figures,
     published_baselines,
     robustness,
+    reference,
 
 
 rule all:
@@ -100,6 +103,11 @@ rule robustness:
         rules.tabulate_robustness.output,
 
 
+rule reference:
+    input:
+        rules.tabulate_reference.output,
+
+
 check_targets(
     workflow,
     [
@@ -110,6 +118,8 @@ check_targets(
         *rules.gather_published_baselines.input,
         *rules.robustness.input,
         *rules.tabulate_robustness.input,
+        *rules.reference.input,
+        *rules.tabulate_reference.input,
         *rules.scaling_dimension.input,
         *rules.scaling_dimension.output,
         *rules.evaluation.input,

@@ -289,6 +289,19 @@ class Scaling(Section):
     timed_cycles: Count = knob("cycles of one trajectory that are timed", unit="cycles", section="none")
 
 
+class Reference(Section):
+    """Classical filters with a very large ensemble."""
+
+    ensemble_size: Members = knob("number of members N", section="none")
+    methods: list[MethodName] = knob("methods to choose from", section="none")
+    inflations: list[Annotated[Real, Field(ge=1)]] = knob("inflations to try", section="none")
+    radii: dict[GriddedName, list[Positive]] = knob(
+        "localization radii to try, per system", unit="grid points", section="none"
+    )
+    trajectories: Count = knob("trajectories of the tuning split for each setting", section="none")
+    cycles: Count = knob("cycles of each trajectory", unit="cycles", section="none")
+
+
 class Config(Section):
     """The merged config of one scale."""
 
@@ -315,6 +328,7 @@ class Config(Section):
     evaluation: Evaluation = knob("evaluation", section="5")
     published: Published = knob("the published baselines under the published protocol", section="5, benchmarks")
     robustness: Robustness = knob("robustness of the filters, beyond the paper", section="none")
+    reference: Reference = knob("a very large ensemble, beyond the paper", section="none")
     scaling: Scaling = knob("more variables, beyond the paper", section="none")
 
     @model_validator(mode="after")
@@ -385,6 +399,8 @@ def _contradictions(config: Config) -> Iterator[str]:
             f"data.test.cycles.{system}",
             cycles,
         )
+    for size, most in (("trajectories", config.data.tune.trajectories), ("cycles", config.data.tune.cycles)):
+        limits[f"reference.{size}"] = (getattr(config.reference, size), f"data.tune.{size}", most)
     for name, stage in (("screen", config.tuning.screen), ("confirm", config.tuning.confirm)):
         for size, most in (("trajectories", config.data.tune.trajectories), ("cycles", config.data.tune.cycles)):
             limits[f"tuning.{name}.{size}"] = (getattr(stage, size), f"data.tune.{size}", most)

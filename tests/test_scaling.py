@@ -55,6 +55,8 @@ def test_the_row_has_the_scores_of_the_run():
     record = run_filter(FreeRun(), system, first, observations, truth)
     scores = (record.error_norm.sum(-1) / record.truth_norm.sum(-1)).numpy()
     assert row["rrmse"] == pytest.approx(scores.mean())
+    squares = (record.error_norm.square().sum() / record.truth_norm.square().sum()).sqrt()
+    assert row["relative_rms"] == pytest.approx(float(squares))
     assert row["rrmse_std"] == pytest.approx(scores.std(ddof=1))
     assert (row["n_trajectories"], row["n_cycles"], row["timed_cycles"]) == (2, 6, 3)
     assert 0 < row["seconds_per_cycle"] <= row["seconds_per_cycle_median"]
@@ -86,9 +88,9 @@ def test_the_shipped_filter_errs_as_little_on_a_grid_ten_times_as_long(root):
         for size in (40, 400)
     ]
     assert [row["n_trajectories"] for row in rows] == [20, 2]
+    # As many points in both, hence about the same standard error, that of the mean over twenty trajectories.
     error = rows[0]["rrmse_std"] / rows[0]["n_trajectories"] ** 0.5
-    # As many points in both, hence nearly the same standard error.
-    assert abs(rows[0]["rrmse"] - rows[1]["rrmse"]) < 3 * 2**0.5 * error
+    assert abs(rows[0]["relative_rms"] - rows[1]["relative_rms"]) < 3 * 2**0.5 * error
     # Far below an ensemble that sees nothing.
     assert rows[1]["rrmse"] < 0.35
 

@@ -16,17 +16,18 @@ ENGINES = {
 """How each engine of `mnmef.scaling` is drawn."""
 
 PANELS = (
-    ("rrmse", "R-RMSE"),
-    ("seconds_per_cycle", "seconds per cycle"),
+    ("rrmse", "relative error"),
+    ("seconds_per_cycle", "CPU seconds per cycle"),
     ("memory_mb", "memory of a run (MB)"),
 )
 
 
 def figure_scaling(table: pd.DataFrame) -> Figure:
-    """R-RMSE, seconds per cycle and memory of a trajectory against the number of variables, a panel each.
+    """Errors, seconds per cycle and memory of a trajectory against the number of variables, a panel each.
 
-    table: rows of `mnmef.scaling.COLUMNS`. Bars are standard deviations over trajectories where there are several; the
-    gray lines are proportional to the number of variables.
+    table: rows of `mnmef.scaling.COLUMNS`. R-RMSE has bars, standard deviations over trajectories where there are
+    several; beside it, hollow, the relative error with the root outside all means, which compares grids. Gray lines are
+    proportional to the number of variables.
     """
     figure = new_figure(COLUMN_WIDTH, 2.7)
     axes = figure.subplots(1, len(PANELS))
@@ -46,11 +47,19 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
                 capsize=2,
                 linewidth=1.2,
             )
+            if column == "rrmse":
+                axis.plot(
+                    part["state_size"],
+                    part["relative_rms"],
+                    look.marker + ":",
+                    color=look.color,
+                    markerfacecolor="white",
+                )
         axis.set_xscale("log")
         axis.set_xlabel("variables $D$")
         axis.set_title(label)
         axis.grid(alpha=0.25, linewidth=0.5)
-    top = (table["rrmse"] + table["rrmse_std"].fillna(0.0)).max()
+    top = (table[["rrmse", "relative_rms"]].max(axis=1) + table["rrmse_std"].fillna(0.0)).max()
     axes[0].set_ylim(0.0, 1.15 * top if np.isfinite(top) else 1.0)
     for axis, (column, _) in zip(axes[1:], PANELS[1:], strict=True):
         axis.set_yscale("log")
@@ -68,7 +77,10 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
         )
         for engine in present
     ]
-    handles.append(Line2D([], [], color="0.6", linestyle=":", label=r"$\propto D$"))
+    handles.append(Line2D([], [], color="0.3", linestyle="-", label="left: R-RMSE"))
+    root = "left: root of mean squares"
+    handles.append(Line2D([], [], color="0.3", marker="o", markerfacecolor="white", linestyle=":", label=root))
+    handles.append(Line2D([], [], color="0.7", linestyle="-", linewidth=0.8, label=r"$\propto D$"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
@@ -80,7 +92,7 @@ def _draw_guide(axis: Axes, table: pd.DataFrame, column: str) -> None:
         return
     last = known.loc[known["state_size"].idxmax()]
     sizes = np.array([known["state_size"].min(), last["state_size"]])
-    axis.plot(sizes, last[column] * sizes / last["state_size"], ":", color="0.6", zorder=0)
+    axis.plot(sizes, last[column] * sizes / last["state_size"], color="0.7", linewidth=0.8, zorder=0)
 
 
 def growth(table: pd.DataFrame, column: str) -> pd.Series:

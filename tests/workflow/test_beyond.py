@@ -46,3 +46,15 @@ def test_longer_grids_end_in_a_table_and_a_figure(tree, snakemake):
     assert (results / "figures" / "scaling_dimension.png").read_bytes().startswith(b"\x89PNG")
     again = snakemake(tree, "scaling_dimension", "--cores", "all", *SHIPPED)
     assert "Nothing to be done" in again.stdout
+
+
+def test_the_reference_has_a_row_for_each_system_and_level(tree, snakemake):
+    settings = ("--config", "scale=quick", "systems=[lorenz63, lorenz96]")
+    run = snakemake(tree, "reference", "--cores", "all", *settings)
+    assert run.returncode == 0, run.stdout[-8000:]
+    table = pd.read_csv(tree / "results" / "quick" / "tables" / "reference.csv")
+    assert table["system"].tolist() == ["lorenz63", "lorenz96"]
+    assert (table["ensemble_size"] == 200).all()
+    # Lorenz '63 has no grid to localize on.
+    assert table["method"][0] == "esrf"
+    assert table["rrmse"].between(0.0, 0.6).all()
