@@ -1,13 +1,6 @@
 # Beyond the paper: what the best classical filter reaches with a thousand members, a reference for all others.
 
 
-def reference_settings(wildcards):
-    """What decides a reference besides its data; localized methods have no radii without a grid, and are left out."""
-    plan = settings.for_system(SETTINGS["reference"], wildcards.system)
-    radii = plan["radii"] if wildcards.system in GRIDDED_SYSTEMS else []
-    return {"plan": {**plan, "radii": radii}, "seed": CONFIG.seed}
-
-
 rule run_reference:
     input:
         tune=split_file("tune"),

@@ -38,7 +38,7 @@ rule tabulate_robustness:
     benchmark:
         benchmark_file("tabulate_robustness")
     conda:
-        "../envs/evaluate.yaml"
+        "../envs/figures.yaml"
     threads: 1
     resources:
         runtime=10,

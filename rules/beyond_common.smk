@@ -1,4 +1,4 @@
-# What the rules beyond the paper share; no rules.
+# Functions of the targets beyond the paper: robustness, scaling_dimension, reference; no rules.
 
 ROBUSTNESS_METHODS = {"letkf": None, "mnmef_tuned": "mnmef", "mnmef_conv": "mnmef_conv"}
 """Methods that are compared, and which learned filter each is."""
@@ -84,3 +84,10 @@ def scaling_runs():
 def scaling_tuned():
     """LETKF's settings, tuned on 40 variables."""
     return expand(rules.tune_baseline.output.best, system="lorenz96", sigma_y=CONFIG.scaling.sigma_y, method="letkf")[0]
+
+
+def reference_settings(wildcards):
+    """What decides a reference besides its data; localized methods have no radii without a grid, and are left out."""
+    plan = settings.for_system(SETTINGS["reference"], wildcards.system)
+    radii = plan["radii"] if wildcards.system in GRIDDED_SYSTEMS else []
+    return {"plan": {**plan, "radii": radii}, "seed": CONFIG.seed}
