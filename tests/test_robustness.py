@@ -23,9 +23,8 @@ from mnmef.robustness import (
     learned_maker,
     recovery,
     run_conditions,
-    summarize,
-    to_markdown,
 )
+from mnmef.robustness_table import robustness_page, summarize
 from mnmef.systems import make_system
 
 DESIGN = Design([0.7, 1.0], [7.0, 8.0], gap=3, trajectories=3, cycles=12, ensemble_size=5)
@@ -150,8 +149,9 @@ def test_the_table_has_means_deviations_and_ratios_of_the_runs():
     # Less noise, smaller errors; no observations for a while, larger ones.
     assert table.loc["sigma_y", "ratio"] < 1.0 < table.loc["gap", "ratio"]
     assert table.loc["gap", "rrmse_end"] > table.loc["gap", "rrmse"]
-    text = to_markdown(summarize(scores), DESIGN)
-    assert f"| lorenz96 | nominal | {table.loc['nominal', 'rrmse']:.3f} ± " in text
+    text = robustness_page(summarize(scores), "3 trajectories")
+    row = next(line for line in text.splitlines() if "nominal" in line and "0." in line)
+    assert f"{table.loc['nominal', 'rrmse']:.3f} ± {table.loc['nominal', 'rrmse_std']:.3f}" in row
     # Up to the gap the run is the one without it.
     again = run_conditions(maker, "letkf", "lorenz96", 1.0, DESIGN, seed=0, dtype=torch.float64)
     pd.testing.assert_frame_equal(again, scores)
@@ -164,7 +164,7 @@ def test_a_diverged_trajectory_is_counted_and_not_averaged():
     )
     row = summarize(scores).iloc[0]
     assert (row["rrmse"], row["n_diverged"], row["n_trajectories"]) == (pytest.approx(0.6), 1, 3)
-    assert "(1 diverged)" in to_markdown(summarize(scores), DESIGN)
+    assert "(1 diverged)" in robustness_page(summarize(scores), "3 trajectories")
 
 
 def test_a_gap_that_nothing_follows_is_refused():

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mnmef.io import write_table, write_text
 from mnmef.logs import job_log
-from mnmef.robustness import Design, summarize, to_markdown
+from mnmef.robustness_table import robustness_page, summarize
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -23,9 +23,8 @@ def tabulate_robustness(*, runs: Sequence[Path], design: Mapping[str, Any], tabl
         )
     summary = summarize(pd.concat([pd.read_csv(path) for path in runs], ignore_index=True))
     write_table(summary, table)
-    markdown = to_markdown(summary, Design(**design))
-    print(markdown)
-    write_text(markdown, text)
+    sizes = "{trajectories} trajectories of {cycles} cycles, N = {ensemble_size}".format(**design)
+    write_text(robustness_page(summary, sizes), text)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
                     markerfacecolor="white",
                 )
         axis.set_xscale("log")
-        axis.set_xlabel("variables $D$")
+        axis.set_xlabel("variables $D$ of Lorenz '96")
         axis.set_title(label)
         axis.grid(alpha=0.25, linewidth=0.5)
     top = (table[["rrmse", "relative_rms"]].max(axis=1) + table["rrmse_std"].fillna(0.0)).max()
@@ -87,12 +87,14 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
 
 def _draw_guide(axis: Axes, table: pd.DataFrame, column: str) -> None:
     """A line proportional to D through the largest grid's entry of the engine that goes farthest."""
-    known = table[(table[column] > 0)]
+    known = table[table[column] > 0]
     if known.empty:
         return
     last = known.loc[known["state_size"].idxmax()]
     sizes = np.array([known["state_size"].min(), last["state_size"]])
+    limits = axis.get_ylim()
     axis.plot(sizes, last[column] * sizes / last["state_size"], color="0.7", linewidth=0.8, zorder=0)
+    axis.set_ylim(limits)  # the line may leave the panel
 
 
 def growth(table: pd.DataFrame, column: str) -> pd.Series:

