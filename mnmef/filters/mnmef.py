@@ -141,7 +141,8 @@ def kalman_increment(
 
     v_anomaly (B, N, Nx), h_anomaly (B, N, d), innovation (B, N, d), localization (L_vh (B, Nx, d), L_hh (B, d, d)).
     The weights are no positive definite kernel, so the system may be singular: such an ensemble gets the increment
-    zero, without touching the others or the gradient.
+    zero, without touching the others or the gradient. Singular is also what only rounding keeps from it: a solution
+    eps^-1/2 times larger than positive definite weights could give.
     """
     members, size = h_anomaly.shape[-2:]
     cross = v_anomaly.mT @ h_anomaly
@@ -150,7 +151,9 @@ def kalman_increment(
         cross, system = cross * localization[0], system * localization[1]
     system = system + (members - 1) * sigma_y**2 * torch.eye(size, dtype=system.dtype, device=system.device)
     solution, info = torch.linalg.solve_ex(system, innovation.mT)
-    bad = (info != 0) | ~solution.detach().isfinite().flatten(-2).all(-1)
+    limit = innovation.detach().abs().amax((-2, -1)) / (torch.finfo(system.dtype).eps ** 0.5 * sigma_y**2)
+    # A comparison with what is not finite is false.
+    bad = (info != 0) | ~(solution.detach().abs().amax((-2, -1)) <= limit)
     if bool(bad.any()):
         # Solve again with the bad systems replaced, so that neither values nor gradients of the others see them.
         eye = torch.eye(size, dtype=system.dtype, device=system.device)
