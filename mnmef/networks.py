@@ -8,6 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mnmef.systems.base import HAS_NUMBA
+
+if HAS_NUMBA:
+    from mnmef.attention_kernel import HEADS, WIDTH, Attention
+
+FEW = 64
+"""Tokens up to which the compiled attention is the faster one."""
+
 
 class AttentionBlock(nn.Module):
     """MAB(Q, K): `H = Q + MHA(LN(Q), LN(K), LN(K))`, then `H + FF(LN'(H))`, both pre-norm, without dropout.
@@ -35,18 +43,46 @@ class AttentionBlock(nn.Module):
                 self.projection.weight[:width] = torch.eye(width)
 
     def forward(self, query: Tensor, key: Tensor | None = None) -> Tensor:
-        """Attend from query (B, Q, W) to key (B, K, W), or to itself if `key` is None; returns (B, Q, W)."""
-        width = query.shape[-1]
-        normed = self.input_norm(query)
-        if key is None:
-            q, k, v = self.projection(normed).split(width, -1)
-        else:
-            weight, bias = self.projection.weight, self.projection.bias
-            q = normed if self.frozen_query else functional.linear(normed, weight[:width], bias[:width])
-            k, v = functional.linear(self.input_norm(key), weight[width:], bias[width:]).split(width, -1)
-        attended = functional.scaled_dot_product_attention(*(self._split(t) for t in (q, k, v)))  # type: ignore[arg-type]
-        hidden = query + self.output(attended.transpose(-3, -2).flatten(-2))
+        """Attend from query (B, Q, W) to key (B, K, W), or to itself if `key` is None; returns (B, Q, W).
+
+        Queries that are the same for all ensembles may come as (1, Q, W).
+        """
+        attend = self._attend_compiled if self._has_kernel(query if key is None else key) else self._attend
+        hidden = query + attend(self.input_norm(query), None if key is None else self.input_norm(key))
         return hidden + self.feed_forward(self.hidden_norm(hidden))
+
+    def _attend(self, query: Tensor, key: Tensor | None) -> Tensor:
+        """The multi-head attention by torch."""
+        width, weight, bias = query.shape[-1], self.projection.weight, self.projection.bias
+        if key is None:
+            q, k, v = self.projection(query).split(width, -1)
+        else:
+            q = query if self.frozen_query else functional.linear(query, weight[:width], bias[:width])
+            q = q.expand(len(key), -1, -1)
+            k, v = functional.linear(key, weight[width:], bias[width:]).split(width, -1)
+        attended = functional.scaled_dot_product_attention(*(self._split(t) for t in (q, k, v)))  # type: ignore[arg-type]
+        return self.output(attended.transpose(-3, -2).flatten(-2))
+
+    def _attend_compiled(self, query: Tensor, key: Tensor | None) -> Tensor:
+        """The same on a CPU by `mnmef.attention_kernel`, whose order of channels the projections are brought into."""
+        width = query.shape[-1]
+        weight = self.projection.weight.unflatten(0, (3, self.heads, -1)).transpose(1, 2).flatten(0, 2)
+        bias = self.projection.bias.unflatten(0, (3, self.heads, -1)).transpose(1, 2).flatten()
+        if key is None:
+            packed = functional.linear(query, weight, bias)
+            attended = Attention.apply(packed, packed, width, 2 * width)
+        else:
+            if self.frozen_query:
+                q = query.unflatten(-1, (self.heads, -1)).transpose(-2, -1).flatten(-2)
+            else:
+                q = functional.linear(query, weight[:width], bias[:width])
+            attended = Attention.apply(q, functional.linear(key, weight[width:], bias[width:]), 0, width)
+        back = self.output.weight.unflatten(1, (self.heads, -1)).transpose(1, 2).flatten(1)
+        return functional.linear(attended, back, self.output.bias)
+
+    def _has_kernel(self, key: Tensor) -> bool:
+        is_fit = HAS_NUMBA and (self.heads, key.shape[-1]) == (HEADS, WIDTH) and key.shape[-2] <= FEW
+        return is_fit and key.device.type == "cpu"
 
     def _split(self, tokens: Tensor) -> Tensor:
         return tokens.unflatten(-1, (self.heads, -1)).transpose(
@@ -86,7 +122,7 @@ class SetTransformer(nn.Module):
     def forward(self, members: Tensor) -> Tensor:
         """Map members (B, N, inputs) to a feature (B, features)."""
         encoded = self.encode(self.embed(members))
-        pooled = self.pool(self.seeds.expand(members.shape[0], -1, -1), encoded)
+        pooled = self.pool(self.seeds.unsqueeze(0), encoded)
         return self.readout(self.decode(pooled).flatten(-2))
 
 

@@ -124,9 +124,9 @@ class Mnmef(nn.Module, Filter):
         h = system.observe(v)
         f = self.feature(v, h)
         gain_members, gain_shared = torch.cat((v, h), -1), torch.cat((y, f), -1)
-        correction = self.gain_head(gain_shared, gain_members)
-        v_anomaly = v - ensemble_mean(v) + correction[..., : system.state_size]
-        h_anomaly = h - ensemble_mean(h) + correction[..., system.state_size :]
+        w, z = self.gain_head(gain_shared, gain_members).split((system.state_size, system.observation_size), -1)
+        v_anomaly = v - ensemble_mean(v) + w
+        h_anomaly = h - ensemble_mean(h) + z
         localization = self.localization(f, y) if self.is_localized else None
         increment = kalman_increment(v_anomaly, h_anomaly, y.unsqueeze(-2) - h - r, self.sigma_y, localization)
         inflation = self.inflation_head(f, v) if self.options.inflation else 0.0

@@ -13,7 +13,7 @@ import yaml
 from mnmef.digest import imported_modules
 
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
-IMPORT_NAMES = {"yaml": "pyyaml"}
+IMPORT_NAMES = {"yaml": "pyyaml", "llvmlite": "numba"}
 
 
 def steps() -> dict[str, set[str]]:
