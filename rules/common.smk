@@ -34,8 +34,8 @@ FIGURES = {1: "lorenz96", 2: "lorenz96", 3: "lorenz96", 4: "ks", 5: "ks", 6: "ks
 SCORE_FIGURES = (1, 4, 7)
 SEARCH_FIGURE = "c12"
 PANEL_NOISE = "1.0"
-PIECES = 0 if CONFIG.training.time_limit is None else 1000
-"""Retries of a training: each goes on where the time limit stopped the one before."""
+PIECES = 1000 if CONFIG.training.time_limit is not None and workflow.is_main_process else None
+"""Retries of a training: each goes on, in a job of its own, after its time limit. None: as others."""
 
 BATCHES = {
     "simulate_data": ("simulate", ("quick", "laptop", "paper")),
@@ -92,11 +92,13 @@ def figure_file(number, suffix):
 # Jobs on a cluster; a local run does without groups and never retries.
 
 
-def growing(amount):
-    """A resource of which a job that failed asks for more, as it may have failed for want of it."""
+def growing(amount, fixed=False):
+    """A resource of which a job that failed asks for more, up to three times, unless it is `fixed`: for want of it, the
+    job may have failed.
+    """
 
     def amount_at(wildcards, attempt):
-        return amount * attempt
+        return amount if fixed else amount * min(attempt, 3)
 
     return amount_at
 

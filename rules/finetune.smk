@@ -17,7 +17,7 @@ rule finetune_filter:
         "../envs/train.yaml"
     threads: 1
     resources:
-        runtime=growing(120),
+        runtime=growing(120, fixed=PIECES is not None),
         mem_mb=growing(6000),
     params:
         settings=finetuning_settings,

@@ -16,7 +16,7 @@ rule train_filter:
         "../envs/train.yaml"
     threads: 1
     resources:
-        runtime=growing(720),
+        runtime=growing(720, fixed=PIECES is not None),
         mem_mb=growing(4000),
     params:
         settings=training_settings,

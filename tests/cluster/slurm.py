@@ -5,6 +5,7 @@ node pretends to have enough memory and one GPU; nothing is measured or enforced
 """
 
 import contextlib
+import ctypes
 import getpass
 import os
 import re
@@ -76,6 +77,12 @@ def wait_for(what: str, condition: Callable[[], object], seconds: float) -> None
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {seconds} s")
         time.sleep(0.1)
+
+
+def end_with_parent() -> None:
+    """Let Linux end this process if the tests are killed."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 class Cluster:
@@ -172,7 +179,12 @@ class Cluster:
         with (self.folder / "log" / f"{name}.log").open("a") as log:
             command = [str(program(name)), *arguments]
             self.daemons[name] = subprocess.Popen(
-                command, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                command,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=end_with_parent,
             )
 
     def _stop(self, name: str) -> None:

@@ -60,7 +60,8 @@ def failed_once(tmp_path_factory, site, start):
     """The finished run of a job whose first attempt failed."""
     tree = site(tmp_path_factory.mktemp("drills") / "base")
     script = tree / "workflow_scripts" / "simulate_data.py"
-    script.write_text(script.read_text().replace("\n\nfrom pathlib", f"\n{FAIL_ONCE}\nfrom pathlib", 1))
+    text, _, guard = script.read_text().partition("if __name__")
+    script.write_text(f"{text}{FAIL_ONCE}if __name__{guard}")
     run = start(tree, DATA, *SETTINGS)
     run.end()
     return run
