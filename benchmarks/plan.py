@@ -120,14 +120,14 @@ def extrapolate(
 ) -> tuple[float, str]:
     """The mean of a job of `rule` at `scale` and the scales that it follows from: a measured one, else a line.
 
-    The line passes through the two largest scales measured; through one alone, it is in proportion to the work. Times at
-    scale quick are those of starting programs, and say nothing alone.
+    The line passes through the two largest scales measured; through one alone, it is in proportion to the work. Times
+    at scale quick are those of starting programs, and say nothing alone about rules whose work grows.
     """
     known = costs[costs["rule"] == rule].set_index("scale")[column]
     if scale in known.index:
         return known[scale], scale
     known = known.loc[sorted(known.index, key=lambda name: work[name])]
-    if known.empty or list(known.index) == ["quick"]:
+    if known.empty or (list(known.index) == ["quick"] and work["quick"] != work[scale]):
         return float("nan"), "nothing"
     large = known.index[-1]
     fixed, slope = 0.0, known[large] / work[large]

@@ -16,7 +16,7 @@ import pytest
 from tests.cluster.conftest import age
 from tests.cluster.slurm import wait_for
 
-STEPS = 1500
+STEPS = 600
 SETTINGS = ("--config", "scale=quick", f"training={{steps: {STEPS}, checkpoint_seconds: 0.5}}")
 DATA = "results/quick/data/lorenz63_train.nc"
 WEIGHTS = "results/quick/training/lorenz63_1.0/pretrained.safetensors"
@@ -143,6 +143,8 @@ def test_after_ctrl_c_a_second_start_goes_on(training, start, cluster, clock):
 
 
 def test_a_second_snakemake_and_one_after_a_kill_leave_the_running_job_alone(training, start, clock):
+    process = training_process(training.tree)
+    os.kill(process, signal.SIGSTOP)  # so that it is certain to be there still
     second = start(training.tree, *TRAINING)
     assert second.process.wait(60) != 0
     assert "Directory cannot be locked" in second.text
@@ -152,6 +154,7 @@ def test_a_second_snakemake_and_one_after_a_kill_leave_the_running_job_alone(tra
     assert third.process.wait(60) != 0
     assert f"`scancel {training.job_ids[0]}`" in third.text
     assert not third.job_ids
+    os.kill(process, signal.SIGCONT)
     wait_for("the end of the job", lambda: training.job_ids[0] not in training.cluster.queue(), 180)
     assert "Nothing to be done" in start(training.tree, *TRAINING).end()
     assert first_step(training.tree) == 0
