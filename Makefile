@@ -2,6 +2,10 @@
 #                                                                      install what is needed, then compute and draw
 # make test                                                            install what is needed, then run all fast tests
 # make check                                                           layout, lint, types and spelling
+# make test-cluster                                                    run the tests on a private SLURM, brought up for them
+# make plan [SCALE=paper]                                              what a run of everything takes, before it is started
+# make costs [SCALE=laptop]                                            after a run: note what it took, for `make plan`
+# make rulegraph                                                       draw docs/rulegraph.svg (graphviz)
 # make benchmark [BENCHMARK_ARGS="--systems ks --repeats 5"]           time filters and training on an idle machine
 # make install | unlock | clean
 
@@ -23,7 +27,7 @@ BENCHMARK_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: reproduce install test check benchmark format unlock clean
+.PHONY: reproduce install test test-cluster check plan costs rulegraph benchmark format unlock clean
 
 reproduce: $(STAMP)
 	$(BIN)/snakemake $(TARGETS) --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
@@ -42,6 +46,11 @@ $(STAMP): requirements.lock
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
+# Installs Debian's packages of SLURM if it may and they are missing.
+test-cluster: $(STAMP)
+	tests/cluster/install.sh
+	$(BIN)/python -m pytest -m cluster --durations=0 tests/cluster $(PYTEST_ARGS)
+
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,6 +58,15 @@ check: $(STAMP)
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 	$(BIN)/codespell
+
+plan: $(STAMP)
+	@$(BIN)/python -m benchmarks.plan $(SCALE)
+
+costs: $(STAMP)
+	$(BIN)/python -m benchmarks.costs $(SCALE)
+
+rulegraph: $(STAMP)
+	$(BIN)/snakemake --rulegraph --forceall --config scale=$(SCALE) | dot -Tsvg > docs/rulegraph.svg
 
 # No rule of the workflow: a timing needs the machine to itself. About 10 minutes on 2 cores.
 benchmark: $(STAMP)

@@ -108,6 +108,7 @@ rule reference:
         rules.tabulate_reference.output,
 
 
+batch_short_jobs(workflow)
 check_targets(
     workflow,
     [
@@ -132,4 +133,5 @@ check_targets(
 
 
 onstart:
+    check_queue(Path.cwd())
     write_config(CONFIG, results("config.yaml"))

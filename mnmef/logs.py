@@ -1,5 +1,10 @@
-"""Logs of jobs: what a script prints, warns and raises goes to the terminal and to its log file."""
+"""Logs of jobs: what a script prints, warns and raises goes to the terminal and to its log file.
 
+A log has one writer at a time, and so has what its job writes: if Snakemake is killed, its jobs live on, and those of
+its successor wait for them.
+"""
+
+import fcntl
 import os
 import sys
 import traceback
@@ -37,7 +42,7 @@ def job_log(path: str | Path, threads: int = 1) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     limit_threads(threads)
     terminals = sys.stdout, sys.stderr
-    with path.open("w", encoding="utf-8", buffering=1) as file:
+    with _alone(path), path.open("w", encoding="utf-8", buffering=1) as file:
         sys.stdout, sys.stderr = _Tee(sys.stdout, file), _Tee(sys.stderr, file)
         try:
             yield
@@ -47,6 +52,21 @@ def job_log(path: str | Path, threads: int = 1) -> Iterator[None]:
             raise
         finally:
             sys.stdout, sys.stderr = terminals
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock of the log at `path`, a hidden file beside it; wait while another process holds it."""
+    lock = path.with_name(f".{path.name}.lock")
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"A process of an earlier run still does this job; waiting for it (lock {lock})", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            print(f"The file system has no locks ({error}): two processes could do this job at once", flush=True)
+        yield
 
 
 def limit_threads(threads: int) -> None:

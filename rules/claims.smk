@@ -17,8 +17,8 @@ rule claims:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         settings=claim_settings(),
         code=code("judge_claims"),

@@ -15,8 +15,8 @@ rule evaluate_baseline:
         "../envs/evaluate.yaml"
     threads: 1
     resources:
-        runtime=240,
-        mem_mb=4000,
+        runtime=growing(240),
+        mem_mb=growing(4000),
     params:
         settings=evaluation_settings(),
         code=code("evaluate_baseline"),
@@ -41,8 +41,8 @@ rule evaluate_learned:
         "../envs/evaluate.yaml"
     threads: 1
     resources:
-        runtime=240,
-        mem_mb=4000,
+        runtime=growing(240),
+        mem_mb=growing(4000),
     params:
         settings=learned_evaluation_settings,
         code=code("evaluate_learned"),

@@ -17,8 +17,8 @@ rule figure_1:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         system=FIGURES[1],
         code=code("plot_scores"),
@@ -72,8 +72,8 @@ rule figure_2:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         sigma_y=float(PANEL_NOISE),
         code=code("plot_fields"),
@@ -111,8 +111,8 @@ rule figure_3:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         sigma_y=float(PANEL_NOISE),
         code=code("plot_components"),
@@ -152,8 +152,8 @@ rule plot_search:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         code=code("plot_search"),
     message:

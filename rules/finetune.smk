@@ -17,8 +17,8 @@ rule finetune_filter:
         "../envs/train.yaml"
     threads: 1
     resources:
-        runtime=120,
-        mem_mb=6000,
+        runtime=growing(120, fixed=PIECES is not None),
+        mem_mb=growing(6000),
     params:
         settings=finetuning_settings,
         code=code("finetune_filter"),

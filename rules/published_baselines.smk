@@ -15,8 +15,8 @@ rule search_published_baseline:
         "../envs/baselines.yaml"
     threads: 1
     resources:
-        runtime=2880,
-        mem_mb=4000,
+        runtime=growing(2880),
+        mem_mb=growing(4000),
     params:
         settings=published_settings,
         code=code("published_baselines"),
@@ -40,8 +40,8 @@ rule gather_published_baselines:
         "../envs/baselines.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         code=code("gather_published_baselines"),
     message:

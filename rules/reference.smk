@@ -16,8 +16,8 @@ rule run_reference:
         "../envs/baselines.yaml"
     threads: 1
     resources:
-        runtime=1440,
-        mem_mb=4000,
+        runtime=growing(1440),
+        mem_mb=growing(4000),
     params:
         settings=reference_settings,
         code=code("run_reference"),
@@ -41,8 +41,8 @@ rule tabulate_reference:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         code=code("tabulate_reference"),
     message:

@@ -16,8 +16,8 @@ rule run_conditions:
         "../envs/evaluate.yaml"
     threads: 1
     resources:
-        runtime=240,
-        mem_mb=4000,
+        runtime=growing(240),
+        mem_mb=growing(4000),
     params:
         settings=robustness_settings,
         code=code("run_conditions"),
@@ -41,8 +41,8 @@ rule tabulate_robustness:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         design=robustness_design(),
         code=code("tabulate_robustness"),

@@ -16,8 +16,8 @@ rule scale_learned:
         "../envs/evaluate.yaml"
     threads: 1
     resources:
-        runtime=480,
-        mem_mb=8000,
+        runtime=growing(480),
+        mem_mb=growing(8000),
     params:
         settings=scaling_conv_settings,
         code=code("scale_learned"),
@@ -43,8 +43,8 @@ rule scale_baseline:
         "../envs/baselines.yaml"
     threads: 1
     resources:
-        runtime=480,
-        mem_mb=8000,
+        runtime=growing(480),
+        mem_mb=growing(8000),
     params:
         settings=scaling_settings,
         code=code("scale_baseline"),
@@ -69,8 +69,8 @@ rule scaling_dimension:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         code=code("plot_scaling"),
     message:

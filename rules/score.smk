@@ -17,8 +17,8 @@ rule score_filters:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         seed=CONFIG.seed,
         code=code("score_filters"),

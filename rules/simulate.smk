@@ -12,8 +12,8 @@ rule simulate_data:
         "../envs/simulate.yaml"
     threads: 1
     resources:
-        runtime=30,
-        mem_mb=6000,
+        runtime=growing(30),
+        mem_mb=growing(6000),
     params:
         settings=data_settings,
         seed=CONFIG.seed,

@@ -16,8 +16,8 @@ rule train_filter:
         "../envs/train.yaml"
     threads: 1
     resources:
-        runtime=720,
-        mem_mb=4000,
+        runtime=growing(720, fixed=PIECES is not None),
+        mem_mb=growing(4000),
     params:
         settings=training_settings,
         code=code("train_filter"),

@@ -17,8 +17,8 @@ rule tune_baseline:
         "../envs/baselines.yaml"
     threads: 1
     resources:
-        runtime=720,
-        mem_mb=4000,
+        runtime=growing(720),
+        mem_mb=growing(4000),
     params:
         settings=tuning_settings,
         code=code("tune_baseline"),

@@ -1,6 +1,7 @@
 """Logs of jobs."""
 
 import os
+import subprocess
 import sys
 import warnings
 
@@ -51,3 +52,22 @@ def test_numerical_libraries_get_the_threads_of_the_job(tmp_path, monkeypatch):
             assert os.environ["OMP_NUM_THREADS"] == "1"
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_job_waits_for_a_process_that_still_does_it_and_not_for_one_that_was_killed(tmp_path, root, capsys):
+    path = tmp_path / "job.log"
+    hold = f"""
+import time
+from mnmef.logs import job_log
+with job_log({str(path)!r}):
+    print("in", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", hold], cwd=root, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "in\n"
+        with subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -9 {other.pid}"]), job_log(path):
+            assert other.wait(timeout=10) == -9
+    assert "still does this job; waiting for it" in capsys.readouterr().out
+    with job_log(path):
+        print("free again")
+    assert path.read_text() == "free again\n"

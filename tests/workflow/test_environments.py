@@ -2,13 +2,19 @@
 
 import ast
 import itertools
+import json
 import re
+import subprocess
 import sys
 import tomllib
+import venv
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+import rattler
 import yaml
+from packaging.requirements import Requirement
 
 from mnmef.digest import imported_modules
 
@@ -70,6 +76,17 @@ def test_pins_of_an_environment_equal_the_lock(root, lock, step):
 
 
 @pytest.mark.parametrize("step", STEPS)
+def test_conda_understands_every_line_of_an_environment(root, step):
+    described = yaml.safe_load((root / "envs" / f"{step}.yaml").read_text())
+    assert described["channels"] == ["conda-forge", "nodefaults"]
+    for text in described["dependencies"]:
+        if isinstance(text, str):
+            spec = rattler.MatchSpec(text, strict=True)
+            assert spec.name is not None
+            assert spec.version is not None or text == "pip"
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_an_environment_holds_exactly_what_its_step_imports(root, step):
     imported: set[str] = set()
     for script in sorted(STEPS[step]):
@@ -104,3 +121,74 @@ def test_the_lock_has_an_old_dapper_for_an_old_python_and_a_new_one_for_new_pyth
     text = (root / "requirements.lock").read_text()
     assert re.search(r"^dapper==1\.7\.1 ; python_full_version < '3\.12'$", text, flags=re.MULTILINE)
     assert re.search(r"^dapper==1\.8\.\d+ ; python_full_version >= '3\.12'$", text, flags=re.MULTILINE)
+
+
+def modules_of(root, step: str) -> tuple[set[str], set[str]]:
+    """The modules that the scripts of a step run, and what any line of them imports, at its top or in a function."""
+    run, imported = {"mnmef.logs"}, set()
+    for script in STEPS[step]:
+        path = root / "workflow_scripts" / f"{script}.py"
+        used = imported_modules(path, root)
+        run |= {f"workflow_scripts.{script}", *used}
+        for module in [path, *used.values()]:
+            imported |= third_party(ast.parse(module.read_text()))
+    return run, imported
+
+
+def needed(names: set[str]) -> set[str]:
+    """Packages with all that they require, as pip would install them here."""
+    found: set[str] = set()
+    waiting = [Requirement(name) for name in names]
+    while waiting:
+        requirement = waiting.pop()
+        key = f"{requirement.name.lower().replace('_', '-')}[{','.join(sorted(requirement.extras))}]"
+        if key in found:
+            continue
+        found.add(key)
+        for text in metadata.requires(requirement.name) or []:
+            other = Requirement(text)
+            if other.marker is None or any(other.marker.evaluate({"extra": e}) for e in {"", *requirement.extras}):
+                waiting.append(other)
+    return {key.split("[")[0] for key in found}
+
+
+def link_packages(names: set[str], folder: Path) -> None:
+    """Make the files of installed packages, and of no others, importable from `folder`."""
+    for name in names:
+        distribution = metadata.distribution(name)
+        tops = {file.parts[0] for file in distribution.files or [] if file.parts[0] not in ("..", "__pycache__")}
+        for top in tops:
+            if not (folder / top).exists():
+                (folder / top).symlink_to(Path(str(distribution.locate_file(top))).resolve())
+
+
+IMPORT_ALL = """
+import importlib, json, sys
+modules, path = json.loads(sys.argv[1]), sys.argv[2]
+for name in modules:
+    importlib.import_module(name)
+import xarray
+from mnmef.io import read_dataset, write_dataset
+write_dataset(xarray.Dataset({"a": ("x", [1.0, 2.0])}), path, provenance={"kind": "data"})
+assert read_dataset(path, kind="data")["a"].sum() == 3.0
+"""
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_runs_where_only_its_packages_are_installed(root, step, tmp_path):
+    names = set(pins(root, step)) - {"python", "pip"}
+    venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
+    site = next((tmp_path / "venv" / "lib").glob("python*/site-packages"))
+    link_packages(needed(names), site)
+    python = tmp_path / "venv" / "bin" / "python"
+    modules, imported = modules_of(root, step)
+    spelled = {value: key for key, value in IMPORT_NAMES.items()} | {"netcdf4": "netCDF4"}
+    everything = [*sorted(spelled.get(name, name) for name in imported), *sorted(modules)]
+    command = [str(python), "-c", IMPORT_ALL, json.dumps(everything), str(tmp_path / "file.nc")]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # What the step does not name is not there.
+    absent = {"snakemake", "dapper", "matplotlib"} - needed(names)
+    assert absent
+    for name in absent:
+        assert subprocess.run([str(python), "-c", f"import {name}"], cwd=root, capture_output=True).returncode != 0

@@ -1,0 +1,80 @@
+"""The whole quick run through SLURM: every rule in a job of the cluster, and the same numbers as without one."""
+
+import os
+import re
+
+import pandas as pd
+import pytest
+import xarray as xr
+
+QUICK = ("--config", "scale=quick")
+SYSTEMS = os.environ.get("CLUSTER_SYSTEMS", "lorenz63,lorenz96,ks").split(",")
+"""The systems that are run without the cluster as well, to compare; fewer take less time."""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, site, start):
+    """The finished run of `snakemake --profile slurm` on the cluster."""
+    tree = site(tmp_path_factory.mktemp("quick") / "cluster")
+    run = start(tree, *QUICK)
+    run.end(900)
+    return run
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory, copy_sources, snakemake):
+    """A folder with the data and scores of a run on this machine alone."""
+    tree = copy_sources(tmp_path_factory.mktemp("quick") / "local")
+    systems = f"systems=[{','.join(SYSTEMS)}]"
+    run = snakemake(tree, "data", "scores", "--cores", "all", *QUICK, systems)
+    assert run.returncode == 0, run.stdout[-6000:]
+    return tree / "results" / "quick"
+
+
+def test_every_rule_runs_in_a_job_of_the_cluster(finished, clock):
+    done = set(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", finished.text)) - {"all"}
+    jobs: dict[str, list[int]] = {}
+    for log in (finished.tree / ".snakemake" / "slurm_logs").rglob("*.log"):
+        for rule in set(re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", log.read_text())):
+            jobs.setdefault(rule, []).append(int(log.stem))
+    assert {"simulate_data", "tune_baseline", "train_filter", "evaluate_learned", "score_filters", "figure_1"} <= done
+    assert set(jobs) == done
+    assert {str(job) for ids in jobs.values() for job in ids} == set(finished.job_ids)
+    steps = int(re.search(r"of (\d+) steps", finished.text)[1])
+    clock.say(f"{steps} steps in {len(finished.job_ids)} jobs of SLURM, by rule:")
+    for rule, ids in sorted(jobs.items()):
+        clock.say(f"  {rule}: {', '.join(str(job) for job in sorted(ids))}")
+
+
+def test_short_jobs_share_a_job_of_the_cluster(finished):
+    assert len(finished.job_ids) < int(re.search(r"of (\d+) steps", finished.text)[1]) / 3
+
+
+def test_trainings_get_the_gpu(finished, cluster):
+    training = [
+        log.stem
+        for log in (finished.tree / ".snakemake" / "slurm_logs").rglob("*.log")
+        if re.search(r"Rule: (train_filter|finetune_filter)\)", log.read_text())
+    ]
+    assert training
+    assert {cluster.job(job)["TresPerJob"] for job in training} == {"gres:gpu:1"}
+
+
+def test_data_and_scores_are_those_of_a_local_run_to_the_bit(finished, local):
+    results = finished.tree / "results" / "quick"
+    paths = [path.relative_to(local) for path in sorted(local.glob("*/*.nc"))]
+    assert len(paths) > 10 * len(SYSTEMS)
+    for path in paths:
+        with xr.open_dataset(local / path) as one, xr.open_dataset(results / path) as other:
+            xr.testing.assert_identical(one.drop_attrs(), other.drop_attrs())
+    for path in ("scores.csv", "trajectories.csv"):
+        ours = pd.read_csv(results / path)
+        theirs = pd.read_csv(local / path)
+        ours = ours[ours["system"].isin(SYSTEMS)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+def test_a_second_start_has_nothing_to_do(finished, start):
+    again = start(finished.tree, *QUICK)
+    assert "Nothing to be done" in again.end(120)
+    assert not again.job_ids
