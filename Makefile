@@ -1,7 +1,9 @@
 # make reproduce [SCALE=quick|laptop|paper] [WEIGHTS=train|shipped] [TARGETS="figure_3 ..."]
 #                                                                      install what is needed, then compute and draw
+# make report [SCALE=...]                                              the same, then results/<scale>/report.html, for any browser
 # make test                                                            install what is needed, then run all fast tests
 # make check                                                           layout, lint, types and spelling
+# make tutorial                                                        run docs/tutorial.ipynb and keep its outputs
 # make benchmark [BENCHMARK_ARGS="--systems ks --repeats 5"]           time filters and training on an idle machine
 # make install | unlock | clean
 
@@ -23,10 +25,15 @@ BENCHMARK_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: reproduce install test check benchmark format unlock clean
+.PHONY: reproduce report install test check tutorial benchmark format unlock clean
 
 reproduce: $(STAMP)
 	$(BIN)/snakemake $(TARGETS) --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
+
+# One file that needs no network. Snakemake describes what `all` has made, and so makes what is missing first.
+report: $(STAMP)
+	$(BIN)/snakemake --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
+	$(BIN)/snakemake --report results/$(SCALE)/report.html --report-html-stylesheet-path docs/report.css --config scale=$(SCALE) weights=$(WEIGHTS)
 
 install: $(STAMP)
 
@@ -49,6 +56,9 @@ check: $(STAMP)
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 	$(BIN)/codespell
+
+tutorial: $(STAMP)
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/tutorial.ipynb
 
 # No rule of the workflow: a timing needs the machine to itself. About 10 minutes on 2 cores.
 benchmark: $(STAMP)

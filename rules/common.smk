@@ -69,8 +69,8 @@ def split_file(split):
 
 
 def figure_file(number, suffix):
-    """The file of a figure."""
-    return results(f"figures/figure_{number}.{suffix}")
+    """The file of a figure, marked for the report."""
+    return shown(results(f"figures/figure_{number}.{suffix}"))
 
 
 # Params: each rule gets the smallest part of the config that decides its outputs, and a digest of its code.
