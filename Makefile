@@ -33,7 +33,7 @@ reproduce: $(STAMP)
 # One file that needs no network. Snakemake describes what `all` has made, and so makes what is missing first.
 report: $(STAMP)
 	$(BIN)/snakemake --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
-	$(BIN)/snakemake --report results/$(SCALE)/report.html --report-html-stylesheet-path docs/report.css --config scale=$(SCALE) weights=$(WEIGHTS)
+	$(BIN)/snakemake --report results/$(SCALE)/report.html --report-stylesheet docs/report.css --config scale=$(SCALE) weights=$(WEIGHTS)
 
 install: $(STAMP)
 

@@ -29,7 +29,7 @@ def shown(path):
         path,
         caption=f"../{CAPTIONS}/{stem}.rst" if caption.exists() else None,
         category=category(stem),
-        labels={"result": pages.heading(stem, caption.parent)},
+        labels={"result": pages.menu_label(stem, caption.parent)},
     )
 
 

@@ -10,6 +10,7 @@ from mnmef.results_page import (
     heading,
     html_page,
     item_name,
+    menu_label,
     page_order,
     read_caption,
     results_page,
@@ -52,6 +53,13 @@ def test_a_caption_is_a_title_and_a_text_and_may_be_missing(captions):
     assert read_caption("figure_1", captions).text == "Against N. Dashed: published."
     assert heading("figure_1", captions) == "Figure 1: Errors, Lorenz '96"
     assert heading("spread_skill", captions) == "Spread skill"
+
+
+def test_labels_of_a_menu_sort_as_numbers_do(tmp_path):
+    labels = [menu_label(f"figure_{number}", tmp_path) for number in ("1", "2", "10", "11", "c12")]
+    # As browsers do, which take white space of any kind for less than a digit.
+    assert sorted(labels, key=lambda label: label.replace("\u2007", " ")) == labels
+    assert labels[0] == "Figure \u20071: Figure 1"
 
 
 def test_a_caption_without_a_title_is_refused_by_name(captions):

@@ -7,7 +7,9 @@ import subprocess
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
+import pytest
 from websocket import create_connection
 
 EXECUTABLE = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -23,7 +25,6 @@ class Browser:
     """One page. `errors`: what it logged as an error, threw, or could not load. `requests`: addresses it asked for."""
 
     def __init__(self, profile: Path, width: int = 1400, height: int = 900):
-        assert EXECUTABLE, "no Chromium is installed"
         self.errors: list[str] = []
         self.requests: list[str] = []
         self._count = 0
@@ -56,8 +57,6 @@ class Browser:
 
     @staticmethod
     def _page(port: str) -> str:
-        from urllib.request import urlopen
-
         with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as answer:
             return next(target["id"] for target in json.load(answer) if target["type"] == "page")
 
@@ -105,3 +104,20 @@ class Browser:
     def screenshot(self, path: Path) -> None:
         """Write what the page looks like as PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+    def click(self, text: str, then: str = "") -> None:
+        """Click the innermost element with exactly this `text`, or what the selector `then` finds in its table row."""
+        target = f"element.closest('tr').querySelector({json.dumps(then)})" if then else "element"
+        find = f"""[...document.querySelectorAll('#app *')].reverse()
+            .find(each => each.textContent.trim() === {json.dumps(text)})"""
+        self.wait_for(find)
+        self.evaluate(f"(() => {{ const element = {find}; {target}.click(); }})()")
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """A browser with a page that is empty yet."""
+    if EXECUTABLE is None:
+        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+    with Browser(tmp_path / "profile") as opened:
+        yield opened
