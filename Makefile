@@ -1,11 +1,13 @@
 # make reproduce [SCALE=quick|laptop|paper] [WEIGHTS=train|shipped] [TARGETS="figure_3 ..."]
 #                                                                      install what is needed, then compute and draw
+# make report [SCALE=...]                                              the same, then results/<scale>/report.html, for any browser
 # make test                                                            install what is needed, then run all fast tests
 # make check                                                           layout, lint, types and spelling
 # make test-cluster                                                    run the tests on a private SLURM, brought up for them
 # make plan [SCALE=paper]                                              what a run of everything takes, before it is started
 # make costs [SCALE=laptop]                                            after a run: note what it took, for `make plan`
 # make rulegraph                                                       draw docs/rulegraph.svg (graphviz)
+# make tutorial                                                        run docs/tutorial.ipynb and keep its outputs
 # make benchmark [BENCHMARK_ARGS="--systems ks --repeats 5"]           time filters and training on an idle machine
 # make install | unlock | clean
 
@@ -27,10 +29,15 @@ BENCHMARK_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: reproduce install test test-cluster check plan costs rulegraph benchmark format unlock clean
+.PHONY: reproduce report install test test-cluster check plan costs rulegraph tutorial benchmark format unlock clean
 
 reproduce: $(STAMP)
 	$(BIN)/snakemake $(TARGETS) --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
+
+# One file that needs no network. Snakemake describes what `all` has made, and so makes what is missing first.
+report: $(STAMP)
+	$(BIN)/snakemake --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
+	$(BIN)/snakemake --report results/$(SCALE)/report.html --report-stylesheet docs/report.css --config scale=$(SCALE) weights=$(WEIGHTS)
 
 install: $(STAMP)
 
@@ -67,6 +74,9 @@ costs: $(STAMP)
 
 rulegraph: $(STAMP)
 	$(BIN)/snakemake --rulegraph --forceall --config scale=$(SCALE) | dot -Tsvg > docs/rulegraph.svg
+
+tutorial: $(STAMP)
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/tutorial.ipynb
 
 # No rule of the workflow: a timing needs the machine to itself. About 10 minutes on 2 cores.
 benchmark: $(STAMP)

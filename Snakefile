@@ -5,7 +5,7 @@
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
 # Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, figure_c12, search_figures,
-# table_4, claims, published_baselines, robustness, scaling_dimension, reference,
+# table_4, claims, results_page, published_baselines, robustness, scaling_dimension, reference,
 # or any file under results/.
 
 from snakemake.utils import min_version
@@ -16,7 +16,11 @@ min_version("9.16")
 configfile: "config.yaml"
 
 
+report: "docs/report.rst"
+
+
 include: "rules/common.smk"
+include: "rules/report_common.smk"
 include: "rules/simulate.smk"
 include: "rules/tune_baselines.smk"
 include: "rules/train.smk"
@@ -27,6 +31,7 @@ include: "rules/score.smk"
 include: "rules/figures.smk"
 include: "rules/tables.smk"
 include: "rules/claims.smk"
+include: "rules/results_page.smk"
 include: "rules/published_baselines.smk"
 include: "rules/beyond_common.smk"
 include: "rules/robustness.smk"
@@ -55,6 +60,7 @@ rule all:
         figure_files(),
         rules.table_4.output,
         rules.claims.output,
+        rules.results_page.output,
 
 
 rule data:

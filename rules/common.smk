@@ -85,8 +85,8 @@ def split_file(split):
 
 
 def figure_file(number, suffix):
-    """The file of a figure."""
-    return results(f"figures/figure_{number}.{suffix}")
+    """The file of a figure, marked for the report."""
+    return shown(results(f"figures/figure_{number}.{suffix}"))
 
 
 # Jobs on a cluster; a local run does without groups and never retries.

@@ -37,6 +37,7 @@ def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, no
         "score_filters": 1,
         "table_4": 1,
         "claims": 1,
+        "results_page": 1,
         **dict.fromkeys(FIGURES, 1),
     }
 

@@ -4,6 +4,7 @@ The tests share one finished run, so they stay in one process (`--dist loadfile`
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -11,10 +12,13 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import xarray as xr
+
+from mnmef.results_page import menu_label
 
 QUICK = ("--config", "scale=quick")
 FIGURES = {f"figure_{number}" for number in (*range(1, 8), "c12")}
@@ -101,16 +105,16 @@ def test_every_job_leaves_a_log_and_a_benchmark(finished):
         p.relative_to(results / "benchmarks").with_suffix("") for p in (results / "benchmarks").rglob("*.tsv")
     }
     assert logs == benchmarks
-    assert len(logs) == 73
+    assert len(logs) == 74
 
 
 def test_an_edit_of_plotting_code_draws_figures_and_trains_nothing(finished, planned):
     plotting = finished / "mnmef" / "plotting"
     with edited(plotting / "style.py", "COLUMN_WIDTH = 7.0", "COLUMN_WIDTH = 7.5"):
         # Tables and claims name filters as the figures do.
-        assert planned(*QUICK) == FIGURES | {"table_4", "claims"}
+        assert planned(*QUICK) == FIGURES | {"table_4", "claims", "results_page"}
     with edited(plotting / "curves.py", 'OURS = "mnmef_tuned"', 'OURS = "mnmef_pretrained"'):
-        assert planned(*QUICK) == {"figure_1", "figure_4", "figure_7"}
+        assert planned(*QUICK) == {"figure_1", "figure_4", "figure_7", "results_page"}
 
 
 def test_an_edit_of_the_training_trains_anew_but_simulates_and_tunes_nothing(finished, planned):
@@ -147,6 +151,73 @@ def test_one_figure_is_one_job(finished, snakemake):
     run = snakemake(finished, "figure_3", "--cores", "1", *QUICK)
     assert run.returncode == 0, run.stdout
     assert "1 of 1 steps" in run.stdout
+
+
+@pytest.fixture(scope="module")
+def report(finished, snakemake):
+    """Snakemake's report on the finished run, made as `make report` makes it."""
+    path = finished / "results" / "quick" / "report.html"
+    stylesheet = ("--report-stylesheet", "docs/report.css")
+    run = snakemake(finished, "--report", str(path.relative_to(finished)), *stylesheet, *QUICK)
+    assert run.returncode == 0, run.stdout[-4000:]
+    assert "Missing metadata" not in run.stdout
+    return path
+
+
+def test_the_results_page_shows_every_figure_and_every_table_that_was_made(finished):
+    results = finished / "results" / "quick"
+    page = (results / "README.md").read_text()
+    shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", page)
+    assert sorted(shown) == sorted(f"figures/{path.name}" for path in (results / "figures").glob("*.png"))
+    for path in [results / "claims.md", *(results / "tables").glob("*.md")]:
+        assert path.read_text().splitlines()[2] in page, path.name
+    assert page.index("## Claims") < page.index("## Figure 1:") < page.index("## Table 4:")
+    for part in ("scale: quick", "| torch", "| train_filter"):
+        assert part in page
+    # Every picture and table is explained.
+    for stem in [*(Path(name).stem for name in shown), *(path.stem for path in (results / "tables").glob("*.md"))]:
+        assert (finished / "docs" / "captions" / f"{stem}.rst").exists(), f"{stem} has no caption"
+
+
+def test_the_report_holds_every_figure_and_table_with_a_caption_and_asks_for_no_other_file(finished, report):
+    text = report.read_text()
+    results = json.loads(re.search(r"^    var results = (.*);$", text, flags=re.MULTILINE)[1])
+    folder = finished / "results" / "quick"
+    tables = {path.stem for path in (folder / "tables").glob("*.md")}
+    made = {path.name for path in (folder / "figures").glob("*.png")} | {f"{stem}.html" for stem in tables}
+    assert {entry["name"] for entry in results.values()} == made | {
+        *("claims.html", "config.html", "versions.html", "run_times.html")
+    }
+    for entry in results.values():
+        assert entry["caption"].strip(), entry["name"]
+        assert entry["data_uri"].startswith(f"data:{entry['mime_type']}")
+    assert not re.findall(r"<(?:script|img|iframe)[^>]+src=.?http|<link[^>]+href=.?http", text)
+
+
+def test_a_browser_without_a_network_shows_the_report_and_logs_no_error(finished, report, browser, tmp_path):
+    claims = pd.read_csv(finished / "results" / "quick" / "claims.csv")
+    captions = finished / "docs" / "captions"
+    browser.open(report)
+    # The landing page has the table of claims.
+    browser.wait_for("document.querySelector('#app table')")
+    landing = browser.evaluate("document.querySelector('#app').innerText")
+    assert all(statement in landing for statement in claims["statement"])
+    assert landing.count("undecided") + landing.count("holds") + landing.count("fails") >= 1
+    figures = sorted((finished / "results" / "quick" / "figures").glob("*.png"))
+    for path in figures:
+        browser.evaluate("app.setView({navbarMode: 'menu'})")
+        browser.click("Calibration" if path.stem.startswith("calibration") else "Figures")
+        browser.click(menu_label(path.stem, captions), then="a")
+        picture = f"Object.values(results).find(each => each.name === '{path.name}').data_uri"
+        browser.wait_for(f"document.querySelector('#app img')?.src === {picture}")
+        browser.wait_for("document.querySelector('#app img').complete")
+        assert browser.evaluate("document.querySelector('#app img').naturalWidth") > 300, path.name
+        browser.screenshot(tmp_path / path.name)
+    browser.evaluate("app.setView({navbarMode: 'menu'})")
+    browser.click("Statistics")
+    browser.wait_for("document.querySelector('#app canvas, #app svg.marks')")
+    assert browser.errors == []
+    assert [url for url in browser.requests if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
 
 
 def test_a_truncated_file_fails_its_reader_by_name_and_loses_nothing_else(finished, snakemake):

@@ -1,0 +1,26 @@
+# All figures and tables on one page: as Markdown for hosts of code, and the tables as HTML for Snakemake's report.
+
+
+rule results_page:
+    input:
+        **page_inputs(),
+    output:
+        page=results("README.md"),
+        html=page_html(),
+    log:
+        log_file("results_page"),
+    benchmark:
+        benchmark_file("results_page")
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        runtime=10,
+        mem_mb=2000,
+    params:
+        settings=page_settings(),
+        code=code("write_results_page"),
+    message:
+        "Results page"
+    script:
+        "../workflow_scripts/write_results_page.py"
