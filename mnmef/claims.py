@@ -238,13 +238,13 @@ CLAIMS: tuple[Claim, ...] = (
         "twenty_epochs",
         "20 epochs of fine-tuning suffice (judged: more of them gain less than 2 %).",
         "figure_11",
-        lambda run: twenty_epochs_suffice(run.studies),
+        lambda run: twenty_epochs_suffice(run.studies, run.seed),
     ),
     Claim(
         "heads_suffice",
         "Fine-tuning the heads alone is as good as fine-tuning all parameters (judged: within 2 %).",
         "figure_11",
-        lambda run: heads_suffice(run.studies),
+        lambda run: heads_suffice(run.studies, run.seed),
     ),
 )
 """All claims, in the order of the paper's figures. A new one is a line here and a function of the run above."""
