@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullLocator, PercentFormatter
 
 from mnmef.plotting.style import COLUMN_WIDTH, LOOKS, SYSTEM_TITLES, new_figure
 
@@ -48,10 +48,12 @@ def figure_rank_histograms(evaluations: Sequence[xr.Dataset], members: int) -> F
         shown = [axis for axis in axes[:, column] if axis.get_visible()]
         shown[-1].tick_params(labelbottom=True)
         shown[-1].set_xlabel(f"rank of the truth among {members} members")
+    for row in axes:
+        next(axis for axis in row if axis.get_visible()).tick_params(labelleft=True)
     axes[0, 0].set_yscale("log")
     axes[0, 0].set_ylim(LOWEST, 2.0 * (members + 1))
     axes[0, 0].yaxis.set_major_locator(FixedLocator([0.1, 1, 10]))
-    axes[0, 0].set_yticklabels(["0.1", "1", "10"])
+    axes[0, 0].yaxis.set_major_formatter(FormatStrFormatter("%g"))
     axes[0, 0].set_xlim(-0.5, members + 0.5)
     figure.supylabel("frequency of a rank, 1 if all are equally likely", fontsize=8)
     figure.legend(handles=_level_handles(levels), loc="outside lower center", ncols=4, frameon=False)
@@ -102,8 +104,9 @@ def figure_spread_skill(scores: pd.DataFrame, evaluations: Sequence[xr.Dataset],
         axes[0, column].set_title(f"{SYSTEM_TITLES[system]}, $\\sigma_y$ = {level:g}")
         axes[1, column].set_xlabel("ensemble size $N$")
         axes[2, column].set_xlabel(f"spread at $N$ = {members} (state units)")
+    top = 1.1 * max(1.2, scores["spread_error_ratio"].max())
     for axis in axes[0]:
-        axis.sharey(axes[0, 0])
+        axis.set_ylim(0, top)
     for axis in axes[1]:
         axis.yaxis.set_major_formatter(PercentFormatter(1.0))
         axis.set_ylim(0, 1.04)
@@ -143,6 +146,8 @@ def _draw_against_size(axis: Axes, scores: pd.DataFrame, column: str, nominal: f
     axis.axhline(nominal, color="black", linewidth=0.8)
     for method, look in LOOKS.items():
         ours = scores[scores["method"] == method].sort_values("ensemble_size")
+        if ours.empty:
+            continue
         axis.plot(ours["ensemble_size"], ours[column], color=look.color)
         for part, face in ((ours[ours["n_diverged"] == 0], look.color), (ours[ours["n_diverged"] > 0], "white")):
             axis.plot(part["ensemble_size"], part[column], look.marker, color=look.color, markerfacecolor=face)
@@ -160,8 +165,10 @@ def _finish_square(axis: Axes) -> None:
     axis.set_yscale("log")
     ends = [end for limits in (axis.get_xlim(), axis.get_ylim()) for end in limits]
     axis.plot([min(ends), max(ends)], [min(ends), max(ends)], color="black", linewidth=0.8, zorder=0)
-    axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.yaxis.set_minor_formatter(NullFormatter())
+    for direction in (axis.xaxis, axis.yaxis):
+        direction.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        direction.set_major_formatter(FormatStrFormatter("%g"))
+        direction.set_minor_locator(NullLocator())
     axis.grid(alpha=0.25, linewidth=0.5)
 
 

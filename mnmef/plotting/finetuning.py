@@ -1,5 +1,7 @@
 """Figure 11: R-RMSE against fine-tuning epoch, heads only against all parameters."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -7,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from mnmef.plotting.curves import BAND
 from mnmef.plotting.style import COLUMN_WIDTH, LOOKS, SYSTEM_TITLES, Look, new_figure
 from mnmef.statistics import mean_with_interval
 from mnmef.study_claims import PUBLISHED_NAMES
 
+BAND: dict[str, Any] = {"alpha": 0.15, "linewidth": 0}
 STRATEGY_LOOKS = {
     "heads": Look("heads only", LOOKS["mnmef_tuned"].color, LOOKS["mnmef_tuned"].marker),
     "all": Look("all parameters", "#5E3C99", "D"),

@@ -64,7 +64,7 @@ def figure_linear(runs: Mapping[str, xr.Dataset], members: int, weight_decay: fl
 def _draw_run(axis: Axes, run: xr.Dataset, look: Look) -> None:
     cycles, distance = run["cycle"].values, run["wasserstein"].values
     low, middle, high = np.quantile(distance, [BAND[0], 0.5, BAND[1]], axis=0, method="inverted_cdf")
-    axis.plot(cycles, middle, look.marker, linestyle="-", color=look.color, markevery=max(1, len(cycles) // 10))
+    axis.plot(cycles, middle, marker=look.marker, color=look.color, markevery=max(1, len(cycles) // 10))
     drawn = np.isfinite(high)
     axis.fill_between(cycles, low, high, where=drawn, color=look.color, alpha=0.15, linewidth=0)
     for trajectory, at in enumerate(run["diverged_at"].values):
