@@ -4,8 +4,9 @@
 #   snakemake --cores all --config scale=quick       # the same, tiny
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
-# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, figure_c12, search_figures,
-# table_4, claims, results_page, published_baselines, robustness, scaling_dimension, reference,
+# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, figure_11, figure_c12,
+# figure_c13, calibration_rank_histograms, calibration_spread_skill, search_figures, table_4, claims, results_page,
+# published_baselines, robustness, scaling_dimension, reference,
 # or any file under results/.
 
 from snakemake.utils import min_version
@@ -29,6 +30,9 @@ include: "rules/evaluate.smk"
 include: "rules/train_seeds.smk"
 include: "rules/score.smk"
 include: "rules/figures.smk"
+include: "rules/finetuning_curve.smk"
+include: "rules/linear_gaussian.smk"
+include: "rules/calibration.smk"
 include: "rules/tables.smk"
 include: "rules/claims.smk"
 include: "rules/results_page.smk"

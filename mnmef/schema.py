@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from mnmef.errors import unknown_name
+from mnmef.schema_base import Count, Int, Loss, Members, Nonnegative, Positive, Real, Section, Switch, Trials, knob
+from mnmef.schema_studies import FinetuningCurve, LinearGaussian
 
 SYSTEMS = ("lorenz63", "lorenz96", "ks")
 METHODS = ("enkf", "enkf_localized", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2")
@@ -15,28 +17,11 @@ GRIDDED_METHODS = ("enkf_localized", "letkf")
 GRID_SIZES = (5, 10, 15, 20, 40, 60, 100)
 """Ensemble sizes for which resources/published/search_grids.yaml says where to search."""
 GRIDDED_SYSTEMS = ("lorenz96", "ks")
+"""Systems with a spatial grid."""
 OBSERVED_EVERY = {"lorenz96": 4, "ks": 8}
 """Grid points from one observed point to the next."""
-"""Systems with a spatial grid."""
 SPLITS = ("train", "tune", "test")
 
-
-def _number(value: object) -> object:
-    """Refuse what pydantic would quietly turn into a number: `true` is no 1.0."""
-    if isinstance(value, bool):
-        raise PydanticCustomError("float_type", "must be a number")
-    return value
-
-
-Int = Annotated[int, Field(strict=True)]
-Count = Annotated[Int, Field(ge=1)]
-Members = Annotated[Int, Field(ge=2)]
-Trials = Annotated[Int, Field(ge=2)]
-Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Switch = Annotated[bool, Field(strict=True)]
-Positive = Annotated[Real, Field(gt=0)]
-Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|crps)(\+(nl2|l2|rmse|crps))*$")]
-Nonnegative = Annotated[Real, Field(ge=0)]
 SystemName = Literal["lorenz63", "lorenz96", "ks"]
 GriddedName = Literal["lorenz96", "ks"]
 MethodName = Literal["enkf", "enkf_localized", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2"]
@@ -47,17 +32,6 @@ def _odd(value: int) -> int:
     if value % 2 == 0:
         raise PydanticCustomError("odd", "must be odd")
     return value
-
-
-def knob(description: str, *, unit: str = "1", section: str, **limits: Any) -> Any:
-    """A field of the schema: what it means, in which unit ("1" for a pure number), and where the paper speaks of it."""
-    return Field(description=description, json_schema_extra={"unit": unit, "section": section}, **limits)
-
-
-class Section(BaseModel):
-    """Base of all sections: no unknown keys, no changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TrainSplit(Section):
@@ -325,6 +299,8 @@ class Config(Section):
     training_seeds: TrainingSeeds = knob("further trainings from other seeds", section="none")
     mnmef_conv: Conv = knob("the filter with convolutions", section="none")
     finetuning: Finetuning = knob("fine-tuning", section="4")
+    finetuning_curve: FinetuningCurve = knob("R-RMSE along a fine-tuning", section="5, figure 11")
+    linear_gaussian: LinearGaussian = knob("learned filters against the exact filter", section="C, figure C.13")
     evaluation: Evaluation = knob("evaluation", section="5")
     published: Published = knob("the published baselines under the published protocol", section="5, benchmarks")
     robustness: Robustness = knob("robustness of the filters, beyond the paper", section="none")
@@ -345,9 +321,12 @@ def _contradictions(config: Config) -> Iterator[str]:
         values = getattr(config, key)
         if not values or len(set(values)) < len(values):
             yield f"{key} = {values}: must have at least one entry and none twice"
-    largest = max(config.ensemble_sizes, default=0)
-    if largest > config.data.members:
-        yield f"data.members = {config.data.members}: must be at least the largest of ensemble_sizes, {largest}"
+    for key, sizes in (
+        ("ensemble_sizes", config.ensemble_sizes),
+        ("finetuning_curve.ensemble_sizes", config.finetuning_curve.ensemble_sizes),
+    ):
+        if max(sizes, default=0) > config.data.members:
+            yield f"data.members = {config.data.members}: must be at least the largest of {key}, {max(sizes)}"
     per_system: dict[str, Mapping[Any, Any]] = {
         "baselines": config.baselines,
         "data.test.cycles": config.data.test.cycles,
@@ -389,6 +368,11 @@ def _contradictions(config: Config) -> Iterator[str]:
             config.evaluation.traced.trajectories,
             "data.test.trajectories",
             config.data.test.trajectories,
+        ),
+        "finetuning_curve.cycles": (
+            config.finetuning_curve.cycles,
+            "data.test.cycles.lorenz96",
+            config.data.test.cycles.get("lorenz96", config.finetuning_curve.cycles),
         ),
     }
     for system, number in config.tuning.trajectories.items():

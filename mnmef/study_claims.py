@@ -4,8 +4,8 @@ Each function takes the tables of these experiments by name and judges, as `mnme
 
 - figure_9: R-RMSE of every trajectory: system, sigma_y, ensemble_size, inflation (true or false), trajectory, rrmse;
 - figure_10: sigma_y, ensemble_size, distance, weight_mean;
-- figure_11: system, sigma_y, ensemble_size, parameters (heads or all), epoch, rrmse, rrmse_std, n_trajectories,
-  n_diverged;
+- figure_11: R-RMSE of every trajectory: system, sigma_y, ensemble_size, parameters (heads or all), epoch, trajectory,
+  rrmse;
 - published_9, published_11: what the paper's figures show.
 
 A table that is not there makes the claim "not run".
@@ -69,61 +69,48 @@ def weights_decrease(studies: Studies) -> Judgement:
     return every(cells, Region(high=0.0), measure)
 
 
-def twenty_epochs_suffice(studies: Studies) -> Judgement:
-    """Fine-tuning of the heads on to the last epoch gains less than 2 % on the 20th."""
+def twenty_epochs_suffice(studies: Studies, seed: int) -> Judgement:
+    """Fine-tuning of the heads on to the last epoch gains less than 2 % on the 20th; both have to be scored."""
     measure = "improvement by further epochs"
     if "figure_11" not in studies:
         return Judgement(NOT_RUN, measure)
     heads = studies["figure_11"].query("parameters == 'heads'")
     last = int(heads["epoch"].max())
-    if last <= PUBLISHED_EPOCHS:
+    if last <= PUBLISHED_EPOCHS or not (heads["epoch"] == PUBLISHED_EPOCHS).any():
         return Judgement(NOT_RUN, measure)
-    return _compare_curves(studies, ("heads", PUBLISHED_EPOCHS), ("heads", last), Region(high=0.02), measure)
+    points = ("heads", PUBLISHED_EPOCHS), ("heads", last)
+    return _compare_curves(studies, points, Region(high=0.02), measure, seed)
 
 
-def heads_suffice(studies: Studies) -> Judgement:
+def heads_suffice(studies: Studies, seed: int) -> Judgement:
     """After 20 epochs, or the last before, fine-tuning all parameters is within 2 % of fine-tuning the heads."""
     measure = "improvement by tuning all parameters"
     if "figure_11" not in studies:
         return Judgement(NOT_RUN, measure)
     epochs = studies["figure_11"]["epoch"]
     epoch = int(epochs[epochs <= PUBLISHED_EPOCHS].max())
-    return _compare_curves(studies, ("heads", epoch), ("all", epoch), Region(-0.02, 0.02), measure)
+    return _compare_curves(studies, (("heads", epoch), ("all", epoch)), Region(-0.02, 0.02), measure, seed)
 
 
 def _compare_curves(
-    studies: Studies, benchmark: tuple[str, int], ours: tuple[str, int], region: Region, measure: str
+    studies: Studies, points: tuple[tuple[str, int], tuple[str, int]], region: Region, measure: str, seed: int
 ) -> Judgement:
-    """Judge the improvement of a point of figure 11's curves on another, each a pair of parameters and epoch."""
-    table = studies["figure_11"]
-    keys = ["system", "sigma_y", "ensemble_size", "parameters", "epoch"]
-    rows, published = (
-        table.set_index(keys),
-        studies["published_11"].set_index([*keys[:3], "strategy", "epoch"])["rrmse"],
-    )
-    groups = list(table.groupby(keys[:3]).groups)
-    cells = []
-    for cell in groups:
-        first, second = (rows.loc[(*cell, *point)] for point in (benchmark, ours))
-        theirs = [published.get((*cell, PUBLISHED_NAMES[kind], epoch), math.nan) for kind, epoch in (benchmark, ours)]
-        unpaired = _unpaired_cell(_label(*cell), first, second, corrected_level(len(groups)))
-        cells.append(_with_published(unpaired, 1 - theirs[1] / theirs[0]))
-    return every(cells, region, measure)
-
-
-def _unpaired_cell(label: str, benchmark: pd.Series, ours: pd.Series, level: float) -> Cell:
-    """The improvement of two means of which only the deviations are known: Student's interval as if the trajectories
-    were not the same, which is too wide.
+    """Judge, in pairs, the improvement of the second of two points of figure 11's curves on the first, each a pair of
+    parameters and epoch.
     """
-    value = 1 - ours["rrmse"] / benchmark["rrmse"]
-    counts = [row["n_trajectories"] - row["n_diverged"] for row in (benchmark, ours)]
-    if min(counts) < 2:
-        return Cell(label, value, math.nan, math.nan, math.nan, math.nan)
-    variances = [(row["rrmse_std"] / row["rrmse"]) ** 2 / n for row, n in zip((benchmark, ours), counts, strict=True)]
-    deviation = (1 - value) * math.sqrt(sum(variances))
-    quantiles = [stats.t.ppf(0.5 + used / 2, min(counts) - 1) for used in (LEVEL, level)]
-    half, wide = (quantile * deviation for quantile in quantiles)
-    return Cell(label, value, value - half, value + half, value - wide, value + wide)
+    keys = ["system", "sigma_y", "ensemble_size"]
+    published = studies["published_11"].set_index([*keys, "strategy", "epoch"])["rrmse"]
+    groups = list(studies["figure_11"].sort_values("trajectory").groupby(keys))
+    cells = []
+    for key, part in groups:
+        first, second = (
+            part.loc[(part["parameters"] == kind) & (part["epoch"] == epoch), "rrmse"].to_numpy()
+            for kind, epoch in points
+        )
+        theirs = [published.get((*key, PUBLISHED_NAMES[kind], epoch), math.nan) for kind, epoch in points]
+        cell = paired_cell(_label(*key), first, second, seed, corrected_level(len(groups)))
+        cells.append(_with_published(cell, 1 - theirs[1] / theirs[0]))
+    return every(cells, region, measure)
 
 
 def _with_published(cell: Cell, published: float) -> Cell:

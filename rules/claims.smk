@@ -6,6 +6,7 @@ rule claims:
         scores=rules.score_filters.output.scores,
         trajectories=rules.score_filters.output.trajectories,
         curves=rules.score_filters.input.curves,
+        **study_tables(),
     output:
         table=results("claims.csv"),
         page=results("claims.md"),

@@ -31,6 +31,8 @@ LEARNED = {"mnmef_pretrained": "mnmef", "mnmef_tuned": "mnmef", "mnmef_conv": "m
 OWN = "mnmef_own"
 """The method name of checkpoints that the user brings: config key `own_weights`."""
 FIGURES = {1: "lorenz96", 2: "lorenz96", 3: "lorenz96", 4: "ks", 5: "ks", 6: "ks", 7: "lorenz63", "c12": "ks"}
+TUNING_FIGURE, LINEAR_FIGURE = 11, "c13"
+CALIBRATION_FIGURES = ("calibration_rank_histograms", "calibration_spread_skill")
 SCORE_FIGURES = (1, 4, 7)
 SEARCH_FIGURE = "c12"
 PANEL_NOISE = "1.0"
@@ -59,6 +61,7 @@ wildcard_constraints:
     learned="mnmef_[a-z0-9]+",
     trained="pretrained|conv",
     training=r"\d+",
+    parameters="heads|all",
 
 
 # Files
@@ -312,9 +315,62 @@ def figure_is_allowed(number):
 
 
 def figure_files():
-    """The figures of the paper that the config allows."""
+    """The figures of the paper and on calibration that the config allows."""
     numbers = [number for number in FIGURES if figure_is_allowed(number)]
-    return expand(figure_file("{number}", "{suffix}"), number=numbers, suffix=("svg", "png"))
+    numbers += [TUNING_FIGURE] if tuning_curves() else []
+    numbers += [LINEAR_FIGURE] if "mnmef" in CONFIG.learned else []
+    names = [f"figure_{number}" for number in numbers]
+    names += CALIBRATION_FIGURES if CONFIG.evaluation.traced.ensemble_size in CONFIG.ensemble_sizes else []
+    return expand(results("figures/{name}.{suffix}"), name=names, suffix=("svg", "png"))
+
+
+# Figures 11 and C.13
+
+
+def curve_settings(wildcards):
+    """As `finetuning_settings`, with what is scored along the way."""
+    curve = {key: SETTINGS["finetuning_curve"][key] for key in ("epochs", "cycles")}
+    settings = {key: value for key, value in finetuning_settings(wildcards).items() if key != "resume_folder"}
+    return settings | curve
+
+
+def curve_weights(wildcards):
+    """The checkpoint that the fine-tunings of figure 11 start from."""
+    shipped = CONFIG.weights == "shipped"
+    return shipped_file("pretrained", wildcards) if shipped else expand(pretrained_file(), **wildcards)[0]
+
+
+def tuning_curves():
+    """The fine-tunings of figure 11, if the config runs its filter, system and noise level."""
+    part, system = CONFIG.finetuning_curve, "lorenz96"
+    used = "mnmef" in CONFIG.learned and system in CONFIG.systems and part.sigma_y in CONFIG.noise_levels
+    return expand(
+        results("finetuning_curves/{system}_{sigma_y}_{members}_{parameters}.csv"),
+        system=system,
+        sigma_y=part.sigma_y,
+        members=part.ensemble_sizes if used else [],
+        parameters=("heads", "all"),
+    )
+
+
+def study_tables():
+    """Ours and the published numbers of the figures, besides curves of scores, that claims rest on."""
+    if not tuning_curves():
+        return {}
+    return {"figure_11": rules.figure_11.output.table, "published_11": rules.figure_11.input.published}
+
+
+def linear_settings():
+    """What decides a run of figure C.13 besides its variant."""
+    section = {key: value for key, value in SETTINGS["linear_gaussian"].items() if key != "losses"}
+    model = {key: value for key, value in SETTINGS["model"].items() if key != "inflation"}
+    return {"settings": section, "model": model, "seed": CONFIG.seed}
+
+
+def linear_runs():
+    """The runs of figure C.13: two references, and each loss without and with weight decay."""
+    trained = [loss + suffix for loss in CONFIG.linear_gaussian.losses for suffix in ("", "_decay")]
+    return expand(results("linear_gaussian/{variant}.nc"), variant=["sampling", "enkf", *trained])
 
 
 # Scores, tables and claims

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnmef.calibration_scores import add_calibration
 from mnmef.comparisons import (
     add_improvements,
     add_intervals,
@@ -46,7 +47,8 @@ def score_filters(
     write_table(by_training, seeds)
     compared = compare_filters(by_trajectory, seed)
     write_table(compared, improvements)
-    write_table(add_trainings(add_improvements(table, compared), by_training), scores)
+    table = add_trainings(add_improvements(table, compared), by_training)
+    write_table(add_calibration(table, evaluations), scores)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-FIGURES = {f"figure_{number}" for number in (*range(1, 8), "c12")}
+FIGURES = {f"figure_{number}" for number in (*range(1, 8), 11, "c12", "c13")}
+CALIBRATION = {"calibration_rank_histograms", "calibration_spread_skill"}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,10 @@ def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, no
         "table_4": 1,
         "claims": 1,
         "results_page": 1,
-        **dict.fromkeys(FIGURES, 1),
+        # Two references, two losses without and with weight decay; two ensemble sizes, heads and all parameters.
+        "run_linear": 2 + 2 * 2,
+        "score_finetuning": 2 * 2,
+        **dict.fromkeys(FIGURES | CALIBRATION, 1),
     }
 
 
@@ -57,8 +61,8 @@ def test_a_configuration_file_of_ones_own_and_the_command_line_win_over_the_scal
     jobs = planned(run.stdout)
     assert jobs["finetune_filter"] == 3
     assert jobs["evaluate_baseline"] == 6
-    # Panels and figure C.12 show sigma_y = 1, which is not run.
-    assert set(jobs) & FIGURES == {"figure_1"}
+    # Panels and figures 11 and C.12 show sigma_y = 1, which is not run; C.13 has a system of its own.
+    assert set(jobs) & FIGURES == {"figure_1", "figure_c13"}
     assert "lorenz96_0.5_letkf" in run.stdout
 
 
@@ -71,8 +75,24 @@ def test_a_figure_of_the_paper_is_drawn_where_its_search_is_run(tree, snakemake)
         assert run.returncode == 0, run.stdout
         shown[name] = set(planned(run.stdout)) & FIGURES
     # Panels show ten members, which are not run; the search is.
-    assert shown["few"] == {"figure_1", "figure_4", "figure_7", "figure_c12"}
-    assert shown["none"] == {"figure_1", "figure_2", "figure_3", "figure_4", "figure_7"}
+    studies = {"figure_11", "figure_c13"}
+    assert shown["few"] == {"figure_1", "figure_4", "figure_7", "figure_c12"} | studies
+    assert shown["none"] == {"figure_1", "figure_2", "figure_3", "figure_4", "figure_7"} | studies
+
+
+def test_figures_of_single_experiments_need_little_and_can_start_from_shipped_weights(tree, snakemake):
+    def jobs(target, *settings):
+        run = snakemake(tree, target, "--dry-run", "--config", "scale=quick", *settings)
+        assert run.returncode == 0, run.stdout
+        return planned(run.stdout)
+
+    assert jobs("figure_c13") == {"run_linear": 6, "figure_c13": 1}
+    assert jobs("figure_c13", "linear_gaussian={losses: [nl2]}")["run_linear"] == 4
+    needed = {"simulate_data": 2, "score_finetuning": 4, "figure_11": 1}
+    assert jobs("figure_11") == {**needed, "train_filter": 1}
+    assert jobs("figure_11", "weights=shipped") == needed
+    assert "figure_11" not in jobs("claims", "systems=[ks]")
+    assert jobs("claims", "learned=[mnmef]")["figure_11"] == 1
 
 
 def test_the_figures_of_the_searches_need_the_searches_alone(tree, snakemake):
