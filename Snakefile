@@ -4,8 +4,8 @@
 #   snakemake --cores all --config scale=quick       # the same, tiny
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
-# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, figure_c12, search_figures,
-# table_4, claims, published_baselines, robustness, scaling_dimension, reference,
+# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_10, figure_c12, search_figures,
+# table_4, table_5, table_6, claims, published_baselines, robustness, scaling_dimension, reference,
 # or any file under results/.
 
 from snakemake.utils import min_version
@@ -25,7 +25,10 @@ include: "rules/evaluate.smk"
 include: "rules/train_seeds.smk"
 include: "rules/score.smk"
 include: "rules/figures.smk"
+include: "rules/studies_common.smk"
 include: "rules/tables.smk"
+include: "rules/timing.smk"
+include: "rules/ablations.smk"
 include: "rules/claims.smk"
 include: "rules/published_baselines.smk"
 include: "rules/beyond_common.smk"
@@ -53,7 +56,9 @@ rule all:
     input:
         rules.score_filters.output,
         figure_files(),
+        study_files(),
         rules.table_4.output,
+        cost_tables(),
         rules.claims.output,
 
 
@@ -85,6 +90,7 @@ rule scores:
 rule figures:
     input:
         figure_files(),
+        study_files(),
 
 
 rule search_figures:
@@ -125,6 +131,7 @@ check_targets(
         *rules.evaluation.input,
         *rules.all.input,
         *rules.search_figures.input,
+        *study_inputs(),
         *seed_files([*rules.train_seed.output, *rules.evaluate_seed.output]),
         results("config.yaml"),
     ],

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from mnmef.errors import unknown_name
+from mnmef.schema_types import Count, Int, Loss, Members, Nonnegative, Positive, Real, Section, Switch, Trials, knob
 
 SYSTEMS = ("lorenz63", "lorenz96", "ks")
 METHODS = ("enkf", "enkf_localized", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2")
@@ -20,23 +21,6 @@ OBSERVED_EVERY = {"lorenz96": 4, "ks": 8}
 """Systems with a spatial grid."""
 SPLITS = ("train", "tune", "test")
 
-
-def _number(value: object) -> object:
-    """Refuse what pydantic would quietly turn into a number: `true` is no 1.0."""
-    if isinstance(value, bool):
-        raise PydanticCustomError("float_type", "must be a number")
-    return value
-
-
-Int = Annotated[int, Field(strict=True)]
-Count = Annotated[Int, Field(ge=1)]
-Members = Annotated[Int, Field(ge=2)]
-Trials = Annotated[Int, Field(ge=2)]
-Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Switch = Annotated[bool, Field(strict=True)]
-Positive = Annotated[Real, Field(gt=0)]
-Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|crps)(\+(nl2|l2|rmse|crps))*$")]
-Nonnegative = Annotated[Real, Field(ge=0)]
 SystemName = Literal["lorenz63", "lorenz96", "ks"]
 GriddedName = Literal["lorenz96", "ks"]
 MethodName = Literal["enkf", "enkf_localized", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2"]
@@ -47,17 +31,6 @@ def _odd(value: int) -> int:
     if value % 2 == 0:
         raise PydanticCustomError("odd", "must be odd")
     return value
-
-
-def knob(description: str, *, unit: str = "1", section: str, **limits: Any) -> Any:
-    """A field of the schema: what it means, in which unit ("1" for a pure number), and where the paper speaks of it."""
-    return Field(description=description, json_schema_extra={"unit": unit, "section": section}, **limits)
-
-
-class Section(BaseModel):
-    """Base of all sections: no unknown keys, no changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TrainSplit(Section):
@@ -238,6 +211,21 @@ class Evaluation(Section):
     climatology: Climatology = knob("how fast a filter finds the truth from nothing", section="none")
 
 
+class Timing(Section):
+    """How filters are timed for figure 8."""
+
+    repeats: Trials = knob("timings of a filter, after a first cycle that does not count", section="5, figure 8")
+    seconds: Positive = knob("how long one timing lasts, at least one cycle", unit="s", section="5, figure 8")
+    batch: Trials = knob("trajectories that filters advance at a time, beside one by itself", section="5, figure 8")
+
+
+class LocalizationStudy(Section):
+    """Runs of which the learned localization weights are recorded, for figure 10."""
+
+    trajectories: Count = knob("how many of the test trajectories", section="5, figure 10")
+    cycles: Count = knob("cycles of each, from the first one on", unit="cycles", section="5, figure 10")
+
+
 class PublishedRound(Section):
     """A round of the race between the settings of a published grid, before the final one."""
 
@@ -326,6 +314,8 @@ class Config(Section):
     mnmef_conv: Conv = knob("the filter with convolutions", section="none")
     finetuning: Finetuning = knob("fine-tuning", section="4")
     evaluation: Evaluation = knob("evaluation", section="5")
+    timing: Timing = knob("timing of all filters", section="5, figure 8")
+    localization_study: LocalizationStudy = knob("record of the learned localization weights", section="5, figure 10")
     published: Published = knob("the published baselines under the published protocol", section="5, benchmarks")
     robustness: Robustness = knob("robustness of the filters, beyond the paper", section="none")
     reference: Reference = knob("a very large ensemble, beyond the paper", section="none")
@@ -391,6 +381,10 @@ def _contradictions(config: Config) -> Iterator[str]:
             config.data.test.trajectories,
         ),
     }
+    study, test = config.localization_study, config.data.test
+    limits["localization_study.trajectories"] = (study.trajectories, "data.test.trajectories", test.trajectories)
+    if "lorenz96" in test.cycles:
+        limits["localization_study.cycles"] = (study.cycles, "data.test.cycles.lorenz96", test.cycles["lorenz96"])
     for system, number in config.tuning.trajectories.items():
         limits[f"tuning.trajectories.{system}"] = (number, "data.tune.trajectories", config.data.tune.trajectories)
     for system, cycles in config.data.test.cycles.items():

@@ -3,6 +3,7 @@
 
 rule claims:
     input:
+        **study_tables(),
         scores=rules.score_filters.output.scores,
         trajectories=rules.score_filters.output.trajectories,
         curves=rules.score_filters.input.curves,
