@@ -11,16 +11,17 @@ from matplotlib.patches import Patch
 
 from mnmef.plotting.style import BAND, COLUMN_WIDTH, LOOKS, SYSTEM_TITLES, Look, new_figure, use_sizes
 
+DAPPER = "dapper_letkf"
 FILTERS = {
     "mnmef": Look("MNMEF", LOOKS["mnmef_tuned"].color, LOOKS["mnmef_tuned"].marker),
-    "dapper_letkf": Look("LETKF in DAPPER", LOOKS["letkf"].color, "<"),
+    DAPPER: Look("LETKF in DAPPER", LOOKS["letkf"].color, "<"),
     **{name: LOOKS[name] for name in ("mnmef_conv", "letkf", "esrf", "enkf", "ienkf_pertobs")},
 }
 """How each filter is drawn. MNMEF takes the same time before and after fine-tuning."""
 PUBLISHED = {
     "mnmef_cpu": "mnmef",
     "mnmef_gpu": "mnmef",
-    "letkf": "dapper_letkf",
+    "letkf": DAPPER,
     "esrf": "esrf",
     "enkf": "enkf",
     "ienkf": "ienkf_pertobs",
@@ -67,10 +68,8 @@ def _draw(axis: Axes, summary: pd.DataFrame) -> None:
     for (method, device), part in summary.groupby(["method", "device"], sort=False):
         look, on_gpu = FILTERS[str(method)], device == "cuda"
         part = part.sort_values("ensemble_size")
-        line: dict[str, Any] = {
-            "linestyle": ":" if on_gpu else "-",
-            "markerfacecolor": "white" if on_gpu else look.color,
-        }
+        style = ":" if on_gpu else "-." if method == DAPPER else "-"
+        line: dict[str, Any] = {"linestyle": style, "markerfacecolor": "white" if on_gpu else look.color}
         axis.plot(part["ensemble_size"], part["seconds"], color=look.color, marker=look.marker, **line)
         axis.fill_between(part["ensemble_size"], part["seconds_low"], part["seconds_high"], color=look.color, **BAND)
 
@@ -96,7 +95,9 @@ def _origin(summary: pd.DataFrame) -> str:
 def _handles(summary: pd.DataFrame) -> list[Artist]:
     present = set(summary["method"])
     handles: list[Artist] = [
-        Line2D([], [], color=look.color, marker=look.marker, label=look.label)
+        Line2D(
+            [], [], color=look.color, marker=look.marker, label=look.label, linestyle="-." if name == DAPPER else "-"
+        )
         for name, look in FILTERS.items()
         if name in present
     ]
