@@ -22,7 +22,7 @@ def figure_localization(table: pd.DataFrame) -> Figure:
     """
     levels = sorted(table["sigma_y"].unique(), reverse=True)
     sizes = sorted(table["ensemble_size"].unique())
-    figure = new_figure(COLUMN_WIDTH, 1.1 + 1.35 * len(levels))
+    figure = new_figure(COLUMN_WIDTH, 1.15 + 1.35 * len(levels))
     axes = figure.subplots(len(levels), len(sizes), squeeze=False, sharex=True, sharey=True)
     for row, level in enumerate(levels):
         for column, size in enumerate(sizes):
@@ -31,11 +31,12 @@ def figure_localization(table: pd.DataFrame) -> Figure:
         axes[row, 0].set_ylabel(f"$\\sigma_y$ = {level:g}\nweight")
     for column, size in enumerate(sizes):
         axes[0, column].set_title(f"$N$ = {size}")
+        axes[-1, column].set_xlabel("distance\n(grid points)")
     axes[0, 0].set_ylim(bottom=0)
-    figure.supxlabel("distance (grid points)", fontsize=8)
+    widest = table["weight_std"].max()
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=LEARNED.color, marker=LEARNED.marker, label="learned, MNMEF (fine-tuned)"),
-        Patch(color=LEARNED.color, alpha=2 * BAND["alpha"], label="one standard deviation over cycles"),
+        Patch(color=LEARNED.color, alpha=2 * BAND["alpha"], label=f"one deviation over cycles (at most {widest:.1g})"),
         Line2D([], [], color=TAPER.color, marker=TAPER.marker, linestyle="-.", label="Gaspari-Cohn, tuned LETKF"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)

@@ -68,10 +68,14 @@ def _draw(axis: Axes, summary: pd.DataFrame) -> None:
     for (method, device), part in summary.groupby(["method", "device"], sort=False):
         look, on_gpu = FILTERS[str(method)], device == "cuda"
         part = part.sort_values("ensemble_size")
-        style = ":" if on_gpu else "-." if method == DAPPER else "-"
+        style = ":" if on_gpu else _line(str(method))
         line: dict[str, Any] = {"linestyle": style, "markerfacecolor": "white" if on_gpu else look.color}
         axis.plot(part["ensemble_size"], part["seconds"], color=look.color, marker=look.marker, **line)
         axis.fill_between(part["ensemble_size"], part["seconds_low"], part["seconds_high"], color=look.color, **BAND)
+
+
+def _line(method: str) -> Any:
+    return "-." if method == DAPPER else "-"
 
 
 def _draw_published(axis: Axes, published: pd.DataFrame) -> None:
@@ -89,15 +93,13 @@ def _origin(summary: pd.DataFrame) -> str:
         f"{row.hardware}, {row.threads} thread{'s' * (row.threads > 1)}" if row.device == "cpu" else str(row.hardware)
         for row in places.itertuples()
     ]
-    return "; ".join(texts)
+    return "; ".join([*texts, f"{summary['repeats'].min()} repeats"])
 
 
 def _handles(summary: pd.DataFrame) -> list[Artist]:
     present = set(summary["method"])
     handles: list[Artist] = [
-        Line2D(
-            [], [], color=look.color, marker=look.marker, label=look.label, linestyle="-." if name == DAPPER else "-"
-        )
+        Line2D([], [], color=look.color, marker=look.marker, linestyle=_line(name), label=look.label)
         for name, look in FILTERS.items()
         if name in present
     ]
