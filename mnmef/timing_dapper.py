@@ -9,6 +9,9 @@ from mnmef.dapper_bridge import dapper_step, run_dapper
 from mnmef.systems.base import System
 from mnmef.timing import Plan, cycles_for
 
+LEAST_CYCLES = 5
+"""Of a timing: setting up a run takes as long as a cycle or two, and is taken off."""
+
 
 def time_dapper_letkf(
     system: System,
@@ -23,7 +26,8 @@ def time_dapper_letkf(
     """Rows as of `mnmef.timing.time_filter`, of one trajectory: first ensemble (N, Nx), observations (K >= 2, d).
 
     A run of one cycle, which is as good as all setup, is taken off a run of some more. The forecast is DAPPER's model
-    by itself; the analysis is the rest, with what DAPPER keeps of every cycle. Seconds are NaN where DAPPER diverged.
+    by itself; the analysis is the rest, with what DAPPER keeps of every cycle. It is NaN where DAPPER diverged,
+    and where the machine was so busy that less than nothing remains.
     """
 
     def seconds(cycles: int) -> float:
@@ -41,13 +45,15 @@ def time_dapper_letkf(
 
     seconds(1)  # imports DAPPER
     setup = min(seconds(1) for _ in range(2))
-    probe = max(seconds(2) - setup, 1e-4)
-    cycles = cycles_for(plan.seconds, setup if np.isnan(probe) else probe, len(observations) - 1)
+    # A busy machine can make the difference small, but a cycle is no tenth of the setup.
+    probe = max(np.nan_to_num(seconds(2) - setup, nan=setup), setup / 10)
+    cycles = max(cycles_for(plan.seconds, probe, len(observations) - 1), min(LEAST_CYCLES, len(observations) - 1))
     rows = []
     for repeat in range(1, plan.repeats + 1):
         forecast = _forecast_seconds(system, first, cycles)
         total = (seconds(cycles + 1) - setup) / cycles
-        found = {"forecast_seconds": forecast, "analysis_seconds": max(total - forecast, 0.0)}
+        analysis = total - forecast if total > forecast else np.nan
+        found = {"forecast_seconds": forecast, "analysis_seconds": analysis}
         rows.append({"repeat": repeat, "cycles": cycles, **found})
     return pd.DataFrame(rows)
 

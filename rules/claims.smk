@@ -6,7 +6,6 @@ rule claims:
         **study_tables(),
         scores=rules.score_filters.output.scores,
         trajectories=rules.score_filters.output.trajectories,
-        curves=rules.score_filters.input.curves,
     output:
         table=results("claims.csv"),
         page=results("claims.md"),

@@ -118,10 +118,13 @@ def study_inputs():
 
 
 def study_tables():
-    """What claims are judged by besides scores: tables of figures, and the published ones."""
+    """What claims are judged by besides this run's scores: published ones, and tables of figures."""
     allowed = study_rules()
+    published = {"curves": rules.score_filters.input.curves}
+    if "figure_9" in allowed:
+        published["published_9"] = allowed["figure_9"].input.published
     tables = {name: allowed[name].output.table for name in ("figure_9", "figure_10") if name in allowed}
-    return tables | ({"published_9": allowed["figure_9"].input.published} if "figure_9" in allowed else {})
+    return {**published, **tables}
 
 
 def checkpoint_files():

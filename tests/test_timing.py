@@ -70,13 +70,15 @@ def test_a_timing_has_at_least_one_cycle_and_no_more_than_there_are(each, count)
     assert cycles_for(1.0, each, 20) == count
 
 
-def test_dapper_gives_finite_seconds_whose_parts_are_not_negative(experiment):
+def test_dapper_gives_finite_seconds_of_several_cycles(experiment):
     first, observations = (t.numpy()[0] for t in experiment)
     system, plan = make_system("lorenz96"), Plan(repeats=2, seconds=0.01, batch=2)
     table = time_dapper_letkf(system, 1.0, first, observations, plan, inflation=1.02, localization_radius=4.0)
     assert len(table) == 2
     assert (table["forecast_seconds"] > 0).all()
-    assert (table["analysis_seconds"] >= 0).all()
+    # Analyses of every grid point take DAPPER far longer than its model.
+    assert (table["analysis_seconds"] > 0).any()
+    assert (table["cycles"] >= 5).all()
 
 
 def test_the_summary_is_of_a_single_trajectory():

@@ -122,7 +122,7 @@ def test_weights_of_ones_own_are_evaluated_beside_the_others_and_train_nothing(t
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("figure_12", "Did you mean figure_1"),
+        ("figure_12", "Did you mean figure_c12?"),
         ("figur_3", "Did you mean figure_3?"),
         ("results/quick/evaluation/lorenz97_1.0_letkf.nc", "results/quick/evaluation/lorenz96_1.0_letkf.nc"),
         ("results/quick/evaluation/ks_1.0_letk.nc", "Did you mean results/quick/evaluation/ks_1.0_letkf.nc?"),
