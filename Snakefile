@@ -4,8 +4,8 @@
 #   snakemake --cores all --config scale=quick       # the same, tiny
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
-# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_7, figure_11, figure_c12,
-# figure_c13, calibration_rank_histograms, calibration_spread_skill, search_figures, table_4, claims, results_page,
+# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_11, figure_c12, figure_c13,
+# calibration_rank_histograms, calibration_spread_skill, search_figures, table_4, table_5, table_6, claims, results_page,
 # published_baselines, robustness, scaling_dimension, reference,
 # or any file under results/.
 
@@ -33,7 +33,10 @@ include: "rules/figures.smk"
 include: "rules/finetuning_curve.smk"
 include: "rules/linear_gaussian.smk"
 include: "rules/calibration.smk"
+include: "rules/studies_common.smk"
 include: "rules/tables.smk"
+include: "rules/timing.smk"
+include: "rules/ablations.smk"
 include: "rules/claims.smk"
 include: "rules/results_page.smk"
 include: "rules/published_baselines.smk"
@@ -62,7 +65,9 @@ rule all:
     input:
         rules.score_filters.output,
         figure_files(),
+        study_files(),
         rules.table_4.output,
+        cost_tables(),
         rules.claims.output,
         rules.results_page.output,
 
@@ -95,6 +100,7 @@ rule scores:
 rule figures:
     input:
         figure_files(),
+        study_files(),
 
 
 rule search_figures:
@@ -136,6 +142,7 @@ check_targets(
         *rules.evaluation.input,
         *rules.all.input,
         *rules.search_figures.input,
+        *study_inputs(),
         *seed_files([*rules.train_seed.output, *rules.evaluate_seed.output]),
         results("config.yaml"),
     ],

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from mnmef.errors import unknown_name
+from mnmef.hardware import cpu_name
 from mnmef.io import package_versions, source_commit, write_table, write_text
 from mnmef.logs import limit_threads
 
@@ -88,14 +88,6 @@ def _timed(prepare: Prepare, index: int, *arguments: Any) -> tuple[float, Any]:
 def available_cores() -> int:
     """Cores that this process may use, which on a shared machine can be fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def cpu_name() -> str:
-    """The name that the processor gives itself, or the architecture's where it gives none."""
-    listing = Path("/proc/cpuinfo")
-    lines = listing.read_text(encoding="utf-8").splitlines() if listing.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(iter(names), platform.processor() or platform.machine())
 
 
 def provenance(arguments: argparse.Namespace, definitions: Mapping[str, str]) -> dict[str, Any]:

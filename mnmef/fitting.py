@@ -10,6 +10,7 @@ import xarray as xr
 
 from mnmef.checkpoints import load_checkpoint, save_checkpoint
 from mnmef.devices import default_device
+from mnmef.hardware import hardware_name
 from mnmef.settings import PACE
 from mnmef.systems import make_system
 from mnmef.training import TrainingOptions, initial_filter, train
@@ -81,7 +82,7 @@ def pretrain(
         **{key: training[key] for key in PACE if key in training},
         label=f"train {filter_name} {system.name} {sigma_y}",
     )
-    save_checkpoint(filter_, weights, training=vars(options), windows=truths.sizes["window"], seconds=_seconds(curve))
+    save_checkpoint(filter_, weights, **_card(options, truths, curve))
     return curve
 
 
@@ -116,9 +117,15 @@ def finetune(
         **{key: training[key] for key in PACE if key in training},
         label=f"fine-tune {system} {sigma_y} N={ensemble_size}",
     )
-    save_checkpoint(filter_, weights, training=vars(options), windows=truths.sizes["window"], seconds=_seconds(curve))
+    save_checkpoint(filter_, weights, **_card(options, truths, curve))
     return curve
 
 
-def _seconds(curve: pd.DataFrame) -> float:
-    return float(curve["seconds"].iloc[-1])
+def _card(options: TrainingOptions, truths: xr.Dataset, curve: pd.DataFrame) -> dict[str, Any]:
+    """What a checkpoint's card says of its training; seconds are all of its pieces', hardware the last one's."""
+    return {
+        "training": vars(options),
+        "windows": truths.sizes["window"],
+        "seconds": float(curve["seconds"].iloc[-1]),
+        "hardware": hardware_name(default_device()),
+    }

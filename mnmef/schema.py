@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from mnmef.errors import unknown_name
 from mnmef.schema_base import Count, Int, Loss, Members, Nonnegative, Positive, Real, Section, Switch, Trials, knob
-from mnmef.schema_studies import FinetuningCurve, LinearGaussian
+from mnmef.schema_studies import FinetuningCurve, LinearGaussian, LocalizationStudy, Timing
 
 SYSTEMS = ("lorenz63", "lorenz96", "ks")
 METHODS = ("enkf", "enkf_localized", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2")
@@ -302,6 +302,8 @@ class Config(Section):
     finetuning_curve: FinetuningCurve = knob("R-RMSE along a fine-tuning", section="5, figure 11")
     linear_gaussian: LinearGaussian = knob("learned filters against the exact filter", section="C, figure C.13")
     evaluation: Evaluation = knob("evaluation", section="5")
+    timing: Timing = knob("timing of all filters", section="5, figure 8")
+    localization_study: LocalizationStudy = knob("record of the learned localization weights", section="5, figure 10")
     published: Published = knob("the published baselines under the published protocol", section="5, benchmarks")
     robustness: Robustness = knob("robustness of the filters, beyond the paper", section="none")
     reference: Reference = knob("a very large ensemble, beyond the paper", section="none")
@@ -375,6 +377,10 @@ def _contradictions(config: Config) -> Iterator[str]:
             config.data.test.cycles.get("lorenz96", config.finetuning_curve.cycles),
         ),
     }
+    study, test = config.localization_study, config.data.test
+    limits["localization_study.trajectories"] = (study.trajectories, "data.test.trajectories", test.trajectories)
+    if "lorenz96" in test.cycles:
+        limits["localization_study.cycles"] = (study.cycles, "data.test.cycles.lorenz96", test.cycles["lorenz96"])
     for system, number in config.tuning.trajectories.items():
         limits[f"tuning.trajectories.{system}"] = (number, "data.tune.trajectories", config.data.tune.trajectories)
     for system, cycles in config.data.test.cycles.items():

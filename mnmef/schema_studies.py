@@ -1,4 +1,4 @@
-"""The sections of config.yaml on experiments of single figures: 11 and C.13."""
+"""The sections of config.yaml on experiments of single figures: 8, 10, 11 and C.13."""
 
 from typing import Annotated
 
@@ -13,6 +13,21 @@ def _even(value: int) -> int:
     if value % 2:
         raise PydanticCustomError("even", "must be even, since planes are turned and half of the components observed")
     return value
+
+
+class Timing(Section):
+    """How filters are timed for figure 8."""
+
+    repeats: Trials = knob("timings of a filter, after a first cycle that does not count", section="5, figure 8")
+    seconds: Positive = knob("how long one timing lasts, at least one cycle", unit="s", section="5, figure 8")
+    batch: Trials = knob("trajectories that filters advance at a time, beside one by itself", section="5, figure 8")
+
+
+class LocalizationStudy(Section):
+    """Runs of which the learned localization weights are recorded, for figure 10."""
+
+    trajectories: Count = knob("how many of the test trajectories", section="5, figure 10")
+    cycles: Count = knob("cycles of each, from the first one on", unit="cycles", section="5, figure 10")
 
 
 class FinetuningCurve(Section):

@@ -3,10 +3,9 @@
 
 rule claims:
     input:
+        **study_tables(),
         scores=rules.score_filters.output.scores,
         trajectories=rules.score_filters.output.trajectories,
-        curves=rules.score_filters.input.curves,
-        **study_tables(),
     output:
         table=results("claims.csv"),
         page=results("claims.md"),

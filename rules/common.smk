@@ -353,13 +353,6 @@ def tuning_curves():
     )
 
 
-def study_tables():
-    """Ours and the published numbers of the figures, besides curves of scores, that claims rest on."""
-    if not tuning_curves():
-        return {}
-    return {"figure_11": rules.figure_11.output.table, "published_11": rules.figure_11.input.published}
-
-
 def linear_settings():
     """What decides a run of figure C.13 besides its variant."""
     section = {key: value for key, value in SETTINGS["linear_gaussian"].items() if key != "losses"}

@@ -25,3 +25,76 @@ rule table_4:
         "Table 4: standard deviation of R-RMSE over test trajectories"
     script:
         "../workflow_scripts/table_deviations.py"
+
+
+rule list_weights:
+    input:
+        weights=checkpoint_files(),
+    output:
+        table=results("weights.csv"),
+    log:
+        log_file("list_weights"),
+    benchmark:
+        benchmark_file("list_weights")
+    conda:
+        "../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        runtime=10,
+        mem_mb=2000,
+    params:
+        code=code("list_weights"),
+    message:
+        "List all checkpoints: parameters, time, hardware"
+    script:
+        "../workflow_scripts/list_weights.py"
+
+
+rule table_5:
+    input:
+        weights=rules.list_weights.output.table,
+        published="resources/published/parameters_table_5.csv",
+    output:
+        table=table_file(5, "csv"),
+        page=table_file(5, "md"),
+    log:
+        log_file("table_5"),
+    benchmark:
+        benchmark_file("table_5")
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        runtime=10,
+        mem_mb=2000,
+    params:
+        code=code("table_parameters"),
+    message:
+        "Table 5: parameters of the learned filters"
+    script:
+        "../workflow_scripts/table_parameters.py"
+
+
+rule table_6:
+    input:
+        weights=rules.list_weights.output.table,
+        published="resources/published/training_hours_table_6.csv",
+    output:
+        table=table_file(6, "csv"),
+        page=table_file(6, "md"),
+    log:
+        log_file("table_6"),
+    benchmark:
+        benchmark_file("table_6")
+    conda:
+        "../envs/figures.yaml"
+    threads: 1
+    resources:
+        runtime=10,
+        mem_mb=2000,
+    params:
+        code=code("table_times"),
+    message:
+        "Table 6: time of training and of fine-tuning"
+    script:
+        "../workflow_scripts/table_times.py"

@@ -1,7 +1,5 @@
 """Figures 1, 4 and 7: R-RMSE and relative improvement against ensemble size."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -9,13 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from mnmef.metrics import relative_improvement
-from mnmef.plotting.style import COLUMN_WIDTH, LOOKS, SYSTEM_TITLES, new_figure
+from mnmef.plotting.style import BAND, COLUMN_WIDTH, LOOKS, SYSTEM_TITLES, new_figure, use_sizes
 
 OURS = "mnmef_tuned"
-BAND: dict[str, Any] = {"alpha": 0.15, "linewidth": 0}
 
 
 def figure_curves(scores: pd.DataFrame, improvements: pd.DataFrame, published: pd.DataFrame, system: str) -> Figure:
@@ -71,7 +68,7 @@ def _draw_errors(axis: Axes, scores: pd.DataFrame, published: pd.DataFrame) -> N
             markerfacecolor="none",
             transform=axis.get_xaxis_transform(),
         )
-    _use_sizes(axis, sizes)
+    use_sizes(axis, sizes)
 
 
 def _draw_trainings(axis: Axes, scores: pd.DataFrame) -> None:
@@ -97,15 +94,7 @@ def _draw_improvements(axis: Axes, improvements: pd.DataFrame, published: pd.Dat
         axis.fill_between(ours["ensemble_size"], *limits, color=look.color, **BAND)
     axis.axhline(0.0, color="black", linewidth=0.6)
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
-    _use_sizes(axis, sizes)
-
-
-def _use_sizes(axis: Axes, sizes: list[int]) -> None:
-    axis.set_xscale("log")
-    axis.xaxis.set_major_locator(FixedLocator(sizes))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xticklabels([str(n) for n in sizes])
-    axis.grid(alpha=0.25, linewidth=0.5)
+    use_sizes(axis, sizes)
 
 
 def _set_error_limits(axes: np.ndarray, scores: pd.DataFrame) -> None:

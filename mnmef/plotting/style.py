@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from mnmef.io import write_atomically
 
 COLUMN_WIDTH = 7.0
 """Width of a figure in inches: a text column of a one-column journal."""
+
+BAND: dict[str, Any] = {"alpha": 0.15, "linewidth": 0}
+"""How an interval is drawn about a curve."""
 
 SYSTEM_TITLES = {"lorenz63": "Lorenz '63", "lorenz96": "Lorenz '96", "ks": "Kuramoto-Sivashinsky"}
 
@@ -61,6 +66,15 @@ def new_figure(width: float, height: float) -> Figure:
     """A figure of `width` x `height` inches in this style, laid out so that labels do not overlap."""
     mpl.rcParams.update(RC)
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def use_sizes(axis: Axes, sizes: list[int]) -> None:
+    """A logarithmic axis of ensemble sizes, with a tick at each of them."""
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(FixedLocator(sizes))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xticklabels([str(n) for n in sizes])
+    axis.grid(alpha=0.25, linewidth=0.5)
 
 
 def save_figure(figure: Figure, *paths: str | Path) -> None:

@@ -4,6 +4,7 @@ The tests share one finished run, so they stay in one process (`--dist loadfile`
 """
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from mnmef.results_page import menu_label
 
 QUICK = ("--config", "scale=quick")
 CALIBRATION = {"calibration_rank_histograms", "calibration_spread_skill"}
-FIGURES = {f"figure_{number}" for number in (*range(1, 8), 11, "c12", "c13")} | CALIBRATION
+FIGURES = {f"figure_{number}" for number in (*range(1, 12), "c12", "c13")} | CALIBRATION
 
 
 @pytest.fixture(scope="module")
@@ -82,15 +83,19 @@ def test_the_run_ends_with_all_figures_and_tables(finished):
     assert len(pd.read_csv(results / "trajectories.csv")) == len(scores) * 4
     assert len(pd.read_csv(results / "improvements.csv")) == (2 * 5 + 3 * 8 + 3 * 8) * 2
     assert pd.read_csv(results / "seeds.csv")["training"].tolist() == [1, 2]
-    for suffix in ("csv", "md"):
-        assert (results / "tables" / f"table_4.{suffix}").stat().st_size > 0
+    for number, suffix in itertools.product((4, 5, 6), ("csv", "md")):
+        assert (results / "tables" / f"table_{number}.{suffix}").stat().st_size > 0
+    # All claims that figures 9 and 10 bear on are judged.
+    claims = pd.read_csv(results / "claims.csv").set_index("claim")["verdict"]
+    assert not claims[["inflation_helps", "weights_decrease"]].eq("not run").any()
     assert (results / "config.yaml").exists()
 
 
 def test_every_file_between_stages_says_where_it_comes_from(finished):
     paths = sorted((finished / "results" / "quick").glob("*/*.nc"))
-    # Three splits of three systems, 24 evaluations and one of a training from another seed, six runs of figure C.13.
-    assert len(paths) == 9 + 24 + 1 + 6
+    # Three splits of three systems, 24 evaluations, one of a training from another seed, one with the learned inflation
+    # switched, a record of learned localization weights, six runs of figure C.13.
+    assert len(paths) == 9 + 24 + 1 + 1 + 1 + 6
     for path in paths:
         with xr.open_dataset(path) as dataset:
             for key in ("kind", "system", "settings", "seed", "commit", "versions"):
@@ -118,7 +123,7 @@ def test_an_edit_of_plotting_code_draws_figures_and_trains_nothing(finished, pla
     plotting = finished / "mnmef" / "plotting"
     with edited(plotting / "style.py", "COLUMN_WIDTH = 7.0", "COLUMN_WIDTH = 7.5"):
         # Tables and claims name filters as the figures do.
-        assert planned(*QUICK) == FIGURES | {"table_4", "claims", "results_page"}
+        assert planned(*QUICK) == FIGURES | {"table_4", "table_5", "table_6", "claims", "results_page"}
     with edited(plotting / "curves.py", 'OURS = "mnmef_tuned"', 'OURS = "mnmef_pretrained"'):
         assert planned(*QUICK) == {"figure_1", "figure_4", "figure_7", "results_page"}
 
