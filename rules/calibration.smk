@@ -6,7 +6,7 @@ rule calibration_rank_histograms:
         evaluations=evaluation_files(),
     output:
         svg=results("figures/calibration_rank_histograms.svg"),
-        png=results("figures/calibration_rank_histograms.png"),
+        png=shown(results("figures/calibration_rank_histograms.png")),
     log:
         log_file("calibration_rank_histograms"),
     benchmark:
@@ -32,7 +32,7 @@ rule calibration_spread_skill:
         evaluations=evaluation_files(),
     output:
         svg=results("figures/calibration_spread_skill.svg"),
-        png=results("figures/calibration_spread_skill.png"),
+        png=shown(results("figures/calibration_spread_skill.png")),
     log:
         log_file("calibration_spread_skill"),
     benchmark:

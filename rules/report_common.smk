@@ -34,15 +34,15 @@ def shown(path):
 
 
 def page_tables():
-    """The tables of the results page as Markdown: the claims, and what each rule named after a table makes."""
-    tables = [each.output for each in workflow.rules if re.fullmatch(r"table_\d+", each.name)]
-    return [path for files in (rules.claims.output, *tables) for path in files if path.endswith(".md")]
+    """The tables of the results page as Markdown: the claims, and those of the paper that the config allows."""
+    files = [*rules.claims.output, *rules.table_4.output, *cost_tables()]
+    return [path for path in files if path.endswith(".md")]
 
 
 def page_inputs():
     """What the results page shows and names: each picture and table, the evaluations, and the captions."""
     return {
-        "figures": [path for path in figure_files() if path.endswith(".png")],
+        "figures": [path for path in (*figure_files(), *study_files()) if path.endswith(".png")],
         "tables": page_tables(),
         "evaluations": evaluation_files(),
         "captions": caption_files(),

@@ -73,13 +73,13 @@ class Browser:
 
     def _note(self, event: str, found: dict[str, Any]) -> None:
         if event == "Runtime.exceptionThrown":
-            self.errors.append(json.dumps(found["exceptionDetails"])[:500])
+            self.errors.append(json.dumps(found["exceptionDetails"])[:2000])
         elif event == "Runtime.consoleAPICalled" and found["type"] in ("error", "assert"):
-            self.errors.append(json.dumps(found["args"])[:500])
+            self.errors.append(json.dumps(found["args"])[:2000])
         elif event == "Log.entryAdded" and found["entry"]["level"] == "error":
-            self.errors.append(json.dumps(found["entry"])[:500])
+            self.errors.append(json.dumps(found["entry"])[:2000])
         elif event == "Network.loadingFailed" and not found.get("canceled"):
-            self.errors.append(json.dumps(found)[:500])
+            self.errors.append(json.dumps(found)[:2000])
         elif event == "Network.requestWillBeSent":
             self.requests.append(found["request"]["url"][:200])
 

@@ -209,26 +209,46 @@ def test_a_browser_without_a_network_shows_the_report_and_logs_no_error(finished
     claims = pd.read_csv(finished / "results" / "quick" / "claims.csv")
     captions = finished / "docs" / "captions"
     browser.open(report)
-    # The landing page has the table of claims.
-    browser.wait_for("document.querySelector('#app table')")
-    landing = browser.evaluate("document.querySelector('#app').innerText")
-    assert all(statement in landing for statement in claims["statement"])
-    assert landing.count("undecided") + landing.count("holds") + landing.count("fails") >= 1
+    # The landing page has the table of claims: for each the verdict, our number, its interval and the published one.
+    browser.wait_for("document.querySelector('#app .prose table')")
+    rows = browser.evaluate(
+        "[...document.querySelectorAll('#app .prose tr')].map(row => [...row.cells].map(cell => cell.innerText))"
+    )
+    cells = {row[0]: row[1:] for row in rows}
+    for claim in claims.itertuples():
+        verdict, _, ours, published = cells[claim.statement][:4]
+        assert verdict == claim.verdict
+        numbers = [claim.ours, claim.low, claim.high, claim.published]
+        expected = ["-" if pd.isna(number) else f"{number:.3f}" for number in numbers]
+        assert [*re.findall(r"[^ ,\[\]]+", ours), published] == expected
     figures = sorted((finished / "results" / "quick" / "figures").glob("*.png"))
     for path in figures:
         browser.evaluate("app.setView({navbarMode: 'menu'})")
         browser.click("Calibration" if path.stem.startswith("calibration") else "Figures")
         browser.click(menu_label(path.stem, captions), then="a")
         picture = f"Object.values(results).find(each => each.name === '{path.name}').data_uri"
-        browser.wait_for(f"document.querySelector('#app img')?.src === {picture}")
-        browser.wait_for("document.querySelector('#app img').complete")
-        assert browser.evaluate("document.querySelector('#app img').naturalWidth") > 300, path.name
+        browser.wait_for(f"document.querySelector('.grow.h-screen img')?.src === {picture}")
+        browser.wait_for("document.querySelector('.grow.h-screen img').complete")
+        assert browser.evaluate("document.querySelector('.grow.h-screen img').naturalWidth") > 300, path.name
         browser.screenshot(tmp_path / path.name)
     browser.evaluate("app.setView({navbarMode: 'menu'})")
     browser.click("Statistics")
     browser.wait_for("document.querySelector('#app canvas, #app svg.marks')")
     assert browser.errors == []
     assert [url for url in browser.requests if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
+
+
+def test_the_browser_of_the_tests_sees_errors_and_requests(browser, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<p>text</p><img src="http://example.org/x.png"><script>console.error("seen"); undefinedName</script>'
+    )
+    browser.open(page)
+    assert browser.evaluate("document.querySelector('p').innerText") == "text"
+    assert any("seen" in error for error in browser.errors)
+    assert any("undefinedName" in error for error in browser.errors)
+    assert any("ERR_NAME_NOT_RESOLVED" in error for error in browser.errors)
+    assert "http://example.org/x.png" in browser.requests
 
 
 def test_a_truncated_file_fails_its_reader_by_name_and_loses_nothing_else(finished, snakemake):
