@@ -95,12 +95,30 @@ def finetuned(settings: Mapping[str, Any]) -> float:
     )
 
 
+def tuned_along(settings: Mapping[str, Any]) -> float:
+    """Members times windows times cycles of a fine-tuning of figure 11, and times trajectories of its scores."""
+    part, tuning = settings["finetuning_curve"], settings["finetuning"]
+    section = settings["training"] | {key: tuning[key] for key in ("epochs", "steps")}
+    steps = trained(settings, section, "lorenz96") * max(part["epochs"]) / tuning["epochs"]
+    scores = len(part["epochs"]) * settings["data"]["test"]["trajectories"] * part["cycles"]
+    return (steps + scores) * mean(part["ensemble_sizes"])
+
+
+def linear(settings: Mapping[str, Any]) -> float:
+    """Windows times cycles of a run of figure C.13, in the mean over those that train and the two that do not."""
+    part, runs = settings["linear_gaussian"], 2 * len(settings["linear_gaussian"]["losses"])
+    training = part["training"]["steps"] * part["training"]["batch"]
+    return training * runs / (runs + 2) + part["trajectories"] * part["cycles"]
+
+
 WORK = {
     "simulate_data": simulated,
     "tune_baseline": tuned,
     "train_filter": pretrained,
     "train_seed": retrained,
     "finetune_filter": finetuned,
+    "score_finetuning": tuned_along,
+    "run_linear": linear,
     "evaluate_baseline": evaluated,
     "evaluate_learned": evaluated,
     "evaluate_seed": tested,

@@ -81,7 +81,8 @@ def _make_filter(variant: str, system: LinearGaussian, settings: Settings, model
     if variant == CLASSICAL:
         return EnKF(settings["sigma_y"])
     loss = variant.removesuffix(DECAY)
-    learned = initial_filter(system, settings["sigma_y"], model, seed)
+    twin = _make_system(settings, seed, "train")
+    learned = initial_filter(twin, settings["sigma_y"], model, seed)
     section = settings["training"]
     options = TrainingOptions(
         **{key: section[key] for key in ("steps", "window_cycles", "batch", "learning_rate", "gradient_clip")},
@@ -90,10 +91,8 @@ def _make_filter(variant: str, system: LinearGaussian, settings: Settings, model
         weight_decay=settings["weight_decay"] if loss != variant else 0.0,
         seed=seed,
     )
-    twin = _make_system(settings, seed, "train")
     rng = numpy_generator(seed, system.name, "train", "truth")
     truths = simulate_truth(twin, section["windows"], section["window_cycles"], rng)
-    learned.system = twin
     trainer = PriorTrainer(learned, torch.from_numpy(truths), options)
     for _ in tqdm(range(options.steps), desc=f"train {variant}", unit="step", mininterval=5):
         trainer.optimizer_step()
@@ -113,9 +112,9 @@ def _run(
     def observe(_: int, result: CycleResult, __: Tensor) -> None:
         seen.append(ensemble_gaussian(result.analysis.double().numpy()))
 
-    given = (torch.from_numpy(values).float() for values in (observations, truth))
+    given, states = (torch.from_numpy(values).float() for values in (observations, truth))
     with torch.no_grad():
-        record = run_filter(filter_, system, first, *given, draw, observe=observe)
+        record = run_filter(filter_, system, first, given, states, draw, observe=observe)
     mean, covariance = (np.stack(part, 1) for part in zip(*seen, strict=True))
     lost = record.diverged_at.numpy()
     mean[(lost[:, None] >= 0) & (np.arange(mean.shape[1]) >= lost[:, None])] = np.nan

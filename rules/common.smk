@@ -45,9 +45,11 @@ BATCHES = {
     "train_filter": ("train_{system}_{sigma_y}", ("quick",)),
     "train_seed": ("train_{system}_{sigma_y}", ("quick",)),
     "finetune_filter": ("finetune_{system}_{sigma_y}", ("quick", "laptop")),
+    "score_finetuning": ("finetune_{system}_{sigma_y}", ("quick", "laptop")),
     "evaluate_baseline": ("evaluate_{system}_{sigma_y}", ("quick", "laptop")),
     "evaluate_learned": ("evaluate_{system}_{sigma_y}", ("quick", "laptop")),
     "evaluate_seed": ("evaluate_{system}_{sigma_y}", ("quick", "laptop")),
+    "run_linear": ("linear", ("quick", "laptop")),
 }
 """Rules whose jobs share a job of a cluster, by which name, and the scales at which each would last seconds only."""
 

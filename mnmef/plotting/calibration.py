@@ -1,6 +1,7 @@
 """Figures on calibration, which the paper lacks: rank histograms, spread against error, coverage."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,7 @@ def _draw_ranks(axis: Axes, run: xr.Dataset, members: int, color: str, *, filled
         return
     relative = np.maximum(counts * (members + 1) / total, LOWEST)
     edges = np.arange(members + 2) - 0.5
-    area = {"fill": True, "alpha": 0.45, "linewidth": 0}
+    area: dict[str, Any] = {"fill": True, "alpha": 0.45, "linewidth": 0}
     axis.stairs(relative, edges, baseline=1.0, color=color, **(area if filled else {"linewidth": 1.0}))
 
 

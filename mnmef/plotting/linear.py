@@ -44,7 +44,7 @@ def figure_linear(runs: Mapping[str, xr.Dataset], members: int, weight_decay: fl
                 handles[label] = Line2D([], [], color=look.color, marker=look.marker, label=label)
                 lost = int((runs[variant]["diverged_at"] >= 0).sum())
                 lines += [f"{label}: {lost} of {runs[variant].sizes['trajectory']} diverged"] if lost else []
-        axis.set_title(f"loss {loss}, $N$ = {members}")
+        axis.set_title(f"linear-Gaussian system, loss {loss}, $N$ = {members}")
         axis.set_xlabel("assimilation cycle")
         axis.grid(alpha=0.25, linewidth=0.5)
         if lines:
