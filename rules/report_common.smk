@@ -42,7 +42,7 @@ def page_tables():
 def page_inputs():
     """What the results page shows and names: each picture and table, the evaluations, and the captions."""
     return {
-        "figures": [path for path in figure_files() if path.endswith(".png")],
+        "figures": [path for path in [*figure_files(), *study_files()] if path.endswith(".png")],
         "tables": page_tables(),
         "evaluations": evaluation_files(),
         "captions": caption_files(),
