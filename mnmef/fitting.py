@@ -30,6 +30,7 @@ def pretraining_options(training: Settings, windows: int, window_cycles: int, se
         learning_rate=training["learning_rate"],
         schedule=training["schedule"],
         loss=training["loss"],
+        optimizer=training["optimizer"],
         decay=training["decay"],
         weight_decay=training["weight_decay"],
         gradient_clip=training["gradient_clip"],

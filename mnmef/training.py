@@ -25,6 +25,7 @@ from mnmef.errors import unknown_name
 from mnmef.filters.learned import LearnedFilter, make_learned
 from mnmef.io import write_atomically
 from mnmef.losses import LOSSES
+from mnmef.optimizers import OPTIMIZERS
 from mnmef.seeds import torch_generator
 from mnmef.systems.base import System
 
@@ -47,8 +48,9 @@ class TrainingOptions:
 
     ensemble_size: N. steps: optimizer steps. window_cycles: cycles of a window. batch: windows at a time. schedule:
     `window` or `cycle`.
-    loss: a key of `LOSSES` or a sum of keys. decay: a key of `DECAYS`. gradient_clip: largest norm of a step's gradient
-    (a few trajectories far off the truth dominate it otherwise). heads_only: freeze the set transformer (fine-tuning).
+    loss: a key of `LOSSES` or a sum of keys. optimizer: a key of `OPTIMIZERS`. decay: a key of `DECAYS`.
+    gradient_clip: largest norm of a step's gradient (a few trajectories far off the truth dominate it otherwise).
+    heads_only: freeze the set transformer (fine-tuning).
     """
 
     ensemble_size: int
@@ -58,6 +60,7 @@ class TrainingOptions:
     learning_rate: float
     schedule: str = "cycle"
     loss: str = "nl2"
+    optimizer: str = "adamw"
     decay: str = "cosine"
     weight_decay: float = 0.0
     gradient_clip: float | None = None
@@ -67,6 +70,8 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         if self.schedule not in ("window", "cycle"):
             raise ValueError(unknown_name("training schedule", self.schedule, ("window", "cycle")))
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(unknown_name("optimizer", self.optimizer, OPTIMIZERS))
         if self.decay not in DECAYS:
             raise ValueError(unknown_name("learning-rate decay", self.decay, DECAYS))
         for term in self.loss.split("+"):
@@ -150,9 +155,8 @@ class Trainer:
             parameter.requires_grad_(False)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
-        )
+        make_optimizer = OPTIMIZERS[options.optimizer]
+        self.optimizer = make_optimizer(self.parameters, options.learning_rate, options.weight_decay)
         self.generator = torch_generator(options.seed, "training", self.system.name, options.ensemble_size)
         self.step_number = 0
         self.queue = torch.empty(0, dtype=torch.int64)

@@ -46,9 +46,9 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(truth, sche
     assert not torch.equal(results[0], results[2])
 
 
-@pytest.mark.parametrize("schedule", ["cycle", "window"])
-def test_a_resumed_training_ends_with_the_bits_of_an_uninterrupted_one(truth, schedule):
-    options = dataclasses.replace(OPTIONS, schedule=schedule, steps=6)
+@pytest.mark.parametrize(("schedule", "optimizer"), [("cycle", "adamw"), ("window", "adamw"), ("cycle", "muon")])
+def test_a_resumed_training_ends_with_the_bits_of_an_uninterrupted_one(truth, schedule, optimizer):
+    options = dataclasses.replace(OPTIONS, schedule=schedule, optimizer=optimizer, steps=6)
     uninterrupted = make()
     train(uninterrupted, truth, options)
     first = Trainer(make(), truth, options)
@@ -173,6 +173,7 @@ def test_learning_rates_decay_as_documented():
         ({"schedule": "windows"}, "'windows'.*'window'"),
         ({"loss": "nl3"}, "'nl3'.*'nl2'"),
         ({"decay": "cosin"}, "'cosin'.*'cosine'"),
+        ({"optimizer": "adam"}, "'adam'.*'adamw'"),
         ({"batch": 0}, "batch must be at least 1"),
         ({"ensemble_size": 1}, "at least 2 members"),
     ],
