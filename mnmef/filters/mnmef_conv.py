@@ -92,9 +92,7 @@ class LayerFunction(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # type: ignore[override]
-        ctx: Any, fields: Tensor, own: Tensor, bias: Tensor, pooled: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, fields: Tensor, own: Tensor, bias: Tensor, pooled: Tensor) -> Tensor:
         """Map fields (S, B, N, C) to (S, B, N, O) by weights own (O, C, K) and pooled (O, 2 C, K) and bias (O,)."""
         width = own.shape[-1] // 2
         mean = fields.mean(2)
@@ -112,7 +110,7 @@ class LayerFunction(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of fields, own, bias and pooled."""
         fields, mean, spread, padded, statistics, hidden, own, pooled = ctx.saved_tensors
         width = own.shape[-1] // 2
