@@ -118,7 +118,8 @@ class Training(Section):
     """Pretraining of the learned filter."""
 
     ensemble_size: Members = knob("members N during pretraining", section="4, training")
-    loss: Loss = knob("nl2, l2, rmse or crps, or a sum of them such as nl2+rmse", section="4, loss")
+    other_sizes: list[Members] = knob("further N that take turns with it during pretraining", section="none")
+    loss: Loss = knob("nl2, l2, rmse, crps or spread, or a sum of them such as nl2+spread", section="4, loss")
     schedule: Literal["window", "cycle"] = knob(
         "an optimizer step per window or per assimilation cycle", section="4, training"
     )
@@ -166,6 +167,7 @@ class ConvModel(Section):
 class ConvTraining(Section):
     """What is laid over the section `training` for `mnmef_conv`; the keys mean the same."""
 
+    other_sizes: list[Members] = knob("as training.other_sizes", section="none")
     loss: Loss = knob("as training.loss", section="none")
     schedule: Literal["window", "cycle"] = knob("as training.schedule", section="none")
     steps: Count = knob("as training.steps", unit="steps", section="none")
