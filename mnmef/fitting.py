@@ -30,6 +30,8 @@ def pretraining_options(training: Settings, windows: int, window_cycles: int, se
         learning_rate=training["learning_rate"],
         schedule=training["schedule"],
         loss=training["loss"],
+        optimizer=training["optimizer"],
+        other_sizes=tuple(training["other_sizes"]),
         decay=training["decay"],
         weight_decay=training["weight_decay"],
         gradient_clip=training["gradient_clip"],
@@ -47,6 +49,7 @@ def finetuning_options(
     merged = {
         **training,
         "ensemble_size": ensemble_size,
+        "other_sizes": [],
         "epochs": finetuning["epochs"],
         "steps": finetuning["steps"],
         "batch": max(1, training["batch"] // divisor),

@@ -34,7 +34,7 @@ class PriorTrainer(Trainer):
     """A training whose windows start from draws of N(0, I), instead of about their truths."""
 
     def _first_ensemble(self, which: Tensor) -> None:
-        self.ensemble[which.to(self.device)] = self._normal(int(which.sum()), *self.ensemble.shape[1:])
+        self.batch.ensemble[which.to(self.device)] = self._normal(int(which.sum()), *self.batch.ensemble.shape[1:])
 
 
 def run_variant(variant: str, settings: Settings, model: Settings, seed: int) -> xr.Dataset:

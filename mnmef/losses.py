@@ -41,5 +41,27 @@ def crps(analysis: Tensor, truth: Tensor, fairness: float = ALMOST) -> Tensor:
     return (error - (1.0 - (1.0 - fairness) / members) * pairs).mean(-1) / truth.square().mean(-1).sqrt()
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"nl2": nl2, "l2": l2, "rmse": rmse, "crps": crps}
+SPREAD_WEIGHT = 0.01
+"""Factor on the loss of the spread, so that a sum with `nl2` is still ruled by the error of the mean."""
+
+
+def spread(analysis: Tensor, truth: Tensor) -> Tensor:
+    """Gaussian log score of the ensemble's variance s^2 for the squared error e^2 of its mean, both averaged over
+    components: `SPREAD_WEIGHT (log s^2 + e^2 / s^2)`.
+
+    In expectation it is smallest where s^2 is the expected e^2. Its gradient leaves the mean alone: an ensemble is not
+    to be made worse so that it fits its spread.
+    """
+    variance = analysis.var(-2).mean(-1)
+    error = (analysis.detach().mean(-2) - truth).square().mean(-1)
+    return SPREAD_WEIGHT * (variance.log() + error / variance)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "nl2": nl2,
+    "l2": l2,
+    "rmse": rmse,
+    "crps": crps,
+    "spread": spread,
+}
 """By name; a sum of them is written `nl2+rmse`."""

@@ -118,16 +118,18 @@ class Training(Section):
     """Pretraining of the learned filter."""
 
     ensemble_size: Members = knob("members N during pretraining", section="4, training")
-    loss: Loss = knob("nl2, l2, rmse or crps, or a sum of them such as nl2+rmse", section="4, loss")
+    other_sizes: list[Members] = knob("further N that take turns with it during pretraining", section="none")
+    loss: Loss = knob("nl2, l2, rmse, crps or spread, or a sum of them such as nl2+spread", section="4, loss")
     schedule: Literal["window", "cycle"] = knob(
         "an optimizer step per window or per assimilation cycle", section="4, training"
     )
     epochs: Count = knob("passes over the training windows (schedule window)", unit="epochs", section="A")
     steps: Count = knob("optimizer steps (schedule cycle)", unit="steps", section="A")
     batch: dict[SystemName, Count] = knob("windows in a batch, per system", unit="windows", section="A")
-    learning_rate: dict[SystemName, Positive] = knob("first learning rate of AdamW, per system", section="A")
+    learning_rate: dict[SystemName, Positive] = knob("first learning rate, per system", section="A")
+    optimizer: Literal["adamw", "muon"] = knob("AdamW, or Muon for weights that are matrices", section="A")
     decay: Literal["halve", "cosine"] = knob("course of the learning rate", section="A")
-    weight_decay: Nonnegative = knob("weight decay of AdamW", section="A")
+    weight_decay: Nonnegative = knob("weight decay", section="A")
     gradient_clip: dict[SystemName, Positive | None] = knob(
         "largest norm of a step's gradient, per system", section="none"
     )
@@ -165,9 +167,11 @@ class ConvModel(Section):
 class ConvTraining(Section):
     """What is laid over the section `training` for `mnmef_conv`; the keys mean the same."""
 
+    other_sizes: list[Members] = knob("as training.other_sizes", section="none")
     loss: Loss = knob("as training.loss", section="none")
     schedule: Literal["window", "cycle"] = knob("as training.schedule", section="none")
     steps: Count = knob("as training.steps", unit="steps", section="none")
+    optimizer: Literal["adamw", "muon"] = knob("as training.optimizer", section="none")
     decay: Literal["halve", "cosine"] = knob("as training.decay", section="none")
     batch: dict[GriddedName, Count] = knob("as training.batch", unit="windows", section="none")
     learning_rate: dict[GriddedName, Positive] = knob("as training.learning_rate", section="none")

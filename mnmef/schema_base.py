@@ -20,7 +20,7 @@ Trials = Annotated[Int, Field(ge=2)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Switch = Annotated[bool, Field(strict=True)]
 Positive = Annotated[Real, Field(gt=0)]
-Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|crps)(\+(nl2|l2|rmse|crps))*$")]
+Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|crps|spread)(\+(nl2|l2|rmse|crps|spread))*$")]
 Nonnegative = Annotated[Real, Field(ge=0)]
 
 

@@ -25,6 +25,7 @@ from mnmef.errors import unknown_name
 from mnmef.filters.learned import LearnedFilter, make_learned
 from mnmef.io import write_atomically
 from mnmef.losses import LOSSES
+from mnmef.optimizers import OPTIMIZERS
 from mnmef.seeds import torch_generator
 from mnmef.systems.base import System
 
@@ -45,10 +46,12 @@ class TimeLimitError(Exception):
 class TrainingOptions:
     """What decides the weights that a training ends with, besides the model and the data.
 
-    ensemble_size: N. steps: optimizer steps. window_cycles: cycles of a window. batch: windows at a time. schedule:
+    ensemble_size: N. other_sizes: further N that take turns with it, step by step, each with a batch of as many members
+    in all. steps: optimizer steps. window_cycles: cycles of a window. batch: windows at a time. schedule:
     `window` or `cycle`.
-    loss: a key of `LOSSES` or a sum of keys. decay: a key of `DECAYS`. gradient_clip: largest norm of a step's gradient
-    (a few trajectories far off the truth dominate it otherwise). heads_only: freeze the set transformer (fine-tuning).
+    loss: a key of `LOSSES` or a sum of keys. optimizer: a key of `OPTIMIZERS`. decay: a key of `DECAYS`.
+    gradient_clip: largest norm of a step's gradient (a few trajectories far off the truth dominate it otherwise).
+    heads_only: freeze the set transformer (fine-tuning).
     """
 
     ensemble_size: int
@@ -58,15 +61,19 @@ class TrainingOptions:
     learning_rate: float
     schedule: str = "cycle"
     loss: str = "nl2"
+    optimizer: str = "adamw"
     decay: str = "cosine"
     weight_decay: float = 0.0
     gradient_clip: float | None = None
     heads_only: bool = False
     seed: int = 0
+    other_sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.schedule not in ("window", "cycle"):
             raise ValueError(unknown_name("training schedule", self.schedule, ("window", "cycle")))
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(unknown_name("optimizer", self.optimizer, OPTIMIZERS))
         if self.decay not in DECAYS:
             raise ValueError(unknown_name("learning-rate decay", self.decay, DECAYS))
         for term in self.loss.split("+"):
@@ -75,8 +82,18 @@ class TrainingOptions:
         for name in ("steps", "window_cycles", "batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"training {name} must be at least 1, not {getattr(self, name)}")
-        if self.ensemble_size < 2:
-            raise ValueError(f"an ensemble needs at least 2 members, not {self.ensemble_size}")
+        for members in self.sizes:
+            if members < 2:
+                raise ValueError(f"an ensemble needs at least 2 members, not {members}")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """All ensemble sizes that are trained at."""
+        return (self.ensemble_size, *self.other_sizes)
+
+    def batch_at(self, members: int) -> int:
+        """Windows in a batch of ensembles with so many members."""
+        return max(1, self.batch * self.ensemble_size // members)
 
 
 def train(
@@ -132,16 +149,37 @@ def train(
     return pd.DataFrame(trainer.curve)
 
 
+@dataclass
+class Batch:
+    """Windows under way with ensembles of one size.
+
+    window, position (B,): which truth, and which of its observation times. remaining (B,): cycles that are left.
+    ensemble (B, N, Nx): the last analysis.
+    """
+
+    window: Tensor
+    position: Tensor
+    remaining: Tensor
+    ensemble: Tensor
+
+    @classmethod
+    def empty(cls, count: int, members: int, state_size: int, device: torch.device) -> "Batch":
+        """Room for `count` windows."""
+        window, position, remaining = torch.zeros(3, count, dtype=torch.int64).unbind()
+        return cls(window, position, remaining, torch.zeros(count, members, state_size, device=device))
+
+
 class Trainer:
-    """The state of a training: weights, optimizer, a batch of windows under way, random numbers and counters."""
+    """The state of a training: weights, optimizer, batches of windows under way, random numbers and counters."""
 
     def __init__(self, filter_: LearnedFilter, truth: Tensor, options: TrainingOptions) -> None:
         if truth.shape[1] - 1 < options.window_cycles:
             raise ValueError(
                 f"a window of {options.window_cycles} cycles needs truths of as many; these have {truth.shape[1] - 1}"
             )
-        if len(truth) < options.batch and options.schedule == "window":
-            raise ValueError(f"a batch of {options.batch} windows needs as many truths; there are {len(truth)}")
+        largest = options.batch_at(min(options.sizes))
+        if len(truth) < largest and options.schedule == "window":
+            raise ValueError(f"a batch of {largest} windows needs as many truths; there are {len(truth)}")
         self.filter, self.system, self.options = filter_, filter_.system, options
         self.device = next(filter_.parameters()).device
         self.truth = truth.to(self.device)
@@ -150,20 +188,20 @@ class Trainer:
             parameter.requires_grad_(False)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
-        )
+        make_optimizer = OPTIMIZERS[options.optimizer]
+        self.optimizer = make_optimizer(self.parameters, options.learning_rate, options.weight_decay)
         self.generator = torch_generator(options.seed, "training", self.system.name, options.ensemble_size)
         self.step_number = 0
         self.queue = torch.empty(0, dtype=torch.int64)
-        self.window = torch.zeros(options.batch, dtype=torch.int64)
-        self.position = torch.zeros(options.batch, dtype=torch.int64)
-        self.remaining = torch.zeros(options.batch, dtype=torch.int64)
-        self.ensemble = torch.zeros(options.batch, options.ensemble_size, self.system.state_size, device=self.device)
-        self._restart(torch.ones(options.batch, dtype=torch.bool))
-        if options.schedule == "cycle":
-            # First windows of different lengths: from then on the ages of the batch are spread evenly.
-            self.remaining = 1 + torch.arange(options.batch) * options.window_cycles // options.batch
+        self.batches: list[Batch] = []
+        for members in options.sizes:
+            count = options.batch_at(members)
+            self.batch = Batch.empty(count, members, self.system.state_size, self.device)
+            self._restart(torch.ones(count, dtype=torch.bool))
+            if options.schedule == "cycle":
+                # First windows of different lengths: from then on the ages of the batch are spread evenly.
+                self.batch.remaining = 1 + torch.arange(count) * options.window_cycles // count
+            self.batches.append(self.batch)
         self.curve: list[dict[str, float]] = []
         self.lost_windows = self.skipped_steps = self.lost_in_a_row = 0
         self.loss_sum, self.loss_count = torch.zeros((), dtype=torch.float64, device=self.device), 0
@@ -175,6 +213,7 @@ class Trainer:
         """
         cycles = self.options.window_cycles if self.options.schedule == "window" else 1
         fraction = self.step_number / self.options.steps
+        self.batch = self.batches[self.step_number % len(self.batches)]
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.learning_rate * DECAYS[self.options.decay](fraction)
         self.optimizer.zero_grad()
@@ -196,15 +235,15 @@ class Trainer:
         """One assimilation cycle of the batch: forecast, observe, analyze, add the gradient of `weight` times the
         loss.
         """
-        self._restart(self.remaining == 0)
-        self.position += 1
-        self.remaining -= 1
-        truth = self.truth[self.window.to(self.device), self.position.to(self.device)]
+        self._restart(self.batch.remaining == 0)
+        self.batch.position += 1
+        self.batch.remaining -= 1
+        truth = self.truth[self.batch.window.to(self.device), self.batch.position.to(self.device)]
         observation = self.system.observe(truth)
         observation = observation + self.filter.sigma_y * self._normal(*observation.shape)
-        noise = self._normal(*self.ensemble.shape[:2], observation.shape[-1])
+        noise = self._normal(*self.batch.ensemble.shape[:2], observation.shape[-1])
         with torch.no_grad():
-            forecast = self.system.propagate(self.ensemble)
+            forecast = self.system.propagate(self.batch.ensemble)
             lost = ~forecast.isfinite().flatten(1).all(-1)
             forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
         analysis = self.filter.analyze(forecast, observation, self.system, noise)
@@ -214,7 +253,7 @@ class Trainer:
         (weight * loss).backward()
         self.loss_sum += loss.detach()
         self.loss_count += 1
-        self.ensemble = analysis.detach()
+        self.batch.ensemble = analysis.detach()
         self._drop(~used.cpu())
 
     def _drop(self, lost: Tensor) -> None:
@@ -224,7 +263,7 @@ class Trainer:
             # The others are in step with each other: the lost one rejoins from a fresh ensemble about its truth.
             self._first_ensemble(lost)
         else:
-            self.remaining[lost] = 0
+            self.batch.remaining[lost] = 0
         self.lost_in_a_row = self.lost_in_a_row + 1 if bool(lost.all()) else 0
         if self.lost_in_a_row >= 100:
             raise FloatingPointError(
@@ -242,18 +281,18 @@ class Trainer:
             order = torch.randperm(len(self.truth), generator=self.generator)
             self.queue = torch.cat((self.queue, order))
         latest = self.truth.shape[1] - 1 - self.options.window_cycles
-        self.window[which], self.queue = self.queue[:count], self.queue[count:]
-        self.position[which] = torch.randint(latest + 1, (count,), generator=self.generator)
-        self.remaining[which] = self.options.window_cycles
+        self.batch.window[which], self.queue = self.queue[:count], self.queue[count:]
+        self.batch.position[which] = torch.randint(latest + 1, (count,), generator=self.generator)
+        self.batch.remaining[which] = self.options.window_cycles
         self._first_ensemble(which)
 
     def _first_ensemble(self, which: Tensor) -> None:
         count = int(which.sum())
         if count == 0:
             return
-        truth = self.truth[self.window[which].to(self.device), self.position[which].to(self.device)]
-        anomalies = self._normal(count, *self.ensemble.shape[1:])
-        self.ensemble[which.to(self.device)] = truth.unsqueeze(-2) + self.system.first_spread * anomalies
+        truth = self.truth[self.batch.window[which].to(self.device), self.batch.position[which].to(self.device)]
+        anomalies = self._normal(count, *self.batch.ensemble.shape[1:])
+        self.batch.ensemble[which.to(self.device)] = truth.unsqueeze(-2) + self.system.first_spread * anomalies
 
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self.generator).to(self.device)
@@ -293,7 +332,7 @@ class Trainer:
         return total.hexdigest()[:16]
 
     _COUNTERS = ("step_number", "lost_windows", "skipped_steps", "lost_in_a_row", "loss_count")
-    _TENSORS = ("queue", "window", "position", "remaining", "ensemble", "loss_sum")
+    _TENSORS = ("queue", "loss_sum")
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed training needs."""
@@ -302,6 +341,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "curve": self.curve,
+            "batches": [dict(vars(batch)) for batch in self.batches],
             "seconds": self.earlier_seconds + time.monotonic() - self.started,
             **{name: getattr(self, name) for name in self._COUNTERS + self._TENSORS},
         }
@@ -312,6 +352,10 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
         self.curve = list(state["curve"])
+        self.batches = [
+            Batch(**{name: value.to(self.device if name == "ensemble" else "cpu") for name, value in batch.items()})
+            for batch in state["batches"]
+        ]
         self.earlier_seconds = state["seconds"]
         for name in self._COUNTERS:
             setattr(self, name, state[name])

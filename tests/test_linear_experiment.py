@@ -89,8 +89,8 @@ def test_first_ensembles_of_a_training_do_not_know_the_truth():
     options = TrainingOptions(ensemble_size=500, steps=1, window_cycles=6, batch=4, learning_rate=1e-3)
     truth = torch.full((8, 7, 6), 9.0)
     trainer = PriorTrainer(initial_filter(system, 1.0, MODEL, 0), truth, options)
-    assert trainer.ensemble.mean().abs() < 0.05
-    assert trainer.ensemble.std() == pytest.approx(1.0, abs=0.05)
+    assert trainer.batch.ensemble.mean().abs() < 0.05
+    assert trainer.batch.ensemble.std() == pytest.approx(1.0, abs=0.05)
 
 
 def test_a_trajectory_has_diverged_from_where_it_stays_farther_away_than_the_prior():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnmef.losses import LOSSES, crps
+from mnmef.losses import LOSSES, SPREAD_WEIGHT, crps, spread
 
 
 @pytest.fixture
@@ -57,3 +57,17 @@ def test_gradients_are_finite_where_members_agree():
     analysis = torch.ones(1, 3, 2, requires_grad=True)
     crps(analysis, torch.tensor([[1.0, 2.0]])).sum().backward()
     assert analysis.grad.isfinite().all()
+
+
+def test_the_spread_scores_best_at_the_expected_error_of_the_mean_and_leaves_the_mean_alone():
+    rng = np.random.default_rng(2)
+    members = torch.from_numpy(rng.standard_normal((2000, 50, 40)))
+    members -= members.mean(1, keepdim=True)
+    truth = 0.5 * torch.from_numpy(rng.standard_normal((2000, 40)))
+    expected = {size: float(spread(size * members, truth).mean()) for size in (0.4, 0.5, 0.6)}
+    assert min(expected, key=expected.__getitem__) == 0.5
+    assert expected[0.5] / SPREAD_WEIGHT == pytest.approx(np.log(0.25) + 1, rel=0.02)
+    analysis = (2.0 + members[:4]).requires_grad_()
+    spread(analysis, truth[:4]).sum().backward()
+    assert analysis.grad.abs().max() > 0
+    torch.testing.assert_close(analysis.grad.mean(1), torch.zeros(4, 40, dtype=torch.float64), rtol=0, atol=1e-12)

@@ -46,9 +46,13 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(truth, sche
     assert not torch.equal(results[0], results[2])
 
 
-@pytest.mark.parametrize("schedule", ["cycle", "window"])
-def test_a_resumed_training_ends_with_the_bits_of_an_uninterrupted_one(truth, schedule):
-    options = dataclasses.replace(OPTIONS, schedule=schedule, steps=6)
+@pytest.mark.parametrize(
+    "change",
+    [{"schedule": "cycle"}, {"schedule": "window"}, {"optimizer": "muon"}, {"other_sizes": (2, 8)}],
+    ids=str,
+)
+def test_a_resumed_training_ends_with_the_bits_of_an_uninterrupted_one(truth, change):
+    options = dataclasses.replace(OPTIONS, steps=6, **change)
     uninterrupted = make()
     train(uninterrupted, truth, options)
     first = Trainer(make(), truth, options)
@@ -158,7 +162,18 @@ def test_ages_of_a_cycle_batch_are_spread_over_the_window(truth):
     trainer = Trainer(make(), truth, dataclasses.replace(OPTIONS, batch=6, window_cycles=6))
     for _ in range(13):
         trainer._cycle(1.0)
-    assert len(set(trainer.remaining.tolist())) == 6
+    assert len(set(trainer.batch.remaining.tolist())) == 6
+
+
+def test_ensemble_sizes_take_turns_with_as_many_members_in_a_batch(truth):
+    trainer = Trainer(make(), truth, dataclasses.replace(OPTIONS, other_sizes=(2, 16)))
+    seen = []
+    for _ in range(6):
+        trainer.optimizer_step()
+        seen.append(tuple(trainer.batch.ensemble.shape[:2]))
+    assert seen == [(4, 4), (8, 2), (1, 16)] * 2
+    # Each batch goes on with its own windows: two turns, two cycles.
+    assert all(int(batch.position.min()) >= 2 for batch in trainer.batches)
 
 
 def test_learning_rates_decay_as_documented():
@@ -173,8 +188,10 @@ def test_learning_rates_decay_as_documented():
         ({"schedule": "windows"}, "'windows'.*'window'"),
         ({"loss": "nl3"}, "'nl3'.*'nl2'"),
         ({"decay": "cosin"}, "'cosin'.*'cosine'"),
+        ({"optimizer": "adam"}, "'adam'.*'adamw'"),
         ({"batch": 0}, "batch must be at least 1"),
         ({"ensemble_size": 1}, "at least 2 members"),
+        ({"other_sizes": (5, 1)}, "at least 2 members, not 1"),
     ],
 )
 def test_wrong_options_are_named(change, message):

@@ -64,9 +64,7 @@ class MnmefConvLocal(MnmefConv):
         y = observation.expand(*lead, -1).reshape(-1, 1, system.observation_size)
         r = observation_perturbations(noise, self.sigma_y).expand(*lead, -1, -1).reshape(len(v), members, -1)
         h = v[..., :: self.spacing]
-        fields = self.fields(v, y - h).unflatten(-1, (-1, self.options.patch)).movedim(-1, -2).flatten(2, 3)
-        corrections, summary = self.network(fields)
-        w, z, u = corrections.unflatten(2, (3, self.options.patch)).movedim(-2, -1).flatten(3).unbind(2)
+        (w, z, u), summary = self.network(self.sites(self.fields(v, y - h)))
         weights = functional.pad(2.0 * torch.sigmoid(self.weigh(functional.gelu(self.summarize(summary)))), (0, 1))
         state_weights, band_weights = weights[:, self.state_index], weights[:, self.observed_index]
         v_anomaly = v - ensemble_mean(v) + w
@@ -76,11 +74,11 @@ class MnmefConvLocal(MnmefConv):
         analysis = v + increment + (u if self.options.inflation else 0.0)
         return analysis.clamp(-system.clamp, system.clamp).reshape(forecast.shape)
 
-    def network(self, fields: Tensor) -> tuple[Tensor, Tensor]:
-        """Corrections (B, N, 3 patch, S) of S sites, and mean and deviation over members, averaged over space, of the
-        last layer (B, 2 channels), for fields (B, N, C, S).
+    def network(self, fields: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Corrections w, z and u (B, N, Nx), and mean and deviation over members, averaged over space, of the last
+        layer (B, 2 channels), for fields (S, B, N, C).
         """
-        batch, sites = len(fields), fields.shape[-1]
+        sites, batch = fields.shape[:2]
         margin = self.options.layers * (self.options.kernel // 2)
         if sites <= SEGMENT + 2 * margin:
             margin, length = 0, sites
@@ -91,12 +89,12 @@ class MnmefConvLocal(MnmefConv):
             end = min(begin + length, sites)
             # Where the segment is cut, a layer pads with the other end: wrong, but only within the margin.
             around = torch.arange(begin - margin, end + margin, device=fields.device) % sites
-            part = fields if length == sites else fields.index_select(-1, around)
-            hidden = self.layers(part)[..., margin : margin + end - begin]
-            mean = hidden.mean(1)
-            total += torch.cat((mean.sum(-1), deviation(hidden, mean).sum(-1)), -1)
-            corrections.append(self.corrections(hidden.flatten(0, 1)).unflatten(0, (batch, -1)))
-        return torch.cat(corrections, -1), total / sites
+            part = fields if length == sites else fields.index_select(0, around)
+            hidden = self.layers(part)[margin : margin + end - begin]
+            mean = hidden.mean(2)
+            total += torch.cat((mean, deviation(hidden, mean)), -1).sum(0)
+            corrections.append(self.correct(hidden))
+        return tuple(torch.cat(parts, -1) for parts in zip(*corrections, strict=True)), total / sites
 
     def solve(self, h_anomaly: Tensor, innovation: Tensor, weights: Tensor) -> Tensor:
         """`(Y'Y o L_hh + (N - 1) sigma_y^2 I)^-1 innovation_n` (B, N, d); zero where the matrix is singular.

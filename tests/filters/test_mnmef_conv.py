@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from mnmef.filters.base import observation_perturbations
 from mnmef.filters.learned import make_learned
 from mnmef.filters.mnmef import kalman_increment
-from mnmef.filters.mnmef_conv import ConvOptions, MnmefConv
+from mnmef.filters.mnmef_conv import EPSILON, ConvOptions, MemberConvolution, MnmefConv
 from mnmef.systems import make_system
 from mnmef.systems.lorenz96 import Lorenz96
 
@@ -94,6 +95,23 @@ def test_leading_dimensions_do_not_mix_and_every_parameter_has_a_gradient(case):
     for name, parameter in filter_.named_parameters():
         assert parameter.grad is not None, name
         assert float(parameter.grad.abs().max()) > 0, name
+
+
+@pytest.mark.parametrize(("inputs", "channels", "kernel"), [(5, 5, 3), (4, 6, 5), (6, 6, 1)])
+def test_a_layer_is_the_sum_of_two_circular_convolutions_and_its_gradient_is_the_derivative(inputs, channels, kernel):
+    torch.manual_seed(0)
+    layer = MemberConvolution(inputs, channels, kernel).double()
+    fields = torch.randn(7, 2, 3, inputs, dtype=torch.double, requires_grad=True)
+
+    def convolve(weights, x):  # torch's own, which wants (batch, channels, sites)
+        padded = functional.pad(x.movedim(0, -1), (kernel // 2, kernel // 2), mode="circular")
+        return functional.conv1d(padded, weights.weight, weights.bias).movedim(-1, 0)
+
+    statistics = torch.cat((fields.mean(2), (fields.var(2, correction=0) + EPSILON).sqrt()), -1)
+    own = torch.stack([convolve(layer.own, fields[:, :, n]) for n in range(3)], 2)
+    expected = functional.gelu(own + convolve(layer.pooled, statistics).unsqueeze(2))
+    torch.testing.assert_close(layer(fields), expected + fields if inputs == channels else expected)
+    assert torch.autograd.gradcheck(lambda x, *_: layer(x), (fields, *layer.parameters()))
 
 
 def test_what_it_cannot_do_is_refused():
