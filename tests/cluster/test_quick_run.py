@@ -78,3 +78,9 @@ def test_a_second_start_has_nothing_to_do(finished, start):
     again = start(finished.tree, *QUICK)
     assert "Nothing to be done" in again.end(120)
     assert not again.job_ids
+
+
+def test_a_report_can_be_made_of_it(finished, snakemake):
+    run = snakemake(finished.tree, "--report", "report.html", *QUICK)
+    assert run.returncode == 0, run.stdout
+    assert "train_filter" in (finished.tree / "report.html").read_text()
