@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -157,8 +156,3 @@ class Clock:
 @pytest.fixture
 def clock(capsys):
     return Clock(capsys)
-
-
-def age(path: Path) -> float:
-    """Seconds since a file was written."""
-    return time.time() - path.stat().st_mtime
