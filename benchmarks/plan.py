@@ -95,6 +95,24 @@ def finetuned(settings: Mapping[str, Any]) -> float:
     )
 
 
+def curved(settings: Mapping[str, Any]) -> float:
+    """As `finetuned`, for the fine-tunings of figure 11, which go on for longer."""
+    curve, section = settings["finetuning_curve"], settings["finetuning"]
+    longer = max(curve["epochs"]) / section["epochs"] * mean(curve["ensemble_sizes"]) / mean(settings["ensemble_sizes"])
+    return finetuned(settings) * longer
+
+
+def linear(settings: Mapping[str, Any]) -> float:
+    """Windows times steps of a training on the linear system."""
+    training = settings["linear_gaussian"]["training"]
+    return training["steps"] * training["batch"]
+
+
+def localized(settings: Mapping[str, Any]) -> float:
+    """Cycles of the runs that figure 10 shows."""
+    return settings["localization_study"]["trajectories"] * settings["localization_study"]["cycles"]
+
+
 WORK = {
     "simulate_data": simulated,
     "tune_baseline": tuned,
@@ -104,6 +122,10 @@ WORK = {
     "evaluate_baseline": evaluated,
     "evaluate_learned": evaluated,
     "evaluate_seed": tested,
+    "evaluate_other_inflation": evaluated,
+    "score_finetuning": curved,
+    "run_linear": linear,
+    "record_localization": localized,
 }
 """The work of a job of each rule, in units of its own; that of the others hardly depends on the scale."""
 VOLUME = {
@@ -111,6 +133,8 @@ VOLUME = {
     "evaluate_baseline": evaluated,
     "evaluate_learned": evaluated,
     "evaluate_seed": tested,
+    "evaluate_other_inflation": evaluated,
+    "record_localization": localized,
 }
 """What the bytes of its outputs are in proportion to; those of the others hardly depend on the scale."""
 

@@ -15,8 +15,8 @@ rule calibration_rank_histograms:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         members=CONFIG.evaluation.traced.ensemble_size,
         code=code("plot_ranks"),
@@ -41,8 +41,8 @@ rule calibration_spread_skill:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         members=CONFIG.evaluation.traced.ensemble_size,
         code=code("plot_spread_skill"),

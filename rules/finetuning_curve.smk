@@ -16,8 +16,8 @@ rule score_finetuning:
         "../envs/train.yaml"
     threads: 1
     resources:
-        runtime=480,
-        mem_mb=6000,
+        runtime=growing(480),
+        mem_mb=growing(6000),
     params:
         settings=curve_settings,
         code=code("score_finetuning"),
@@ -43,8 +43,8 @@ rule figure_11:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         settings={"cycles": CONFIG.finetuning_curve.cycles, "seed": CONFIG.seed},
         code=code("plot_finetuning"),

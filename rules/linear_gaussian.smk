@@ -12,8 +12,8 @@ rule run_linear:
         "../envs/train.yaml"
     threads: 1
     resources:
-        runtime=240,
-        mem_mb=4000,
+        runtime=growing(240),
+        mem_mb=growing(4000),
     params:
         settings=linear_settings(),
         code=code("run_linear"),
@@ -37,8 +37,8 @@ rule figure_c13:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         settings={key: SETTINGS["linear_gaussian"][key] for key in ("ensemble_size", "weight_decay")},
         code=code("plot_linear"),
