@@ -56,7 +56,7 @@ test: $(STAMP)
 # Installs Debian's packages of SLURM if it may and they are missing.
 test-cluster: $(STAMP)
 	tests/cluster/install.sh
-	$(BIN)/python -m pytest -m cluster --durations=0 tests/cluster $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m cluster --numprocesses 2 --dist loadfile --durations=10 tests/cluster $(PYTEST_ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

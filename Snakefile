@@ -21,6 +21,7 @@ report: "docs/report.rst"
 
 
 include: "rules/common.smk"
+include: "rules/cluster_common.smk"
 include: "rules/report_common.smk"
 include: "rules/simulate.smk"
 include: "rules/tune_baselines.smk"

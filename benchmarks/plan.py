@@ -111,6 +111,11 @@ def linear(settings: Mapping[str, Any]) -> float:
     return training * runs / (runs + 2) + part["trajectories"] * part["cycles"]
 
 
+def localized(settings: Mapping[str, Any]) -> float:
+    """Cycles of the runs that figure 10 shows."""
+    return settings["localization_study"]["trajectories"] * settings["localization_study"]["cycles"]
+
+
 WORK = {
     "simulate_data": simulated,
     "tune_baseline": tuned,
@@ -122,6 +127,8 @@ WORK = {
     "evaluate_baseline": evaluated,
     "evaluate_learned": evaluated,
     "evaluate_seed": tested,
+    "evaluate_other_inflation": evaluated,
+    "record_localization": localized,
 }
 """The work of a job of each rule, in units of its own; that of the others hardly depends on the scale."""
 VOLUME = {
@@ -129,6 +136,8 @@ VOLUME = {
     "evaluate_baseline": evaluated,
     "evaluate_learned": evaluated,
     "evaluate_seed": tested,
+    "evaluate_other_inflation": evaluated,
+    "record_localization": localized,
 }
 """What the bytes of its outputs are in proportion to; those of the others hardly depend on the scale."""
 

@@ -31,8 +31,8 @@ rule figure_9:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         seed=CONFIG.seed,
         code=code("plot_inflation"),
@@ -58,8 +58,8 @@ rule record_localization:
         "../envs/evaluate.yaml"
     threads: 1
     resources:
-        runtime=60,
-        mem_mb=4000,
+        runtime=growing(60),
+        mem_mb=growing(4000),
     params:
         settings=localization_settings,
         code=code("record_localization"),
@@ -84,8 +84,8 @@ rule figure_10:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         code=code("plot_localization"),
     message:

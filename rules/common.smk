@@ -1,12 +1,8 @@
 # The checked config and the functions that the stages share; no rules.
 
 import difflib
-import os
 import re
-import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 from snakemake.cli import get_argument_parser
@@ -38,20 +34,6 @@ SEARCH_FIGURE = "c12"
 PANEL_NOISE = "1.0"
 PIECES = 1000 if CONFIG.training.time_limit is not None and workflow.is_main_process else None
 """Retries of a training: each goes on, in a job of its own, after its time limit. None: as others."""
-
-BATCHES = {
-    "simulate_data": ("simulate", ("quick", "laptop", "paper")),
-    "tune_baseline": ("tune_{system}_{sigma_y}", ("quick", "laptop")),
-    "train_filter": ("train_{system}_{sigma_y}", ("quick",)),
-    "train_seed": ("train_{system}_{sigma_y}", ("quick",)),
-    "finetune_filter": ("finetune_{system}_{sigma_y}", ("quick", "laptop")),
-    "score_finetuning": ("finetune_{system}_{sigma_y}", ("quick", "laptop")),
-    "evaluate_baseline": ("evaluate_{system}_{sigma_y}", ("quick", "laptop")),
-    "evaluate_learned": ("evaluate_{system}_{sigma_y}", ("quick", "laptop")),
-    "evaluate_seed": ("evaluate_{system}_{sigma_y}", ("quick", "laptop")),
-    "run_linear": ("linear", ("quick", "laptop")),
-}
-"""Rules whose jobs share a job of a cluster, by which name, and the scales at which each would last seconds only."""
 
 
 wildcard_constraints:
@@ -92,57 +74,6 @@ def split_file(split):
 def figure_file(number, suffix):
     """The file of a figure, marked for the report."""
     return shown(results(f"figures/figure_{number}.{suffix}"))
-
-
-# Jobs on a cluster; a local run does without groups and never retries.
-
-
-def growing(amount, fixed=False):
-    """A resource of which a job that failed asks for more, up to three times, unless it is `fixed`: for want of it, the
-    job may have failed.
-    """
-
-    def amount_at(wildcards, attempt):
-        return amount if fixed else amount * min(attempt, 3)
-
-    return amount_at
-
-
-def batch_short_jobs(workflow):
-    """Let short jobs share a job of the cluster: those of BATCHES, and whatever scores, draws and tabulates."""
-    for each in workflow.rules:
-        name, scales = BATCHES.get(each.name, (None, ()))
-        if CONFIG.scale in scales:
-            each.group = name
-        elif Path(str(each.conda_env)).stem == "figures":
-            each.group = "draw"
-
-
-def jobs_in_queue(folder):
-    """Ids and states of the user's SLURM jobs that a Snakemake in `folder` has submitted; none without SLURM."""
-    if shutil.which("squeue") is None:
-        return {}
-    command = ["squeue", "--me", "--noheader", "--format=%A|%T|%k|%Z"]
-    try:
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    except subprocess.SubprocessError:
-        return {}
-    jobs = [line.split("|", 3) for line in listed.splitlines()]
-    own = os.environ.get("SLURM_JOB_ID")
-    return {i: state for i, state, said, at in jobs if said.startswith("rule_") and at == str(folder) and i != own}
-
-
-def check_queue(folder):
-    """Stop if jobs of another Snakemake in `folder`, killed or not, would write what this one is about to write."""
-    jobs = jobs_in_queue(folder)
-    while jobs and set(jobs.values()) == {"COMPLETING"}:
-        time.sleep(1)
-        jobs = jobs_in_queue(folder)
-    if jobs:
-        raise WorkflowError(
-            f"Jobs of another Snakemake in this folder are in the queue of SLURM: {', '.join(jobs)}. Wait until they "
-            f"end, and what they finish is kept; or end them with `scancel {' '.join(jobs)}`. Then start again."
-        )
 
 
 # Params: each rule gets the smallest part of the config that decides its outputs, and a digest of its code.

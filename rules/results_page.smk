@@ -15,8 +15,8 @@ rule results_page:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         settings=page_settings(),
         code=code("write_results_page"),

@@ -40,8 +40,8 @@ rule list_weights:
         "../envs/evaluate.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         code=code("list_weights"),
     message:
@@ -65,8 +65,8 @@ rule table_5:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         code=code("table_parameters"),
     message:
@@ -90,8 +90,8 @@ rule table_6:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         code=code("table_times"),
     message:

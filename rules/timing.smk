@@ -17,8 +17,8 @@ rule time_filters:
         "../envs/baselines.yaml"
     threads: machine_cores()
     resources:
-        runtime=60,
-        mem_mb=4000,
+        runtime=growing(60),
+        mem_mb=growing(4000),
     params:
         settings=timing_settings,
         code=code("time_filters"),
@@ -44,8 +44,8 @@ rule figure_8:
         "../envs/figures.yaml"
     threads: 1
     resources:
-        runtime=10,
-        mem_mb=2000,
+        runtime=growing(10),
+        mem_mb=growing(2000),
     params:
         code=code("plot_timing"),
     message:

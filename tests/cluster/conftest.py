@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -138,21 +139,28 @@ def site(copy_sources):
 
 
 class Clock:
-    """What an accident cost: prints it beside the name of the test."""
+    """What an accident cost, and what else a test has to say; printed after all tests."""
 
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.capsys = capsys
+    def __init__(self, record: Callable[[str, object], None]) -> None:
+        self.record = record
 
     def lost(self, what: str, seconds: float) -> None:
         """Say how much work was lost, in seconds."""
         self.say(f"{what}: {seconds:.1f} s of work lost")
 
     def say(self, text: str) -> None:
-        """Print beside the name of the test."""
-        with self.capsys.disabled():
-            print(f"\n  {text}", end="", flush=True)
+        """Print after all tests."""
+        self.record("said", text)
 
 
 @pytest.fixture
-def clock(capsys):
-    return Clock(capsys)
+def clock(record_property):
+    return Clock(record_property)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.section("the cluster")
+    for report in terminalreporter.stats.get("passed", []):
+        for name, text in report.user_properties if report.when == "call" else []:
+            if name == "said":
+                terminalreporter.write_line(text)
