@@ -9,7 +9,7 @@ RUN_PAGES = ("config", "versions", "run_times")
 
 def caption_files():
     """The captions of all figures and tables, drawn here or not."""
-    return sorted(path.as_posix() for path in (Path(workflow.basedir) / CAPTIONS).glob("*.rst"))
+    return sorted(f"{CAPTIONS}/{path.name}" for path in (Path(workflow.basedir) / CAPTIONS).glob("*.rst"))
 
 
 def category(stem):
