@@ -23,6 +23,8 @@ TRAINING = {
     "learning_rate": 1e-2,
     "schedule": "cycle",
     "loss": "nl2",
+    "optimizer": "adamw",
+    "other_sizes": [],
     "decay": "cosine",
     "weight_decay": 0.0,
     "gradient_clip": None,
