@@ -12,7 +12,7 @@ BATCHES = {
     "train_filter": (f"train_{CELL}", ("quick",)),
     "train_seed": (f"train_{CELL}", ("quick",)),
     "finetune_filter": (f"finetune_{CELL}", ("quick", "laptop")),
-    "score_finetuning": ("curves", ("quick",)),
+    "score_finetuning": (f"finetune_{CELL}", ("quick", "laptop")),
     "run_linear": ("linear", ("quick", "laptop")),
     "evaluate_baseline": (f"evaluate_{CELL}", ("quick", "laptop")),
     "evaluate_learned": (f"evaluate_{CELL}", ("quick", "laptop")),
