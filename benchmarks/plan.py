@@ -168,15 +168,17 @@ def extrapolate(
 def requests() -> dict[str, int]:
     """The minutes that each rule asks for at its first attempt; rules made from others ask for the same."""
     found: dict[str, int] = {}
+    made: dict[str, str] = {}
     for path in sorted((ROOT / "rules").glob("*.smk")):
         for text in re.split(r"^(?=rule |use rule )", path.read_text(encoding="utf-8"), flags=re.M):
             name = re.match(r"(?:use )?rule (\w+)(?: as (\w+) with)?:", text)
             asked = re.search(r"runtime=growing\((\d+)", text)
             if name and asked:
                 found[name[2] or name[1]] = int(asked[1])
-            elif name and name[1] in found:
-                found[name[2]] = found[name[1]]
-    return found
+            elif name and name[2]:
+                made[name[2]] = name[1]
+    # A rule may be read before the one that it is made from.
+    return found | {new: found[old] for new, old in made.items() if old in found}
 
 
 def planned(scale: str) -> tuple[dict[str, int], int]:
