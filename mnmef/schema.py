@@ -368,7 +368,37 @@ def _contradictions(config: Config) -> Iterator[str]:
     for method in config.baselines.get("lorenz63", []):
         if method in GRIDDED_METHODS:
             yield f"baselines.lorenz63 has {method}, which localizes, but Lorenz '63 has no spatial grid"
-    limits = {
+    for key, (value, other, limit) in _limits(config).items():
+        if value > limit:
+            yield f"{key} = {value}: must be at most {other} = {limit}"
+    yield from _shrinking(config.published)
+    if config.robustness.cycles <= 2 * config.robustness.gap:
+        yield (
+            f"robustness.cycles = {config.robustness.cycles}: must be more than twice robustness.gap = "
+            f"{config.robustness.gap}, so that cycles follow the gap"
+        )
+    if config.scaling.timed_cycles >= config.scaling.cycles:
+        yield (
+            f"scaling.timed_cycles = {config.scaling.timed_cycles}: must be less than scaling.cycles = "
+            f"{config.scaling.cycles}"
+        )
+    for system in config.systems:
+        batch = config.training.batch.get(system, 1)
+        if config.training.schedule == "window" and batch > config.data.train.windows:
+            yield f"training.batch.{system} = {batch}: must be at most data.train.windows = {config.data.train.windows}"
+    cells = [f"{system}_{level}" for system in config.systems for level in config.noise_levels]
+    for cell in config.own_weights:
+        if cell not in cells:
+            yield unknown_name("cell in own_weights", cell, cells)
+    if config.model.width % config.model.heads:
+        yield f"model.heads = {config.model.heads}: must divide model.width = {config.model.width}"
+    if config.model.input == "separate" and config.model.feature_size % 2:
+        yield f"model.feature_size = {config.model.feature_size}: must be even where model.input is separate"
+
+
+def _limits(config: Config) -> dict[str, tuple[int, str, int]]:
+    """Keys with a value that another one limits: the value, the other key and its value."""
+    limits: dict[str, tuple[int, str, int]] = {
         "tuning.cycles": (config.tuning.cycles, "data.tune.cycles", config.data.tune.cycles),
         "evaluation.traced.trajectories": (
             config.evaluation.traced.trajectories,
@@ -398,32 +428,7 @@ def _contradictions(config: Config) -> Iterator[str]:
     for name, stage in (("screen", config.tuning.screen), ("confirm", config.tuning.confirm)):
         for size, most in (("trajectories", config.data.tune.trajectories), ("cycles", config.data.tune.cycles)):
             limits[f"tuning.{name}.{size}"] = (getattr(stage, size), f"data.tune.{size}", most)
-    for key, (value, other, limit) in limits.items():
-        if value > limit:
-            yield f"{key} = {value}: must be at most {other} = {limit}"
-    yield from _shrinking(config.published)
-    if config.robustness.cycles <= 2 * config.robustness.gap:
-        yield (
-            f"robustness.cycles = {config.robustness.cycles}: must be more than twice robustness.gap = "
-            f"{config.robustness.gap}, so that cycles follow the gap"
-        )
-    if config.scaling.timed_cycles >= config.scaling.cycles:
-        yield (
-            f"scaling.timed_cycles = {config.scaling.timed_cycles}: must be less than scaling.cycles = "
-            f"{config.scaling.cycles}"
-        )
-    for system in config.systems:
-        batch = config.training.batch.get(system, 1)
-        if config.training.schedule == "window" and batch > config.data.train.windows:
-            yield f"training.batch.{system} = {batch}: must be at most data.train.windows = {config.data.train.windows}"
-    cells = [f"{system}_{level}" for system in config.systems for level in config.noise_levels]
-    for cell in config.own_weights:
-        if cell not in cells:
-            yield unknown_name("cell in own_weights", cell, cells)
-    if config.model.width % config.model.heads:
-        yield f"model.heads = {config.model.heads}: must divide model.width = {config.model.width}"
-    if config.model.input == "separate" and config.model.feature_size % 2:
-        yield f"model.feature_size = {config.model.feature_size}: must be even where model.input is separate"
+    return limits
 
 
 def _shrinking(published: Published) -> Iterator[str]:
