@@ -104,8 +104,17 @@ def changed(settings: Mapping[str, Any], assignments: Sequence[str]) -> dict[str
         path, equals, value = text.partition("=")
         if not equals:
             raise ValueError(f"--set {text}: write KEY=VALUE, such as training.steps=2000")
-        settings = assign(settings, path, yaml.safe_load(value))
+        settings = assign(settings, path, _parse(value))
     return dict(settings)
+
+
+def _parse(value: str) -> Any:
+    """A value in YAML; but 1e-3, a text in YAML, is a number here."""
+    parsed = yaml.safe_load(value)
+    try:
+        return float(parsed) if isinstance(parsed, str) else parsed
+    except ValueError:
+        return parsed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,31 +9,73 @@ from torch import Tensor, nn
 SMALLEST = 16
 """Rows and columns from which on Muon treats a weight as a matrix; the few of a head or a bias are left to AdamW."""
 
+MOMENTUM = 0.95
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Coefficients of the quintic iteration of Jordan et al. (2024): steep at zero, singular values end in 0.7 to 1.2."""
 
-class MuonAdamW:
-    """Muon (Jordan et al. 2024) for weights that are matrices, AdamW for all others, at one learning rate.
 
-    Muon replaces the momentum of a matrix by the nearest orthogonal matrix, so that all directions of a layer advance
-    alike, not only those with the largest gradients. Its steps are scaled to the root-mean-square of AdamW's (Liu et
-    al. 2025), so that the same learning rate serves both. A convolution's weight (O, C, K) counts as a matrix
-    (O, C K).
+def orthogonalize(matrices: Tensor, iterations: int = 5) -> Tensor:
+    """Matrices (G, m, n) with their singular values brought close to one, by Newton-Schulz iterations."""
+    x = matrices if matrices.shape[-2] <= matrices.shape[-1] else matrices.mT
+    x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp(min=1e-7)
+    a, b, c = NEWTON_SCHULZ
+    for _ in range(iterations):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x if matrices.shape[-2] <= matrices.shape[-1] else x.mT
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon (Jordan et al. 2024) with Nesterov momentum and decoupled weight decay, in single precision.
+
+    The momentum of a matrix is replaced by the nearest orthogonal matrix, so that all directions of a layer advance
+    alike, not only those with the largest gradients. Steps are scaled to the root-mean-square of AdamW's (Liu et al.
+    2025), so that the same learning rate serves both. Takes matrices of any number of dimensions from two on: a
+    convolution's weight (O, C, K) counts as (O, C K).
+    It does what `torch.optim.Muon` does, which takes one matrix after the other in bfloat16; on a CPU, those of a
+    network of this size take a third of the time if matrices of one shape are stacked.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], learning_rate: float, weight_decay: float) -> None:
+        super().__init__(parameters, {"lr": learning_rate, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One step; a weight without a gradient stays as it is."""
+        for group in self.param_groups:
+            alike: dict[tuple[int, ...], list[nn.Parameter]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    alike.setdefault(tuple(parameter.flatten(1).shape), []).append(parameter)
+            for shape, parameters in alike.items():
+                update = orthogonalize(torch.stack([self._momentum(p) for p in parameters]))
+                rate = group["lr"] * 0.2 * max(shape) ** 0.5
+                for parameter, change in zip(parameters, update.unbind(), strict=True):
+                    parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
+                    parameter.sub_(change.reshape(parameter.shape), alpha=rate)
+
+    def _momentum(self, parameter: nn.Parameter) -> Tensor:
+        """Nesterov momentum of a weight after its gradient has been added, as a matrix."""
+        gradient, state = parameter.grad, self.state[parameter]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        average = state["momentum_buffer"].lerp_(gradient, 1.0 - MOMENTUM)
+        return torch.lerp(gradient, average, MOMENTUM).flatten(1)
+
+
+class MuonAdamW:
+    """Muon for weights that are matrices, AdamW for all others, at one learning rate."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter], learning_rate: float, weight_decay: float) -> None:
         self.parameters = parameters
-        self.matrices = [p for p in parameters if p.ndim > 1 and min(p.flatten(1).shape) >= SMALLEST]
-        # Muon takes nothing but matrices: these share their memory with the weights.
-        self.views = [nn.Parameter(p.detach().flatten(1)) for p in self.matrices]
-        known = {id(p) for p in self.matrices}
+        matrices = [p for p in parameters if p.ndim > 1 and min(p.flatten(1).shape) >= SMALLEST]
+        known = {id(p) for p in matrices}
         rest = [p for p in parameters if id(p) not in known]
         self.parts: list[torch.optim.Optimizer] = []
-        if self.views:
-            muon = torch.optim.Muon(
-                self.views, lr=learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
-            )
-            self.parts.append(muon)
+        if matrices:
+            self.parts.append(Muon(matrices, learning_rate, weight_decay))
         if rest:
-            self.parts.append(torch.optim.AdamW(rest, lr=learning_rate, weight_decay=weight_decay, fused=True))
+            self.parts.append(_adamw(rest, learning_rate, weight_decay))
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -47,8 +89,6 @@ class MuonAdamW:
 
     def step(self) -> None:
         """One step of each part; a weight without a gradient stays as it is."""
-        for view, parameter in zip(self.views, self.matrices, strict=True):
-            view.grad = None if parameter.grad is None else parameter.grad.flatten(1)
         for part in self.parts:
             part.step()
 

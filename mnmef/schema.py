@@ -270,6 +270,7 @@ class Scaling(Section):
 class Reference(Section):
     """Classical filters with a very large ensemble."""
 
+    in_figures: Switch = knob("draw them in figures 1, 4 and 7", section="none")
     ensemble_size: Members = knob("number of members N", section="none")
     methods: list[MethodName] = knob("methods to choose from", section="none")
     inflations: list[Annotated[Real, Field(ge=1)]] = knob("inflations to try", section="none")

@@ -90,4 +90,5 @@ def reference_settings(wildcards):
     """What decides a reference besides its data; localized methods have no radii without a grid, and are left out."""
     plan = settings.for_system(SETTINGS["reference"], wildcards.system)
     radii = plan["radii"] if wildcards.system in GRIDDED_SYSTEMS else []
+    del plan["in_figures"]
     return {"plan": {**plan, "radii": radii}, "seed": CONFIG.seed}

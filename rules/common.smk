@@ -215,6 +215,18 @@ def evaluation_files():
     return expand(rules.evaluate_baseline.output.scores, zip, **baseline_cells()) + learned + own
 
 
+def curve_files(number):
+    """Scores, published ones, and those of a very large ensemble, for a figure of curves against ensemble size."""
+    large = results("reference/{system}_{sigma_y}_best.csv")
+    shown_levels = NOISE if CONFIG.reference.in_figures else []
+    return {
+        "scores": rules.score_filters.output.scores,
+        "improvements": rules.score_filters.output.improvements,
+        "published": rules.score_filters.input.curves,
+        "references": expand(large, system=FIGURES[number], sigma_y=shown_levels),
+    }
+
+
 def panel_files(number):
     """Truth and observations of a figure with panels, and the evaluations that it compares."""
     cell = {"system": FIGURES[number], "sigma_y": PANEL_NOISE}

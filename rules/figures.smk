@@ -3,9 +3,7 @@
 
 rule figure_1:
     input:
-        scores=rules.score_filters.output.scores,
-        improvements=rules.score_filters.output.improvements,
-        published=rules.score_filters.input.curves,
+        **curve_files(1),
     output:
         svg=figure_file(1, "svg"),
         png=figure_file(1, "png"),
@@ -29,6 +27,8 @@ rule figure_1:
 
 
 use rule figure_1 as figure_4 with:
+    input:
+        **curve_files(4),
     output:
         svg=figure_file(4, "svg"),
         png=figure_file(4, "png"),
@@ -44,6 +44,8 @@ use rule figure_1 as figure_4 with:
 
 
 use rule figure_1 as figure_7 with:
+    input:
+        **curve_files(7),
     output:
         svg=figure_file(7, "svg"),
         png=figure_file(7, "png"),

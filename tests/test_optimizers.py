@@ -1,9 +1,10 @@
 """Optimizers: Muon's steps are orthogonal, reach the weights themselves, and leave the rest to AdamW."""
 
+import pytest
 import torch
 from torch import nn
 
-from mnmef.optimizers import MuonAdamW
+from mnmef.optimizers import Muon, MuonAdamW, orthogonalize
 
 
 def make():
@@ -24,6 +25,33 @@ def test_a_step_moves_a_convolution_in_all_directions_alike():
     values = torch.linalg.svdvals((parameters[0].detach() - before).flatten(1))
     assert float(torch.linalg.cond(gradients[0].flatten(1))) > 50
     assert float(values.max() / values.min()) < 5
+
+
+@pytest.mark.parametrize("shape", [(48, 48), (48, 20), (20, 48)])
+def test_orthogonalized_matrices_keep_their_singular_vectors(shape):
+    matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(1))
+    left, values, right = torch.linalg.svd(matrices, full_matrices=False)
+    found = left.mT @ orthogonalize(matrices) @ right.mT
+    torch.testing.assert_close(found, torch.diag_embed(found.diagonal(dim1=-2, dim2=-1)), rtol=0, atol=1e-4)
+    # Those that are small beside the largest need more iterations; here all but a few are within the band.
+    large = found.diagonal(dim1=-2, dim2=-1)[values > 0.1 * values.amax(-1, keepdim=True)]
+    assert ((large > 0.6) & (large < 1.3)).all()
+
+
+def test_steps_of_muon_are_those_of_torch_up_to_its_rounding():
+    generator = torch.Generator().manual_seed(2)
+    first = [torch.randn(*shape, generator=generator) for shape in ((24, 24), (24, 24), (60, 16), (16, 40))]
+    ours, theirs = ([nn.Parameter(p.clone()) for p in first] for _ in range(2))
+    muon = Muon(ours, 1e-2, 0.1)
+    torchs = torch.optim.Muon(theirs, lr=1e-2, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for _ in range(3):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn(*a.shape, generator=generator)
+            b.grad = a.grad.clone()
+        muon.step()
+        torchs.step()
+    for a, b, start in zip(ours, theirs, first, strict=True):
+        assert float((a - b).detach().norm() / (b - start).detach().norm()) < 0.03  # bfloat16 has eight bits
 
 
 def test_what_is_no_matrix_takes_the_steps_of_adamw():

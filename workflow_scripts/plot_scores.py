@@ -1,5 +1,6 @@
 """Figures 1, 4 and 7: R-RMSE and relative improvement of one system against ensemble size."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,20 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def plot_scores(*, scores: Path, improvements: Path, published: Path, system: str, svg: Path, png: Path) -> None:
-    """Draw the tables `scores` and `improvements` beside the published curves."""
+def plot_scores(
+    *,
+    scores: Path,
+    improvements: Path,
+    published: Path,
+    references: Sequence[Path],
+    system: str,
+    svg: Path,
+    png: Path,
+) -> None:
+    """Draw the tables `scores` and `improvements` beside the published curves and what a very large ensemble reaches."""
     tables = pd.read_csv(scores), pd.read_csv(improvements), load_curves(published)
-    save_figure(figure_curves(*tables, system), svg, png)
+    large = pd.concat([pd.read_csv(path) for path in references]) if references else None
+    save_figure(figure_curves(*tables, system, large), svg, png)
 
 
 if __name__ == "__main__":
@@ -26,6 +37,7 @@ if __name__ == "__main__":
             scores=Path(snakemake.input.scores),
             improvements=Path(snakemake.input.improvements),
             published=Path(snakemake.input.published),
+            references=[Path(path) for path in snakemake.input.references],
             system=snakemake.params.system,
             svg=Path(snakemake.output.svg),
             png=Path(snakemake.output.png),

@@ -1,5 +1,7 @@
 """Figures 1, 4 and 7: R-RMSE and relative improvement against ensemble size."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -13,14 +15,22 @@ from mnmef.metrics import relative_improvement
 from mnmef.plotting.style import BAND, COLUMN_WIDTH, LOOKS, SYSTEM_TITLES, new_figure, use_sizes
 
 OURS = "mnmef_tuned"
+BOUND: dict[str, Any] = {"color": "black", "linestyle": ":", "linewidth": 1.0}
 
 
-def figure_curves(scores: pd.DataFrame, improvements: pd.DataFrame, published: pd.DataFrame, system: str) -> Figure:
+def figure_curves(
+    scores: pd.DataFrame,
+    improvements: pd.DataFrame,
+    published: pd.DataFrame,
+    system: str,
+    large: pd.DataFrame | None = None,
+) -> Figure:
     """R-RMSE of every filter against N (top) and what fine-tuned MNMEF improves on each (bottom), a column per noise
     level.
 
     scores: the table `scores.csv`, improvements: `improvements.csv`, whose 95 % intervals over trajectories (for
-    improvements in pairs) are bands. published: R-RMSE of the paper's figures, drawn as thin dashed lines.
+    improvements in pairs) are bands. published: R-RMSE of the paper's figures, drawn as thin dashed lines. large: what
+    the best classical filter reaches with a very large ensemble (`mnmef.reference`), a dotted line in the top row.
     A cell in which some trajectories diverged has a hollow marker; one in which all did sits at the top edge as an open
     triangle. Where a filter was trained several times, a bar is one standard deviation over trainings to each side.
     """
@@ -35,12 +45,15 @@ def figure_curves(scores: pd.DataFrame, improvements: pd.DataFrame, published: p
         reference = published[np.isclose(published["sigma_y"], level)]
         _draw_errors(axes[0, column], part, reference)
         _draw_improvements(axes[1, column], improvements[improvements["sigma_y"] == level], reference)
+        if large is not None:
+            for bound in large.loc[np.isclose(large["sigma_y"], level) & (large["system"] == system), "rrmse"]:
+                axes[0, column].axhline(bound, **BOUND)
         axes[0, column].set_title(f"{SYSTEM_TITLES[system]}, $\\sigma_y$ = {level:g}")
         axes[1, column].set_xlabel("ensemble size $N$")
     axes[0, 0].set_ylabel("R-RMSE")
     axes[1, 0].set_ylabel("relative improvement\nby fine-tuned MNMEF")
     _set_error_limits(axes[0], scores)
-    figure.legend(handles=_legend(scores), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles=_legend(scores, large), loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
@@ -103,7 +116,7 @@ def _set_error_limits(axes: np.ndarray, scores: pd.DataFrame) -> None:
     axes[0].set_ylim(0, 1.08 * finite.max() if len(finite) else 1.0)
 
 
-def _legend(scores: pd.DataFrame) -> list[Artist]:
+def _legend(scores: pd.DataFrame, large: pd.DataFrame | None) -> list[Artist]:
     present = set(scores["method"])
     handles: list[Artist] = [
         Line2D([], [], color=look.color, marker=look.marker, label=look.label)
@@ -112,6 +125,9 @@ def _legend(scores: pd.DataFrame) -> list[Artist]:
     ]
     handles.append(Line2D([], [], color="0.4", linestyle="--", linewidth=0.7, label="published"))
     handles.append(Patch(color="0.4", alpha=BAND["alpha"], label="95 % interval over trajectories"))
+    if large is not None:
+        members = large["ensemble_size"].iloc[0]
+        handles.append(Line2D([], [], label=f"best classical, $N$ = {members:g}", **BOUND))
     trainings = scores["n_trainings"].max()
     if trainings > 1:
         handles.append(

@@ -50,6 +50,19 @@ def make_split_and_run(cycles, method="letkf"):
     return split, xr.Dataset(fields, attrs={"traced_ensemble_size": 10, "method": method})
 
 
+def test_a_very_large_ensemble_is_a_level_line_of_its_system_and_noise_level():
+    scores = make_scores()
+    large = pd.DataFrame(
+        [("lorenz96", 1.0, 1000, 0.25), ("lorenz96", 0.7, 1000, 0.15), ("ks", 1.0, 1000, 0.5)],
+        columns=["system", "sigma_y", "ensemble_size", "rrmse"],
+    )
+    figure = figure_curves(scores, make_improvements(scores), PUBLISHED, "lorenz96", large)
+    for axis, bound in zip(figure.axes, (0.25, 0.15), strict=False):
+        levels = [line.get_ydata() for line in axis.lines if line.get_linestyle() == ":"]
+        assert levels == [[bound, bound]]
+    assert "best classical, $N$ = 1000" in [text.get_text() for text in figure.legends[0].texts]
+
+
 @pytest.mark.parametrize("levels", [(1.0,), (1.0, 0.7)])
 def test_each_filter_is_a_line_through_its_scores_for_each_noise_level(levels):
     scores = make_scores(levels)
