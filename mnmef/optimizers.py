@@ -57,6 +57,7 @@ class Muon(torch.optim.Optimizer):
     def _momentum(self, parameter: nn.Parameter) -> Tensor:
         """Nesterov momentum of a weight after its gradient has been added, as a matrix."""
         gradient, state = parameter.grad, self.state[parameter]
+        assert gradient is not None
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(parameter)
         average = state["momentum_buffer"].lerp_(gradient, 1.0 - MOMENTUM)

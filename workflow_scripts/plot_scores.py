@@ -25,7 +25,7 @@ def plot_scores(
     svg: Path,
     png: Path,
 ) -> None:
-    """Draw the tables `scores` and `improvements` beside the published curves and what a very large ensemble reaches."""
+    """Draw the tables `scores` and `improvements` beside published curves and what a very large ensemble reaches."""
     tables = pd.read_csv(scores), pd.read_csv(improvements), load_curves(published)
     large = pd.concat([pd.read_csv(path) for path in references]) if references else None
     save_figure(figure_curves(*tables, system, large), svg, png)
