@@ -168,6 +168,24 @@ def test_a_second_snakemake_and_one_after_a_kill_leave_the_running_job_alone(tra
     clock.lost("two Snakemakes, and kill -9 of the first", 0.0)
 
 
+def test_a_training_longer_than_the_queue_allows_goes_from_job_to_job(base, start, cluster, tmp_path, clock):
+    tree = copy(base, tmp_path / "tree")
+    profile = tree / "profiles" / "slurm" / "config.yaml"
+    text = profile.read_text()
+    assert "train_filter:\n    gpu: 1" in text
+    profile.write_text(text.replace("train_filter:\n    gpu: 1", 'train_filter:\n    gres: "gpu:1"'))
+    pieces = f"training={{steps: {STEPS}, checkpoint_seconds: 0.5, time_limit: 0.03}}"
+    run = start(tree, WEIGHTS, "--config", "scale=quick", pieces)
+    run.end()
+    jobs = [cluster.job(job_id) for job_id in run.job_ids]
+    assert len(jobs) >= 2
+    assert [job["JobState"] for job in jobs] == ["FAILED"] * (len(jobs) - 1) + ["COMPLETED"]
+    assert {job["TimeLimit"] for job in jobs} == {jobs[0]["TimeLimit"]}
+    assert {job["TresPerNode"] for job in jobs} == {"gres:gpu:1"}
+    assert 0 < first_step(tree) < STEPS
+    clock.lost(f"a training in {len(jobs)} jobs", 0.0)
+
+
 def test_a_training_killed_for_its_time_limit_goes_on_in_a_longer_job(hung, cluster, clock):
     hung.end()
     first, second = (cluster.job(job_id) for job_id in hung.job_ids)

@@ -46,6 +46,7 @@ def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, no
         # Two references, two losses without and with weight decay; two ensemble sizes, heads and all parameters.
         "run_linear": 2 + 2 * 2,
         "score_finetuning": 2 * 2,
+        **({"run_reference": 6} if scale == "paper" else {}),
         **dict.fromkeys(FIGURES | CALIBRATION, 1),
     }
 
@@ -98,6 +99,13 @@ def test_figures_of_single_experiments_need_little_and_can_start_from_shipped_we
     assert jobs("figure_11", "weights=shipped") == needed
     assert "figure_11" not in jobs("claims", "systems=[ks]")
     assert jobs("claims", "learned=[mnmef]")["figure_11"] == 1
+
+
+def test_a_figure_shows_the_reference_of_its_own_system_where_the_config_says_so(tree, snakemake):
+    settings = ("--config", "scale=quick", "reference={in_figures: true}")
+    run = snakemake(tree, "--dry-run", "figure_7", *settings)
+    assert planned(run.stdout)["run_reference"] == 1
+    assert "reference/lorenz63_1.0_best.csv" in run.stdout
 
 
 def test_the_figures_of_the_searches_need_the_searches_alone(tree, snakemake):
