@@ -11,7 +11,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from mnmef.fit import TO_BE_CONTINUED, main
+from mnmef.fit import TO_BE_CONTINUED, changed, main
 
 
 @pytest.fixture
@@ -102,3 +102,13 @@ def test_it_imports_neither_the_workflow_nor_dapper_nor_netcdf_nor_pydantic(root
     absent = ("snakemake", "dapper", "netCDF4", "pydantic", "matplotlib", "numba")
     blocked = f"import sys; sys.modules.update(dict.fromkeys({absent!r})); import mnmef.fit"
     subprocess.run([sys.executable, "-c", blocked], cwd=root, check=True, timeout=120)
+
+
+def test_a_number_may_be_written_as_in_python():
+    settings = {"training": {"rate": 0.1, "loss": "nl2", "sizes": []}}
+    assert changed(settings, ["training.rate=1e-3", "training.sizes=[5]"])["training"] == {
+        **settings["training"],
+        "rate": 0.001,
+        "sizes": [5],
+    }
+    assert changed(settings, ["training.loss=crps"])["training"]["loss"] == "crps"
