@@ -74,8 +74,8 @@ def test_the_work_of_every_rule_grows_with_the_scale(settings):
 
 def test_work_is_counted_as_the_config_says(settings):
     paper = settings["paper"]
-    # Three systems with 1000 epochs of 8192 windows of 60 cycles; two with 16000 steps of 32 windows.
-    assert WORK["train_filter"](paper) == (3 * 1000 * 8192 * 60 + 2 * 16000 * 32) / 5
+    # Three systems with 1000 epochs of 8192 windows of 60 cycles; two with 24000 steps of 32 windows.
+    assert WORK["train_filter"](paper) == (3 * 1000 * 8192 * 60 + 2 * 24000 * 32) / 5
     assert WORK["evaluate_seed"](paper) == 64 * (1500 + 1500 + 2000) / 3
 
 
