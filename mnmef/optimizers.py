@@ -33,7 +33,7 @@ class Muon(torch.optim.Optimizer):
     2025), so that the same learning rate serves both. Takes matrices of any number of dimensions from two on: a
     convolution's weight (O, C, K) counts as (O, C K).
     It does what `torch.optim.Muon` does, which takes one matrix after the other in bfloat16; on a CPU, those of a
-    network of this size take a third of the time if matrices of one shape are stacked.
+    network of this size take less than half the time if matrices of one shape are stacked.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], learning_rate: float, weight_decay: float) -> None:

@@ -217,13 +217,12 @@ def evaluation_files():
 
 def curve_files(number):
     """Scores, published ones, and those of a very large ensemble, for a figure of curves against ensemble size."""
-    large = results("reference/{system}_{sigma_y}_best.csv")
-    shown_levels = NOISE if CONFIG.reference.in_figures else []
+    levels = NOISE if CONFIG.reference.in_figures else []
     return {
         "scores": rules.score_filters.output.scores,
         "improvements": rules.score_filters.output.improvements,
         "published": rules.score_filters.input.curves,
-        "references": expand(large, system=FIGURES[number], sigma_y=shown_levels),
+        "references": expand(rules.run_reference.output.best, system=FIGURES[number], sigma_y=levels),
     }
 
 
