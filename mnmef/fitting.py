@@ -35,6 +35,7 @@ def pretraining_options(training: Settings, windows: int, window_cycles: int, se
         decay=training["decay"],
         weight_decay=training["weight_decay"],
         gradient_clip=training["gradient_clip"],
+        chunks=training["chunks"],
         seed=seed,
     )
 

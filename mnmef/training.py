@@ -11,10 +11,11 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -52,6 +53,8 @@ class TrainingOptions:
     loss: a key of `LOSSES` or a sum of keys. optimizer: a key of `OPTIMIZERS`. decay: a key of `DECAYS`.
     gradient_clip: largest norm of a step's gradient (a few trajectories far off the truth dominate it otherwise).
     heads_only: freeze the set transformer (fine-tuning).
+    chunks: parts of a batch whose analyses and gradients are computed apart, and side by side if torch may use several
+    threads of a CPU.
     """
 
     ensemble_size: int
@@ -68,6 +71,7 @@ class TrainingOptions:
     heads_only: bool = False
     seed: int = 0
     other_sizes: tuple[int, ...] = ()
+    chunks: int = 1
 
     def __post_init__(self) -> None:
         if self.schedule not in ("window", "cycle"):
@@ -79,7 +83,7 @@ class TrainingOptions:
         for term in self.loss.split("+"):
             if term not in LOSSES:
                 raise ValueError(unknown_name("loss", term, LOSSES))
-        for name in ("steps", "window_cycles", "batch"):
+        for name in ("steps", "window_cycles", "batch", "chunks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"training {name} must be at least 1, not {getattr(self, name)}")
         for members in self.sizes:
@@ -171,6 +175,19 @@ class Batch:
         return cls(window, position, remaining, torch.zeros(count, members, state_size, device=device))
 
 
+class Part(NamedTuple):
+    """What came of some windows of a batch in a cycle.
+
+    analysis (B, N, Nx). used (B,): windows whose loss counts. loss: mean over those. gradients: of `loss`, in the order
+    of the parameters; None where one has no part in it.
+    """
+
+    analysis: Tensor
+    used: Tensor
+    loss: Tensor
+    gradients: tuple[Tensor | None, ...]
+
+
 class Trainer:
     """The state of a training: weights, optimizer, batches of windows under way, random numbers and counters."""
 
@@ -204,6 +221,7 @@ class Trainer:
                 # First windows of different lengths: from then on the ages of the batch are spread evenly.
                 self.batch.remaining = 1 + torch.arange(count) * options.window_cycles // count
             self.batches.append(self.batch)
+        self.pool: ThreadPoolExecutor | None = None
         self.curve: list[dict[str, float]] = []
         self.lost_windows = self.skipped_steps = self.lost_in_a_row = 0
         self.loss_sum, self.loss_count = torch.zeros((), dtype=torch.float64, device=self.device), 0
@@ -248,15 +266,39 @@ class Trainer:
             forecast = self.system.propagate(self.batch.ensemble)
             lost = ~forecast.isfinite().flatten(1).all(-1)
             forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
+        inputs = (forecast, observation, noise, truth, lost)
+        parts = list(self._map(self._analyze, *(tensor.chunk(self.options.chunks) for tensor in inputs)))
+        used = torch.cat([part.used for part in parts])
+        total = used.sum().clamp(min=1)
+        for part in parts:
+            share = weight * part.used.sum() / total
+            self.loss_sum += share / weight * part.loss
+            for parameter, gradient in zip(self.parameters, part.gradients, strict=True):
+                if gradient is not None:
+                    gradient = share * gradient
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        self.loss_count += 1
+        self.batch.ensemble = torch.cat([part.analysis for part in parts])
+        self._drop(~used.cpu())
+
+    def _analyze(self, forecast: Tensor, observation: Tensor, noise: Tensor, truth: Tensor, lost: Tensor) -> "Part":
+        """The analysis of some windows of the batch and the gradient of their mean loss."""
         analysis = self.filter.analyze(forecast, observation, self.system, noise)
         losses = torch.stack([LOSSES[term](analysis, truth) for term in self.options.loss.split("+")]).sum(0)
         used = ~lost & losses.detach().isfinite()
         loss = torch.where(used, losses, 0.0).sum() / used.sum().clamp(min=1)
-        (weight * loss).backward()
-        self.loss_sum += loss.detach()
-        self.loss_count += 1
-        self.batch.ensemble = analysis.detach()
-        self._drop(~used.cpu())
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        return Part(analysis.detach(), used, loss.detach(), gradients)
+
+    def _map(self, function: Callable[..., "Part"], *arguments: Sequence[Tensor]) -> Iterator["Part"]:
+        """`map`, on as many threads of a CPU as torch may use."""
+        threads = min(len(arguments[0]), torch.get_num_threads())
+        if threads == 1 or self.device.type != "cpu":
+            return map(function, *arguments)
+        if self.pool is None:
+            each = torch.get_num_threads() // threads
+            self.pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(each,))
+        return self.pool.map(function, *arguments)
 
     def _drop(self, lost: Tensor) -> None:
         """Count windows whose ensemble or loss became non-finite, and let them start anew at the next cycle."""

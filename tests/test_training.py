@@ -131,6 +131,36 @@ def test_one_step_by_window_equals_the_mean_gradient_of_its_cycles(truth):
         torch.testing.assert_close(parameter.grad, torch.stack(parts).mean(0))
 
 
+@pytest.mark.parametrize("schedule", ["cycle", "window"])
+def test_a_batch_in_chunks_side_by_side_has_the_gradient_of_the_whole(truth, schedule):
+    gradients = []
+    threads = torch.get_num_threads()
+    try:
+        for chunks, used_threads in ((1, 1), (3, 1), (3, 2)):
+            torch.set_num_threads(used_threads)
+            options = dataclasses.replace(OPTIONS, schedule=schedule, chunks=chunks)
+            trainer = Trainer(make(), truth, options)
+            trainer.optimizer_step()
+            assert (trainer.pool is not None) == (used_threads > 1)
+            gradients.append(torch.cat([p.grad.flatten() for p in trainer.parameters]))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.allclose(gradients[0], gradients[1], rtol=1e-4, atol=1e-7)
+    assert torch.equal(gradients[1], gradients[2])
+
+
+def test_in_chunks_a_lost_window_weighs_nothing_and_the_others_as_much_as_before(truth):
+    gradients = []
+    for chunks in (1, 2):
+        trainer = Trainer(make(), truth, dataclasses.replace(OPTIONS, batch=16, chunks=chunks))
+        trainer.batch.ensemble[0] = torch.nan
+        trainer.optimizer_step()
+        assert trainer.lost_windows == 1
+        gradients.append(torch.cat([p.grad.flatten() for p in trainer.parameters]))
+    assert gradients[0].isfinite().all()
+    assert torch.allclose(*gradients, rtol=1e-4, atol=1e-7)
+
+
 def test_fine_tuning_moves_the_heads_and_nothing_else(truth):
     filter_ = make()
     before = {name: p.detach().clone() for name, p in filter_.named_parameters()}
