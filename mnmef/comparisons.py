@@ -82,7 +82,7 @@ def add_improvements(scores: pd.DataFrame, improvements: pd.DataFrame) -> pd.Dat
         ("benchmark", "", scores["system"].map(BENCHMARKS)),
         ("best_classical", "best_", pd.MultiIndex.from_frame(scores[CELL]).map(best)),
     ):
-        wanted = scores[KEYS].assign(benchmark=np.asarray(chosen))
+        wanted = scores[KEYS].assign(benchmark=np.asarray(chosen, dtype=object))
         found = wanted.merge(improvements, on=[*KEYS, "benchmark"], how="left")
         known = found["n_pairs"].notna()
         scores = scores.assign(**{column: found["benchmark"].where(known)} | {prefix + n: found[n] for n in numbers})

@@ -74,6 +74,14 @@ def test_scores_name_the_benchmark_and_the_best_classical_filter_and_what_is_gai
     assert table[scores.columns].equals(scores)
 
 
+def test_without_a_classical_filter_learned_ones_are_compared_and_there_is_no_benchmark(tmp_path):
+    files = [write_evaluation(tmp_path / f"{m}.nc", m, e) for m, e in (("mnmef_pretrained", 0.2), ("mnmef_tuned", 0.1))]
+    improvements = compare_filters(trajectory_scores(files), seed=0)
+    table = add_improvements(score_evaluations(files), improvements)
+    assert len(improvements) > 0
+    assert table[["benchmark", "improvement", "best_classical", "best_improvement"]].isna().all(axis=None)
+
+
 def test_the_spread_over_trainings_stands_beside_the_first_of_them(files, tmp_path):
     trajectories = trajectory_scores(files)
     scores = add_intervals(score_evaluations(files), trajectories, seed=0)
