@@ -271,11 +271,11 @@ class Trainer:
         used = torch.cat([part.used for part in parts])
         total = used.sum().clamp(min=1)
         for part in parts:
-            share = weight * part.used.sum() / total
-            self.loss_sum += share / weight * part.loss
+            share = part.used.sum() / total
+            self.loss_sum += share * part.loss
             for parameter, gradient in zip(self.parameters, part.gradients, strict=True):
                 if gradient is not None:
-                    gradient = share * gradient
+                    gradient = weight * share * gradient
                     parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
         self.loss_count += 1
         self.batch.ensemble = torch.cat([part.analysis for part in parts])
