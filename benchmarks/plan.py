@@ -15,6 +15,7 @@ import pandas as pd
 import yaml
 
 from benchmarks.costs import COSTS, ROOT, snakemake
+from mnmef.filters.classical import LOCALIZED_METHODS
 from mnmef.settings import at_scale, for_system, merge
 
 DAPPER = 50
@@ -56,7 +57,7 @@ def tuned(settings: Mapping[str, Any]) -> float:
     for system in settings["systems"]:
         part = for_system(tuning, system)
         for method in settings["baselines"][system]:
-            radii = RADII / tuning["radius_stride"] if method in ("enkf_localized", "letkf") else 1
+            radii = RADII / tuning["radius_stride"] if method in LOCALIZED_METHODS else 1
             tried = INFLATIONS / tuning["inflation_stride"] * radii
             screen, confirm = tuning["screen"], tuning["confirm"]
             cells.append(
@@ -116,6 +117,17 @@ def localized(settings: Mapping[str, Any]) -> float:
     return settings["localization_study"]["trajectories"] * settings["localization_study"]["cycles"]
 
 
+def referred(settings: Mapping[str, Any]) -> float:
+    """Forecasts of a member over a cycle in a search for a reference and its test, in the mean over systems."""
+    part, cells = settings["reference"], []
+    localized = [method for method in part["methods"] if method in LOCALIZED_METHODS]
+    for system in settings["systems"]:
+        radii = part["radii"].get(system, [])
+        tried = len(part["inflations"]) * (len(part["methods"]) - len(localized) + len(localized) * len(radii))
+        cells.append(tried * part["trajectories"] * part["cycles"])
+    return (mean(cells) + tested(settings)) * part["ensemble_size"]
+
+
 WORK = {
     "simulate_data": simulated,
     "tune_baseline": tuned,
@@ -129,6 +141,7 @@ WORK = {
     "evaluate_seed": tested,
     "evaluate_other_inflation": evaluated,
     "record_localization": localized,
+    "run_reference": referred,
 }
 """The work of a job of each rule, in units of its own; that of the others hardly depends on the scale."""
 VOLUME = {

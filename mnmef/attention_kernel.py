@@ -157,13 +157,15 @@ def _gradients(
     memory_gradient: np.ndarray,
 ) -> None:
     """Gradients of queries (B, Q, >= W, its first W columns) and of keys and values (B, K, C, in the same columns as in
-    memory), all of which must be zero before, from that of the result, upstream (B, Q, W).
+    memory), from that of the result, upstream (B, Q, W). All other columns become zero.
     """
     _, queries, keys, _ = weights.shape
     unit = query.dtype.type(1.0 / np.sqrt(DEPTH))
     slopes = np.empty((keys, HEADS), weights.dtype)
     for b in range(begin, end):
         source = min(b, query.shape[0] - 1)
+        query_gradient[b] = 0  # the same array as memory_gradient in self-attention
+        memory_gradient[b] = 0
         for i in range(queries):
             first = b * queries + i
             this, own = (source * queries + i) * query.shape[2], first * query_gradient.shape[2]
@@ -226,8 +228,8 @@ class Attention(torch.autograd.Function):
         query, memory, weights = ctx.saved_tensors
         is_self = query.data_ptr() == memory.data_ptr()
         batch = len(memory)
-        memory_gradient = torch.zeros_like(memory)
-        query_gradient = memory_gradient if is_self else query.new_zeros(batch, *query.shape[1:])
+        memory_gradient = torch.empty_like(memory)
+        query_gradient = memory_gradient if is_self else query.new_empty(batch, *query.shape[1:])
         arrays = [t.numpy() for t in (upstream[0].contiguous(), query_gradient, memory_gradient)]
         _over_batch(_gradients, batch, weights.numpy(), query.numpy(), memory.numpy(), *ctx.columns, *arrays)
         if is_self:

@@ -2,8 +2,9 @@
 
 For each cell `<system>_<sigma_y>`, the pretrained filter and, for each ensemble size, the fine-tuned heads alone are
 put into resources/weights/<cell>, each with a JSON card beside it: how it was trained, for how long, on what, and its
-score on the tuning split, which is simulated in memory. What is there already is replaced only by a better pretrained
-filter. So is `mnmef_conv`, for itself.
+score on the tuning split, which is simulated in memory. At an N where fine-tuning made the score worse, the heads are
+those of the pretrained filter. What is there already is replaced only by a better pretrained filter. So is
+`mnmef_conv`, for itself.
 """
 
 import argparse
@@ -69,19 +70,30 @@ def tuning_score(filter_: LearnedFilter, split: xr.Dataset, members: int, seed: 
 
 
 def ship(checkpoint: Path, target: Path, split: xr.Dataset, members: int, seed: int, *, heads_only: bool) -> None:
-    """Copy `checkpoint`, or its heads alone, to `target`, score what was stored and write the card beside it."""
+    """Copy `checkpoint`, or its heads alone, to `target`, score what was stored and write the card beside it.
+
+    Heads that score worse than those that they were tuned from give way to these; `kept_pretrained` of the card says
+    whether they did.
+    """
     card = read_card(checkpoint)
     tensors = read_tensors(checkpoint)
+
+    def score(path: Path) -> dict[str, Any]:
+        filter_ = load_checkpoint(path, system=card["system"], sigma_y=card["sigma_y"])
+        return tuning_score(filter_, split, members, seed)
+
     if heads_only:
-        base = read_tensors(target.with_name(BASE))
+        base_path = target.with_name(BASE)
+        base = read_tensors(base_path)
         frozen = [name for name in tensors if name.startswith("encoders.")]
         if not all(torch.equal(tensors.pop(name), base[name]) for name in frozen):
-            raise ValueError(f"{checkpoint} was not fine-tuned from {target.with_name(BASE)}: their encoders differ")
+            raise ValueError(f"{checkpoint} was not fine-tuned from {base_path}: their encoders differ")
         card["base"] = BASE
+        card["kept_pretrained"] = not score(checkpoint)["rrmse"] <= score(base_path)["rrmse"]
+        if card["kept_pretrained"]:
+            tensors = {name: base[name] for name in tensors}
     write_tensors(tensors, card, target)
-    filter_ = load_checkpoint(target, system=card["system"], sigma_y=card["sigma_y"])
-    score = tuning_score(filter_, split, members, seed)
-    described = {**card, "tuning_split": score, "sha256": sha256(target)}
+    described = {**card, "tuning_split": score(target), "sha256": sha256(target)}
     write_text(json.dumps(described, indent=1, sort_keys=True) + "\n", target.with_suffix(".json"))
 
 

@@ -54,6 +54,7 @@ def test_shipped_heads_make_the_tuned_filter_and_its_card_holds_its_score_on_the
         assert torch.equal(value, shipped.state_dict()[name]), name
     card = json.loads((folder / "heads_5.json").read_text())
     assert card["sha256"] == sha256(folder / "heads_5.safetensors")
+    assert not card["kept_pretrained"]
     split = simulate_split("lorenz63", "tune", 3, 12, [1.0], 100, 2504)
     assert card["tuning_split"] == pytest.approx(tuning_score(tuned, split, 5, 2504))
 
@@ -72,6 +73,25 @@ def test_only_better_weights_replace_those_that_are_there(trained, tmp_path, cap
     ship(trained, tmp_path / "worse", CELL)
     assert capsys.readouterr().out.endswith("shipped\n")
     assert sha256(worse / file.name) == sha256(file)
+
+
+def test_heads_that_fine_tuning_made_worse_are_those_of_the_pretrained_filter(trained, tmp_path):
+    source = trained[1] / "training" / CELL
+    split = simulate_split("lorenz63", "tune", 3, 12, [1.0], 100, 2504)
+    base, target = tmp_path / "pretrained.safetensors", tmp_path / "heads_5.safetensors"
+    ship_file(source / base.name, base, split, 5, 2504, heads_only=False)
+    tensors = read_tensors(source / "tuned_5.safetensors")
+    # A filter that is thrown far off the truth at every cycle.
+    worse = {name: value + 3.0 * (not name.startswith("encoders.")) for name, value in tensors.items()}
+    write_tensors(worse, read_card(source / "tuned_5.safetensors"), tmp_path / "tuned_5.safetensors")
+    ship_file(tmp_path / "tuned_5.safetensors", target, split, 5, 2504, heads_only=True)
+    card = json.loads(target.with_suffix(".json").read_text())
+    assert card["kept_pretrained"]
+    assert card["training"]["heads_only"]
+    pretrained = load_checkpoint(base, system="lorenz63", sigma_y=1.0)
+    assert card["tuning_split"] == pytest.approx(tuning_score(pretrained, split, 5, 2504))
+    shipped = load_checkpoint(target, system="lorenz63", sigma_y=1.0).state_dict()
+    assert all(torch.equal(value, shipped[name]) for name, value in pretrained.state_dict().items())
 
 
 def test_heads_of_another_filter_are_refused(trained, tmp_path):

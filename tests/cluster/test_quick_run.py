@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-FEW = ("ensemble_sizes=[10]", "baselines={lorenz63: [ienkf_sqrt], lorenz96: [letkf], ks: [letkf]}")
+FEW = (
+    *("ensemble_sizes=[10]", "learned=[mnmef]", "baselines={lorenz63: [ienkf_sqrt], lorenz96: [letkf], ks: [letkf]}"),
+    *("linear_gaussian={losses: [nl2]}", "finetuning_curve={ensemble_sizes: [20]}"),
+)
 """The same rules for fewer cells: set CLUSTER_FEW, as continuous integration does, where the whole takes too long."""
 QUICK = ("--config", "scale=quick", *(FEW if os.environ.get("CLUSTER_FEW") else ()))
 
@@ -62,7 +65,7 @@ def test_trainings_get_the_gpu(finished, cluster):
 def test_data_and_scores_are_those_of_a_local_run_to_the_bit(finished, local):
     results = finished.tree / "results" / "quick"
     paths = [path.relative_to(local) for path in sorted(local.glob("*/*.nc"))]
-    assert len(paths) > 20
+    assert {path.parent.name for path in paths} == {"data", "evaluation", "seeds"}
     for path in paths:
         with xr.open_dataset(local / path) as one, xr.open_dataset(results / path) as other:
             # All but the wall time of an evaluation.

@@ -46,7 +46,7 @@ def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, no
         # Two references, two losses without and with weight decay; two ensemble sizes, heads and all parameters.
         "run_linear": 2 + 2 * 2,
         "score_finetuning": 2 * 2,
-        **({"run_reference": 6} if scale == "paper" else {}),
+        **({"run_reference": noise_levels * 3} if scale != "quick" else {}),
         **dict.fromkeys(FIGURES | CALIBRATION, 1),
     }
 
