@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
@@ -26,63 +27,134 @@ OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy",
 CONTRACT = ("contract",)
 
 
-class _Heads:
-    """The vectors of HEADS numbers from a flat index of a contiguous array on, in LLVM's terms.
+class _Rows:
+    """Rows of vectors of HEADS numbers in a contiguous array from a flat index on, in LLVM's terms.
 
-    The compiler makes no vector instructions of loops over arrays that might overlap, so these are asked for.
+    The compiler makes no vector instructions of loops over arrays that might overlap, and keeps nothing in registers
+    from one turn to the next, so both are asked for. stride: numbers from a row to the next.
     """
 
-    def __init__(self, context: Any, builder: Any, kind: Any, array: Any, index: Any) -> None:
-        self.builder = builder
+    def __init__(self, context: Any, builder: Any, kind: Any, array: Any, index: Any, stride: Any) -> None:
+        self.builder, self.stride = builder, stride
         self.type = ir.VectorType(context.get_data_type(kind.dtype), HEADS)
-        data = context.make_array(kind)(context, builder, array).data
-        self.begin = builder.bitcast(builder.gep(data, [index]), self.type.as_pointer())
+        self.begin = builder.gep(context.make_array(kind)(context, builder, array).data, [index])
         self.bytes = kind.dtype.bitwidth // 8  # all that is known of the alignment
 
-    def _at(self, row: int) -> Any:
-        return self.builder.gep(self.begin, [ir.Constant(ir.IntType(64), row)])
+    def _at(self, row: Any, vector: int) -> Any:
+        begin = self.builder.gep(self.begin, [self.builder.mul(row, self.stride)])
+        return self.builder.gep(self.builder.bitcast(begin, self.type.as_pointer()), [_integer(vector)])
 
-    def __getitem__(self, row: int) -> Any:
-        value = self.builder.load(self._at(row))
+    def load(self, row: Any, vector: int = 0) -> Any:
+        value = self.builder.load(self._at(row, vector))
         value.align = self.bytes
         return value
 
-    def __setitem__(self, row: int, value: Any) -> None:
-        self.builder.store(value, self._at(row)).align = self.bytes
+    def constant(self, value: float) -> Any:
+        return ir.Constant(self.type, [value] * HEADS)
+
+    def store(self, value: Any, row: Any, vector: int = 0) -> None:
+        self.builder.store(value, self._at(row, vector)).align = self.bytes
 
 
-def _on_heads(emit: Callable[[Any, _Heads, _Heads, _Heads], None]) -> Any:
-    """An operation on three arrays, each given with a flat index, for compiled functions."""
+def _integer(value: int) -> Any:
+    return ir.Constant(ir.IntType(64), value)
+
+
+def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    return builder.fadd(c, builder.fmul(a, b, flags=CONTRACT), flags=CONTRACT)
+
+
+def _on_rows(emit: Callable[[Any, Any, _Rows, _Rows, _Rows], None]) -> Any:
+    """An operation, for compiled functions, on scores (keys, H), a token (D, H) and the keys or values of memory
+    (keys, D, H), each given as an array and a flat index; `stride` is that of memory's rows.
+    """
 
     @intrinsic
-    def operation(_typing, a, i, b, j, c, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def operation(_typing, keys, a, i, b, j, c, k, stride):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            parts = [_Heads(context, builder, signature.args[n], *values[n : n + 2]) for n in (0, 2, 4)]
-            emit(builder, *parts)
+            places = (1, _integer(HEADS)), (3, _integer(WIDTH)), (5, values[7])
+            parts = [
+                _Rows(context, builder, signature.args[n], values[n], values[n + 1], stride) for n, stride in places
+            ]
+            emit(builder, values[0], *parts)
             return context.get_dummy_value()
 
-        return types.void(a, types.intp, b, types.intp, c, types.intp), generate
+        return types.void(types.intp, a, types.intp, b, types.intp, c, types.intp, types.intp), generate
 
     return operation
 
 
-def _emit_dot(builder: Any, a: _Heads, b: _Heads, target: _Heads) -> None:
-    total = builder.fmul(a[0], b[0])
-    for d in range(1, DEPTH):
-        total = builder.fadd(total, builder.fmul(a[d], b[d], flags=CONTRACT), flags=CONTRACT)
-    target[0] = total
+def _emit_dots(builder: Any, keys: Any, scores: _Rows, token: _Rows, memory: _Rows) -> None:
+    held = [token.load(_integer(0), d) for d in range(DEPTH)]
+    with cgutils.for_range(builder, keys) as loop:
+        total = builder.fmul(held[0], memory.load(loop.index, 0))
+        for d in range(1, DEPTH):
+            total = _fma(builder, held[d], memory.load(loop.index, d), total)
+        scores.store(total, loop.index)
 
 
-def _emit_add(builder: Any, scale: _Heads, a: _Heads, target: _Heads) -> None:
-    factor = scale[0]
+def _emit_sums(builder: Any, keys: Any, scores: _Rows, token: _Rows, memory: _Rows) -> None:
+    totals = [cgutils.alloca_once_value(builder, ir.Constant(token.type, None)) for _ in range(DEPTH)]
+    with cgutils.for_range(builder, keys) as loop:
+        score = scores.load(loop.index)
+        for d in range(DEPTH):
+            builder.store(_fma(builder, score, memory.load(loop.index, d), builder.load(totals[d])), totals[d])
     for d in range(DEPTH):
-        target[d] = builder.fadd(target[d], builder.fmul(factor, a[d], flags=CONTRACT), flags=CONTRACT)
+        token.store(builder.load(totals[d]), _integer(0), d)
 
 
-_dot = _on_heads(_emit_dot)
-"""target[h] = sum over d of a[d, h] b[d, h]."""
-_add = _on_heads(_emit_add)
-"""target[d, h] += scale[h] a[d, h]."""
+def _emit_products(builder: Any, keys: Any, scores: _Rows, token: _Rows, memory: _Rows) -> None:
+    held = [token.load(_integer(0), d) for d in range(DEPTH)]
+    with cgutils.for_range(builder, keys) as loop:
+        score = scores.load(loop.index)
+        for d in range(DEPTH):
+            memory.store(_fma(builder, score, held[d], memory.load(loop.index, d)), loop.index, d)
+
+
+def _emit_centered(builder: Any, keys: Any, scores: _Rows, _token: _Rows, _memory: _Rows) -> None:
+    peak = cgutils.alloca_once_value(builder, scores.load(_integer(0)))
+    with cgutils.for_range(builder, keys) as loop:
+        score, highest = scores.load(loop.index), builder.load(peak)
+        builder.store(builder.select(builder.fcmp_ordered(">", score, highest), score, highest), peak)
+    with cgutils.for_range(builder, keys) as loop:
+        shifted = builder.fsub(scores.load(loop.index), builder.load(peak))
+        scores.store(builder.fmul(shifted, scores.constant(DEPTH**-0.5)), loop.index)
+
+
+def _emit_normalized(builder: Any, keys: Any, scores: _Rows, _token: _Rows, _memory: _Rows) -> None:
+    total = cgutils.alloca_once_value(builder, scores.constant(0.0))
+    with cgutils.for_range(builder, keys) as loop:
+        builder.store(builder.fadd(builder.load(total), scores.load(loop.index)), total)
+    factor = builder.fdiv(scores.constant(1.0), builder.load(total))
+    with cgutils.for_range(builder, keys) as loop:
+        scores.store(builder.fmul(factor, scores.load(loop.index)), loop.index)
+
+
+def _emit_slopes(builder: Any, keys: Any, scores: _Rows, _token: _Rows, memory: _Rows) -> None:
+    mean = cgutils.alloca_once_value(builder, scores.constant(0.0))
+    with cgutils.for_range(builder, keys) as loop:
+        product = _fma(builder, scores.load(loop.index), memory.load(loop.index), builder.load(mean))
+        builder.store(product, mean)
+    with cgutils.for_range(builder, keys) as loop:
+        weight = builder.fmul(memory.load(loop.index), scores.constant(DEPTH**-0.5))
+        deviation = builder.fsub(scores.load(loop.index), builder.load(mean))
+        scores.store(builder.fmul(weight, deviation), loop.index)
+
+
+_dots = _on_rows(_emit_dots)
+"""scores[j, h] = sum over d of token[d, h] memory[j, d, h]."""
+_sums = _on_rows(_emit_sums)
+"""token[d, h] = sum over j of scores[j, h] memory[j, d, h]."""
+_products = _on_rows(_emit_products)
+"""memory[j, d, h] += scores[j, h] token[d, h]."""
+_center = _on_rows(_emit_centered)
+"""scores[j, h] = (scores[j, h] - their maximum over j) / sqrt(DEPTH)."""
+_normalize = _on_rows(_emit_normalized)
+"""scores[j, h] /= their sum over j."""
+_differentiate = _on_rows(_emit_slopes)
+"""With weights memory[j, h] of a softmax and the gradient scores[j, h] of a loss by them: the gradient by the products
+that `_center` was given.
+"""
 
 
 @njit(**OPTIONS)
@@ -90,28 +162,14 @@ def _scores(begin: int, end: int, query: np.ndarray, memory: np.ndarray, key: in
     """Products of queries (B or 1, Q, >= W) and keys, columns `key` ... of memory (B, K, C), over sqrt(DEPTH), less
     their maximum over keys: (B, Q, K, HEADS).
     """
-    queries, keys = query.shape[1], memory.shape[1]
-    unit = query.dtype.type(1.0 / np.sqrt(DEPTH))
+    queries, (_, keys, columns) = query.shape[1], memory.shape
     for b in range(begin, end):
         source = min(b, query.shape[0] - 1)
         for i in range(queries):
-            first = (b * queries + i) * keys * HEADS
-            for j in range(keys):
-                _dot(
-                    query,
-                    (source * queries + i) * query.shape[2],
-                    memory,
-                    (b * keys + j) * memory.shape[2] + key,
-                    scores,
-                    first + j * HEADS,
-                )
-            row = scores[b, i]
-            for h in range(HEADS):
-                peak = row[0, h]
-                for j in range(1, keys):
-                    peak = max(peak, row[j, h])
-                for j in range(keys):
-                    row[j, h] = unit * (row[j, h] - peak)
+            row = (b * queries + i) * keys * HEADS
+            token = (source * queries + i) * query.shape[2]
+            _dots(keys, scores, row, query, token, memory, b * keys * columns + key, columns)
+            _center(keys, scores, row, scores, row, scores, row, HEADS)
 
 
 @njit(**OPTIONS)
@@ -119,28 +177,13 @@ def _apply(begin: int, end: int, weights: np.ndarray, memory: np.ndarray, value:
     """Normalize weights (B, Q, K, HEADS) over keys and write the weighted sums of values, columns `value` ... of
     memory, to result (B, Q, W).
     """
-    _, queries, keys, _ = weights.shape
+    queries, (_, keys, columns) = weights.shape[1], memory.shape
     for b in range(begin, end):
         for i in range(queries):
-            row = weights[b, i]
-            for h in range(HEADS):
-                total = row[0, h]
-                for j in range(1, keys):
-                    total += row[j, h]
-                total = 1 / total
-                for j in range(keys):
-                    row[j, h] *= total
-            result[b, i] = 0
-            first = b * queries + i
-            for j in range(keys):
-                _add(
-                    weights,
-                    (first * keys + j) * HEADS,
-                    memory,
-                    (b * keys + j) * memory.shape[2] + value,
-                    result,
-                    first * WIDTH,
-                )
+            token = b * queries + i
+            row = token * keys * HEADS
+            _normalize(keys, weights, row, weights, row, weights, row, HEADS)
+            _sums(keys, weights, row, result, token * WIDTH, memory, b * keys * columns + value, columns)
 
 
 @njit(**OPTIONS)
@@ -159,31 +202,21 @@ def _gradients(
     """Gradients of queries (B, Q, >= W, its first W columns) and of keys and values (B, K, C, in the same columns as in
     memory), from that of the result, upstream (B, Q, W). All other columns become zero.
     """
-    _, queries, keys, _ = weights.shape
-    unit = query.dtype.type(1.0 / np.sqrt(DEPTH))
+    queries, (_, keys, columns) = query.shape[1], memory.shape
     slopes = np.empty((keys, HEADS), weights.dtype)
     for b in range(begin, end):
-        source = min(b, query.shape[0] - 1)
+        source, there = min(b, query.shape[0] - 1), b * keys * columns
         query_gradient[b] = 0  # the same array as memory_gradient in self-attention
         memory_gradient[b] = 0
         for i in range(queries):
-            first = b * queries + i
-            this, own = (source * queries + i) * query.shape[2], first * query_gradient.shape[2]
-            row = weights[b, i]
-            for j in range(keys):
-                there = (b * keys + j) * memory.shape[2]
-                _dot(upstream, first * WIDTH, memory, there + value, slopes, j * HEADS)
-            for h in range(HEADS):
-                mean = row[0, h] * slopes[0, h]
-                for j in range(1, keys):
-                    mean += row[j, h] * slopes[j, h]
-                for j in range(keys):
-                    slopes[j, h] = unit * row[j, h] * (slopes[j, h] - mean)
-            for j in range(keys):
-                there = (b * keys + j) * memory.shape[2]
-                _add(slopes, j * HEADS, memory, there + key, query_gradient, own)
-                _add(slopes, j * HEADS, query, this, memory_gradient, there + key)
-                _add(weights, (first * keys + j) * HEADS, upstream, first * WIDTH, memory_gradient, there + value)
+            token = b * queries + i
+            row, up = token * keys * HEADS, token * WIDTH
+            _dots(keys, slopes, 0, upstream, up, memory, there + value, columns)
+            _products(keys, weights, row, upstream, up, memory_gradient, there + value, columns)
+            _differentiate(keys, slopes, 0, slopes, 0, weights, row, HEADS)
+            _sums(keys, slopes, 0, query_gradient, token * query_gradient.shape[2], memory, there + key, columns)
+            asked = (source * queries + i) * query.shape[2]
+            _products(keys, slopes, 0, query, asked, memory_gradient, there + key, columns)
 
 
 @cache

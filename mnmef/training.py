@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from tqdm import tqdm
 
 from mnmef.errors import unknown_name
 from mnmef.filters.learned import LearnedFilter, make_learned
+from mnmef.hardware import settle_process
 from mnmef.io import write_atomically
 from mnmef.losses import LOSSES
 from mnmef.optimizers import OPTIMIZERS
@@ -124,8 +126,6 @@ def train(
     if time_limit is not None and resume_folder is None:
         raise ValueError(f"a time limit of {time_limit} minutes needs a folder to keep the training in")
     begun = time.monotonic()
-    # The momentum of a unit that has died decays into denormal numbers, with which a step takes twice the time.
-    torch.set_flush_denormal(True)
     trainer = Trainer(filter_, truth, options)
     resume = None
     if resume_folder is not None:
@@ -178,8 +178,8 @@ class Batch:
 class Part(NamedTuple):
     """What came of some windows of a batch in a cycle.
 
-    analysis (B, N, Nx). used (B,): windows whose loss counts. loss: mean over those. gradients: of `loss`, in the order
-    of the parameters; None where one has no part in it.
+    analysis (B, N, Nx). used (B,): windows whose loss counts. loss: sum over those. gradients: of their part in the
+    batch's mean loss, in the order of the parameters; None where one has no part in it.
     """
 
     analysis: Tensor
@@ -199,6 +199,7 @@ class Trainer:
         largest = options.batch_at(min(options.sizes))
         if len(truth) < largest and options.schedule == "window":
             raise ValueError(f"a batch of {largest} windows needs as many truths; there are {len(truth)}")
+        settle_process()
         self.filter, self.system, self.options = filter_, filter_.system, options
         self.device = next(filter_.parameters()).device
         self.truth = truth.to(self.device)
@@ -267,28 +268,36 @@ class Trainer:
             lost = ~forecast.isfinite().flatten(1).all(-1)
             forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
         inputs = (forecast, observation, noise, truth, lost)
-        parts = list(self._map(self._analyze, *(tensor.chunk(self.options.chunks) for tensor in inputs)))
+        analyze = partial(self._analyze, weight / len(lost))
+        parts = list(self._map(analyze, *(tensor.chunk(self.options.chunks) for tensor in inputs)))
         used = torch.cat([part.used for part in parts])
-        total = used.sum().clamp(min=1)
-        for part in parts:
-            share = part.used.sum() / total
-            self.loss_sum += share * part.loss
-            for parameter, gradient in zip(self.parameters, part.gradients, strict=True):
-                if gradient is not None:
-                    gradient = weight * share * gradient
-                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        self.loss_sum += torch.stack([part.loss for part in parts]).sum() / used.sum().clamp(min=1)
         self.loss_count += 1
+        for part in parts:
+            self._add(part.gradients)
         self.batch.ensemble = torch.cat([part.analysis for part in parts])
         self._drop(~used.cpu())
 
-    def _analyze(self, forecast: Tensor, observation: Tensor, noise: Tensor, truth: Tensor, lost: Tensor) -> "Part":
-        """The analysis of some windows of the batch and the gradient of their mean loss."""
+    def _analyze(
+        self, weight: float, forecast: Tensor, observation: Tensor, noise: Tensor, truth: Tensor, lost: Tensor
+    ) -> "Part":
+        """The analysis of some windows of the batch and the gradient of `weight` times the sum of their losses."""
         analysis = self.filter.analyze(forecast, observation, self.system, noise)
         losses = torch.stack([LOSSES[term](analysis, truth) for term in self.options.loss.split("+")]).sum(0)
         used = ~lost & losses.detach().isfinite()
-        loss = torch.where(used, losses, 0.0).sum() / used.sum().clamp(min=1)
-        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        loss = torch.where(used, losses, 0.0).sum()
+        gradients = torch.autograd.grad(weight * loss, self.parameters, allow_unused=True)
         return Part(analysis.detach(), used, loss.detach(), gradients)
+
+    def _add(self, gradients: Sequence[Tensor | None]) -> None:
+        """Add to the gradients of this step."""
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            if gradient is None:
+                continue
+            if parameter.grad is None:
+                parameter.grad = gradient.clone(memory_format=torch.contiguous_format)
+            else:
+                parameter.grad.add_(gradient)
 
     def _map(self, function: Callable[..., "Part"], *arguments: Sequence[Tensor]) -> Iterator["Part"]:
         """`map`, on as many threads of a CPU as torch may use."""
