@@ -13,55 +13,50 @@ from typing import Any
 
 import numpy as np
 import torch
-from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
+
+from mnmef.lanes import Lanes, Vectors, integer
 
 HEADS = DEPTH = 8
 WIDTH = HEADS * DEPTH
 """Channels of a token: heads times channels of a head, as in the paper."""
 
 OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-CONTRACT = ("contract",)
 
 
-class _Rows:
-    """Rows of vectors of HEADS numbers in a contiguous array from a flat index on, in LLVM's terms.
+class _Rows(Vectors):
+    """Rows of vectors of HEADS numbers. stride: numbers from a row to the next."""
 
-    The compiler makes no vector instructions of loops over arrays that might overlap, and keeps nothing in registers
-    from one turn to the next, so both are asked for. stride: numbers from a row to the next.
-    """
+    def __init__(self, stride: Any, context: Any, builder: Any, kind: Any, array: Any, begin: Any) -> None:
+        super().__init__(context, builder, kind, array, begin, HEADS)
+        self.stride = stride
 
-    def __init__(self, context: Any, builder: Any, kind: Any, array: Any, index: Any, stride: Any) -> None:
-        self.builder, self.stride = builder, stride
-        self.type = ir.VectorType(context.get_data_type(kind.dtype), HEADS)
-        self.begin = builder.gep(context.make_array(kind)(context, builder, array).data, [index])
-        self.bytes = kind.dtype.bitwidth // 8  # all that is known of the alignment
+    def __getitem__(self, place: tuple[Any, int]) -> Lanes:
+        return self.load(self._index(*place))
 
-    def _at(self, row: Any, vector: int) -> Any:
-        begin = self.builder.gep(self.begin, [self.builder.mul(row, self.stride)])
-        return self.builder.gep(self.builder.bitcast(begin, self.type.as_pointer()), [_integer(vector)])
+    def __setitem__(self, place: tuple[Any, int], lanes: Lanes) -> None:
+        self.store(lanes, self._index(*place))
 
-    def load(self, row: Any, vector: int = 0) -> Any:
-        value = self.builder.load(self._at(row, vector))
-        value.align = self.bytes
-        return value
-
-    def constant(self, value: float) -> Any:
-        return ir.Constant(self.type, [value] * HEADS)
-
-    def store(self, value: Any, row: Any, vector: int = 0) -> None:
-        self.builder.store(value, self._at(row, vector)).align = self.bytes
+    def _index(self, row: Any, vector: int) -> Any:
+        begin = integer(0) if isinstance(row, int) else self.builder.mul(row, self.stride)
+        return self.builder.add(begin, integer(vector * HEADS))
 
 
-def _integer(value: int) -> Any:
-    return ir.Constant(ir.IntType(64), value)
+class _Variable:
+    """Lanes that a loop changes, in a register."""
 
+    def __init__(self, first: Lanes) -> None:
+        self.builder = first.builder
+        self.place = cgutils.alloca_once_value(first.builder, first.value)
 
-def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    return builder.fadd(c, builder.fmul(a, b, flags=CONTRACT), flags=CONTRACT)
+    def get(self) -> Lanes:
+        return Lanes(self.builder, self.builder.load(self.place))
+
+    def set(self, lanes: Lanes) -> None:
+        self.builder.store(lanes.value, self.place)
 
 
 def _on_rows(emit: Callable[[Any, Any, _Rows, _Rows, _Rows], None]) -> Any:
@@ -72,9 +67,9 @@ def _on_rows(emit: Callable[[Any, Any, _Rows, _Rows, _Rows], None]) -> Any:
     @intrinsic
     def operation(_typing, keys, a, i, b, j, c, k, stride):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            places = (1, _integer(HEADS)), (3, _integer(WIDTH)), (5, values[7])
+            places = (1, integer(HEADS)), (3, integer(WIDTH)), (5, values[7])
             parts = [
-                _Rows(context, builder, signature.args[n], values[n], values[n + 1], stride) for n, stride in places
+                _Rows(stride, context, builder, signature.args[n], values[n], values[n + 1]) for n, stride in places
             ]
             emit(builder, values[0], *parts)
             return context.get_dummy_value()
@@ -85,60 +80,56 @@ def _on_rows(emit: Callable[[Any, Any, _Rows, _Rows, _Rows], None]) -> Any:
 
 
 def _emit_dots(builder: Any, keys: Any, scores: _Rows, token: _Rows, memory: _Rows) -> None:
-    held = [token.load(_integer(0), d) for d in range(DEPTH)]
+    held = [token[0, d] for d in range(DEPTH)]
     with cgutils.for_range(builder, keys) as loop:
-        total = builder.fmul(held[0], memory.load(loop.index, 0))
+        total = held[0] * memory[loop.index, 0]
         for d in range(1, DEPTH):
-            total = _fma(builder, held[d], memory.load(loop.index, d), total)
-        scores.store(total, loop.index)
+            total += held[d] * memory[loop.index, d]
+        scores[loop.index, 0] = total
 
 
 def _emit_sums(builder: Any, keys: Any, scores: _Rows, token: _Rows, memory: _Rows) -> None:
-    totals = [cgutils.alloca_once_value(builder, ir.Constant(token.type, None)) for _ in range(DEPTH)]
+    totals = [_Variable(token[0, d].like(0.0)) for d in range(DEPTH)]
     with cgutils.for_range(builder, keys) as loop:
-        score = scores.load(loop.index)
+        score = scores[loop.index, 0]
         for d in range(DEPTH):
-            builder.store(_fma(builder, score, memory.load(loop.index, d), builder.load(totals[d])), totals[d])
+            totals[d].set(totals[d].get() + score * memory[loop.index, d])
     for d in range(DEPTH):
-        token.store(builder.load(totals[d]), _integer(0), d)
+        token[0, d] = totals[d].get()
 
 
 def _emit_products(builder: Any, keys: Any, scores: _Rows, token: _Rows, memory: _Rows) -> None:
-    held = [token.load(_integer(0), d) for d in range(DEPTH)]
+    held = [token[0, d] for d in range(DEPTH)]
     with cgutils.for_range(builder, keys) as loop:
-        score = scores.load(loop.index)
+        score = scores[loop.index, 0]
         for d in range(DEPTH):
-            memory.store(_fma(builder, score, held[d], memory.load(loop.index, d)), loop.index, d)
+            memory[loop.index, d] += score * held[d]
 
 
 def _emit_centered(builder: Any, keys: Any, scores: _Rows, _token: _Rows, _memory: _Rows) -> None:
-    peak = cgutils.alloca_once_value(builder, scores.load(_integer(0)))
+    peak = _Variable(scores[0, 0])
     with cgutils.for_range(builder, keys) as loop:
-        score, highest = scores.load(loop.index), builder.load(peak)
-        builder.store(builder.select(builder.fcmp_ordered(">", score, highest), score, highest), peak)
+        peak.set(scores[loop.index, 0].maximum(peak.get()))
     with cgutils.for_range(builder, keys) as loop:
-        shifted = builder.fsub(scores.load(loop.index), builder.load(peak))
-        scores.store(builder.fmul(shifted, scores.constant(DEPTH**-0.5)), loop.index)
+        scores[loop.index, 0] = (scores[loop.index, 0] - peak.get()) * DEPTH**-0.5
 
 
 def _emit_normalized(builder: Any, keys: Any, scores: _Rows, _token: _Rows, _memory: _Rows) -> None:
-    total = cgutils.alloca_once_value(builder, scores.constant(0.0))
+    total = _Variable(scores[0, 0].like(0.0))
     with cgutils.for_range(builder, keys) as loop:
-        builder.store(builder.fadd(builder.load(total), scores.load(loop.index)), total)
-    factor = builder.fdiv(scores.constant(1.0), builder.load(total))
+        total.set(total.get() + scores[loop.index, 0])
+    factor = total.get().like(1.0) / total.get()
     with cgutils.for_range(builder, keys) as loop:
-        scores.store(builder.fmul(factor, scores.load(loop.index)), loop.index)
+        scores[loop.index, 0] *= factor
 
 
 def _emit_slopes(builder: Any, keys: Any, scores: _Rows, _token: _Rows, memory: _Rows) -> None:
-    mean = cgutils.alloca_once_value(builder, scores.constant(0.0))
+    mean = _Variable(scores[0, 0].like(0.0))
     with cgutils.for_range(builder, keys) as loop:
-        product = _fma(builder, scores.load(loop.index), memory.load(loop.index), builder.load(mean))
-        builder.store(product, mean)
+        mean.set(mean.get() + scores[loop.index, 0] * memory[loop.index, 0])
     with cgutils.for_range(builder, keys) as loop:
-        weight = builder.fmul(memory.load(loop.index), scores.constant(DEPTH**-0.5))
-        deviation = builder.fsub(scores.load(loop.index), builder.load(mean))
-        scores.store(builder.fmul(weight, deviation), loop.index)
+        weight = memory[loop.index, 0] * DEPTH**-0.5
+        scores[loop.index, 0] = weight * (scores[loop.index, 0] - mean.get())
 
 
 _dots = _on_rows(_emit_dots)

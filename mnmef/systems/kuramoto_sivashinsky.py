@@ -42,7 +42,7 @@ class KuramotoSivashinsky(System):
     def _run_compiled(self, rows: np.ndarray, result: np.ndarray, precision: str) -> None:
         from mnmef.systems.ks_kernel import ks_cycle, make_tables
 
-        ks_cycle(rows, result, self.steps_per_cycle, *make_tables(precision, self.state_size, self.step_size))
+        ks_cycle(rows, result, self.steps_per_cycle, make_tables(precision, self.state_size, self.step_size))
 
     def _advance(self, state: Tensor, steps: int) -> Tensor:
         """Advance states (..., 128). The factor -ik/2 of the transform of u^2 is in the coefficients."""
