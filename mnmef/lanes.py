@@ -6,9 +6,12 @@ or more, so the inner parts of our kernels are written with these. Kernels are c
 of a kernel's own file, not of this one: after a change here, delete `__pycache__`.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 CONTRACT = ("contract",)
 """A product and a sum may become one instruction."""
@@ -49,6 +52,34 @@ class Lanes:
         is_larger = self.builder.fcmp_ordered(">", self.value, other.value)
         return Lanes(self.builder, self.builder.select(is_larger, self.value, other.value))
 
+    def shuffled(self, other: "Lanes", order: Sequence[int]) -> "Lanes":
+        """The lanes of this vector and then of the other, in an order."""
+        places = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), list(order))
+        return Lanes(self.builder, self.builder.shuffle_vector(self.value, other.value, places))
+
+    def to(self, number: Any) -> "Lanes":
+        """The same in another precision, that of LLVM's type `number`."""
+        kind, own = ir.VectorType(number, self.value.type.count), self.value.type.element
+        if number == own:
+            return self
+        convert = self.builder.fpext if number == ir.DoubleType() else self.builder.fptrunc
+        return Lanes(self.builder, convert(self.value, kind))
+
+
+def transposed(rows: Sequence[Lanes]) -> list[Lanes]:
+    """As many vectors as lanes, with lane j of vector i where lane i of vector j was."""
+    count, result = len(rows), list(rows)
+    span = 1
+    while span < count:
+        # Blocks of `span` x `span` off the diagonal of larger blocks change places.
+        low = [n if not n & span else count + n - span for n in range(count)]
+        high = [n + span if not n & span else count + n for n in range(count)]
+        for i in (n for n in range(count) if not n & span):
+            a, b = result[i], result[i + span]
+            result[i], result[i + span] = a.shuffled(b, low), a.shuffled(b, high)
+        span *= 2
+    return result
+
 
 class Vectors:
     """A contiguous array of numba's, read and written as vectors of `lanes` numbers at any flat index.
@@ -79,6 +110,55 @@ class Vectors:
         """The number at an index in all lanes."""
         scalar = self.builder.load(self.builder.gep(self.data, [integer(index)]))
         empty = ir.Constant(self.type, ir.Undefined)
-        first = self.builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0))
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), self.type.count), [0] * self.type.count)
-        return Lanes(self.builder, self.builder.shuffle_vector(first, empty, everywhere))
+        first = Lanes(self.builder, self.builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0)))
+        return first.shuffled(first, [0] * self.type.count)
+
+
+def state_reader(lanes: int, place: Callable[[Any, Any, int], Any]) -> Any:
+    """An operation for compiled functions that copies `lanes` columns, from one on, of as many rows of states (M, Nx)
+    to an array of fields: `operation(states, fields, begin, last, size, column)`.
+
+    Rows are `begin` ... and, beyond `last`, that one again. `place(builder, column, n)` is where in fields the vector
+    of the n-th of the columns goes.
+    """
+
+    @intrinsic
+    def read(_typing, states, fields, begin, last, size, column):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            source, target = (
+                Vectors(context, builder, signature.args[n], values[n], integer(0), lanes) for n in (0, 1)
+            )
+            rows = _rows(builder, lanes, *values[2:])
+            for n, column in enumerate(transposed([source.load(row).to(target.type.element) for row in rows])):
+                target.store(column, place(builder, values[5], n))
+            return context.get_dummy_value()
+
+        return types.void(states, fields, *[types.intp] * 4), generate
+
+    return read
+
+
+def state_writer(lanes: int, place: Callable[[Any, Any, int], Any], factor: float = 1.0) -> Any:
+    """The inverse of `state_reader`, with the same arguments, which multiplies by `factor`."""
+
+    @intrinsic
+    def write(_typing, states, fields, begin, last, size, column):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            target, source = (
+                Vectors(context, builder, signature.args[n], values[n], integer(0), lanes) for n in (0, 1)
+            )
+            columns = [source.load(place(builder, values[5], n)) * factor for n in range(lanes)]
+            for row, state in zip(_rows(builder, lanes, *values[2:]), transposed(columns), strict=True):
+                target.store(state.to(target.type.element), row)
+            return context.get_dummy_value()
+
+        return types.void(states, fields, *[types.intp] * 4), generate
+
+    return write
+
+
+def _rows(builder: Any, lanes: int, begin: Any, last: Any, size: Any, column: Any) -> list[Any]:
+    """Flat indices of a column of rows `begin` ... of an array (M, `size`), of row `last` beyond it."""
+    rows = [builder.add(begin, integer(lane)) for lane in range(lanes)]
+    rows = [builder.select(builder.icmp_signed("<", row, last), row, last) for row in rows]
+    return [builder.add(builder.mul(row, size), column) for row in rows]

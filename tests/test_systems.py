@@ -131,6 +131,14 @@ def test_the_compiled_cycle_is_the_one_by_array_operations(name, dtype, count):
     torch.testing.assert_close(system.propagate(state), system._run_cycle(state), rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("size", [8, 16, 44, 80])
+@pytest.mark.parametrize("count", [1, 17])
+def test_the_compiled_cycle_serves_any_length_of_the_circle(size, count):
+    system = Lorenz96(size)
+    state = torch.from_numpy(states(system, count))
+    torch.testing.assert_close(system.propagate(state), system._run_cycle(state), rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_state_that_blows_up_does_not_touch_the_others_at_all(name):
     system = make_system(name)

@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from mnmef.lanes import Lanes, Vectors, integer
+from mnmef.lanes import Lanes, Vectors, integer, state_reader, state_writer
 from mnmef.systems.etd import etd_coefficients
 
 SIZE = 128
@@ -96,6 +96,20 @@ class _Memory:
     def complex(self, n: int) -> _Complex:
         """The complex number whose real part is the n-th one of the table."""
         return _Complex(self.number(n), self.number(n + 1))
+
+
+def _place(field: int) -> Callable[[Any, Any, int], Any]:
+    """Where a grid point goes: even ones are real parts, odd ones imaginary parts."""
+
+    def place(builder: Any, column: Any, n: int) -> Any:
+        begin = builder.mul(column, integer(LANES // 2))
+        return builder.add(begin, integer(field + n // 2 * LANES + n % 2 * FIELD))
+
+    return place
+
+
+_read = state_reader(LANES, _place(NOW))
+_write = state_writer(LANES, _place(START), 0.5 / SIZE)
 
 
 def _operation(emit: Callable[[_Memory, Any, Any], None]) -> Any:
@@ -301,12 +315,9 @@ def ks_cycle(states: np.ndarray, result: np.ndarray, steps: int, tables: Tables)
     # A vector that begins at a multiple of its length lies in one line of the cache and is read twice as fast.
     skipped = -(room.ctypes.data // room.itemsize) % LANES
     s = room[skipped:]
-    unit = numbers.dtype.type(0.5 / SIZE)
     for begin in range(0, count, LANES):
-        for j in range(LANES):
-            row = min(begin + j, count - 1)  # surplus lanes repeat the last state
-            for i in range(ROWS):
-                s[NOW + i * LANES + j], s[NOW + FIELD + i * LANES + j] = states[row, 2 * i], states[row, 2 * i + 1]
+        for column in range(0, SIZE, LANES):
+            _read(states, s, begin, count - 1, SIZE, column)
         for k in range(16):
             _forward(s, NOW + k * LANES, 16 * LANES, tables[0], 6 * k)
         _last_passes(s, NOW, tables)
@@ -323,10 +334,8 @@ def ks_cycle(states: np.ndarray, result: np.ndarray, steps: int, tables: Tables)
         _first_passes(s, START, tables)
         for k in range(16):
             _inverse(s, START + k * LANES, 16 * LANES, tables[0], 6 * k)
-        for j in range(min(LANES, count - begin)):
-            for i in range(ROWS):
-                result[begin + j, 2 * i] = unit * s[START + i * LANES + j]
-                result[begin + j, 2 * i + 1] = unit * s[START + FIELD + i * LANES + j]
+        for column in range(0, SIZE, LANES):
+            _write(result, s, begin, count - 1, SIZE, column)
 
 
 @cache

@@ -40,8 +40,11 @@ class Lorenz96(System):
         return runge_kutta_4(self.tendency, state, self.step_size)
 
     def _run_compiled(self, rows: np.ndarray, result: np.ndarray, precision: str) -> None:
-        from mnmef.systems.lorenz96_kernel import lorenz96_cycle
+        from mnmef.systems.lorenz96_kernel import LANES, lorenz96_cycle
 
+        if self.state_size < LANES:  # a row is shorter than a vector
+            result[...] = self._run_cycle(torch.from_numpy(rows).to(getattr(torch, precision))).numpy()
+            return
         h = self.step_size
         constants = np.array([self.forcing, h, h / 2, h / 3, h / 6], dtype=precision)
         lorenz96_cycle(rows, result, self.steps_per_cycle, constants)

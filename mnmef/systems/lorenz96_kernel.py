@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from mnmef.lanes import Lanes, Vectors, integer
+from mnmef.lanes import Lanes, Vectors, integer, state_reader, state_writer
 
 LANES = 16
 """States advanced together."""
@@ -54,6 +54,14 @@ def _operation(emit: Callable[[_Memory, Any], None]) -> Any:
         return types.void(fields, types.intp, types.intp, constants), generate
 
     return operation
+
+
+def _place(builder: Any, column: Any, n: int) -> Any:
+    return builder.add(builder.mul(column, integer(LANES)), integer((n + 2) * LANES))
+
+
+_read = state_reader(LANES, _place)
+_write = state_writer(LANES, _place)
 
 
 def _stage(source: int, target: int, step: int, weight: int) -> Any:
@@ -104,10 +112,8 @@ def lorenz96_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
     s = room[skipped:]
     first, end = 2 * LANES, (size + 2) * LANES
     for begin in range(0, count, LANES):
-        for j in range(LANES):
-            row = min(begin + j, count - 1)  # surplus lanes repeat the last state
-            for i in range(size):
-                s[(i + 2) * LANES + j] = states[row, i]
+        for column in range(0, size, LANES):  # the last columns may be read and written twice
+            _read(states, s, begin, count - 1, size, min(column, size - LANES))
         for _ in range(steps):
             _close_circle(s, STATE * span, size)
             for i in range(first, end, LANES):
@@ -121,6 +127,5 @@ def lorenz96_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
             _close_circle(s, STAGE * span, size)
             for i in range(first, end, LANES):
                 _last_stage(s, i, span, constants)
-        for j in range(min(LANES, count - begin)):
-            for i in range(size):
-                result[begin + j, i] = s[(i + 2) * LANES + j]
+        for column in range(0, size, LANES):
+            _write(result, s, begin, count - 1, size, min(column, size - LANES))
