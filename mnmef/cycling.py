@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mnmef.filters.base import CycleResult, Filter
+from mnmef.hardware import keep_freed_memory
 from mnmef.seeds import torch_generator
 from mnmef.systems.base import System
 
@@ -70,6 +71,7 @@ def run_filter(
     if filter_.needs_noise and draw_noise is None:
         raise ValueError(f"filter {filter_.name!r} perturbs observations: draw_noise is needed")
     _check_inputs(system, first_ensemble, observations, truth)
+    keep_freed_memory()
     cycles = observations.shape[-2]
     shape = first_ensemble.shape[:-2]
     record = _empty_record(shape, cycles, system.state_size, first_ensemble, traced)

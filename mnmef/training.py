@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from mnmef.errors import unknown_name
 from mnmef.filters.learned import LearnedFilter, make_learned
-from mnmef.hardware import settle_process
+from mnmef.hardware import keep_freed_memory
 from mnmef.io import write_atomically
 from mnmef.losses import LOSSES
 from mnmef.optimizers import OPTIMIZERS
@@ -199,7 +199,9 @@ class Trainer:
         largest = options.batch_at(min(options.sizes))
         if len(truth) < largest and options.schedule == "window":
             raise ValueError(f"a batch of {largest} windows needs as many truths; there are {len(truth)}")
-        settle_process()
+        keep_freed_memory()
+        # The momentum of a unit that has died decays into denormal numbers, with which a step takes twice the time.
+        torch.set_flush_denormal(True)
         self.filter, self.system, self.options = filter_, filter_.system, options
         self.device = next(filter_.parameters()).device
         self.truth = truth.to(self.device)

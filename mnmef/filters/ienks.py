@@ -28,8 +28,9 @@ class Transform:
     core: Tensor | None
 
     def moved(self, ensemble: Tensor, anomalies: Tensor) -> Tensor:
-        """`ensemble + (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx)."""
-        return add_product(ensemble, self.mean_weights - self.left, self.basis.mT @ anomalies)
+        """`ensemble + (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx), in their precision."""
+        weights, basis = (self.mean_weights - self.left).to(ensemble), self.basis.to(ensemble)
+        return add_product(ensemble, weights, basis.mT @ anomalies)
 
     def undone(self, rows: Tensor) -> Tensor:
         """`T^-1 rows` for rows (..., N, d)."""
@@ -74,18 +75,22 @@ class IEnKS(Filter):
         anomalies = start - ensemble_mean(start)
         draws = observation_perturbations(noise, 1.0) if self.perturbed and noise is not None else None
 
+        # What the model sees needs no more digits than it keeps.
+        model_start, model_anomalies = (x.to(system.model_dtype or x.dtype) for x in (start, anomalies))
+
         def end_of_window(ensemble: Tensor) -> tuple[Tensor, Tensor]:
             for _ in range(spanned):
                 ensemble = system.propagate(ensemble)
-            return ensemble, (system.observe(ensemble) - observation.unsqueeze(-2)) / self.sigma_y
+            misfit = system.observe(ensemble).to(start) - observation.unsqueeze(-2)
+            return ensemble, misfit.div_(self.sigma_y)
 
         forecast, misfit = end_of_window(start)
         ensemble, old, new = forecast, None, _gauss_newton_step(misfit, None, draws)
         for _ in range(self.iterations - 1):
-            ensemble, misfit = end_of_window(new.moved(start, anomalies))
+            ensemble, misfit = end_of_window(new.moved(model_start, model_anomalies))
             old, new = new, _gauss_newton_step(misfit, new, draws)
         forecast_anomalies = forecast - ensemble_mean(forecast)
-        analysis = new.moved(ensemble, forecast_anomalies)
+        analysis = new.moved(ensemble.to(forecast), forecast_anomalies)
         if old is not None:
             analysis = old.moved(analysis, -forecast_anomalies)
         smoothed = inflate(new.moved(start, anomalies), self.inflation)
