@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cached_property
 from importlib.util import find_spec
 from typing import ClassVar
 
@@ -87,8 +88,18 @@ class System(ABC):
         raise NotImplementedError
 
     def observe(self, state: Tensor) -> Tensor:
-        """The observation operator H: the observed components (..., d) of `state` (..., Nx)."""
-        return state[..., self.observation_index(state.device)]
+        """The observation operator H: the observed components (..., d) of `state` (..., Nx); a view where they are
+        evenly spaced.
+        """
+        return state[..., self._places or self.observation_index(state.device)]
+
+    @cached_property
+    def _places(self) -> slice | None:
+        """Where the observed components are, if they are evenly spaced."""
+        first, *others = self.observed
+        step = others[0] - first if others else 1
+        last = self.observed[-1]
+        return slice(first, last + 1, step) if self.observed == tuple(range(first, last + 1, step)) else None
 
     def observation_index(self, device: torch.device | str = "cpu") -> Tensor:
         """Indices (d,) of the observed components."""
