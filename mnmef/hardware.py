@@ -35,3 +35,9 @@ def keep_freed_memory() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(MMAP_THRESHOLD, LARGEST)
         library.mallopt(TRIM_THRESHOLD, LARGEST)
+
+
+def give_freed_memory_back() -> None:
+    """Return what this process has freed and kept to the system, where the C library is glibc."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)

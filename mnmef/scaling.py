@@ -15,6 +15,7 @@ from tqdm import tqdm
 from mnmef.cycling import noise_source, run_filter
 from mnmef.data import simulate_truth
 from mnmef.filters.base import Filter
+from mnmef.hardware import give_freed_memory_back
 from mnmef.metrics import mean_over_survivors, relative_rmse
 from mnmef.seeds import numpy_generator
 from mnmef.systems.lorenz96 import Lorenz96
@@ -157,6 +158,7 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 def reset_peak() -> float:
     """Forget the peak of this process's resident memory; returns what it holds now, in megabytes, NaN if unknown."""
+    give_freed_memory_back()
     try:
         CLEAR.write_text("5")
     except OSError:

@@ -44,7 +44,7 @@ def time_dapper_letkf(
         return perf_counter() - began if np.isfinite(means).all() else np.nan
 
     seconds(1)  # imports DAPPER
-    setup = min(seconds(1) for _ in range(2))
+    setup = min(seconds(1) for _ in range(4))
     # A busy machine can make the difference small, but a cycle is no tenth of the setup.
     probe = max(np.nan_to_num(seconds(2) - setup, nan=setup), setup / 10)
     cycles = max(cycles_for(plan.seconds, probe, len(observations) - 1), min(LEAST_CYCLES, len(observations) - 1))
