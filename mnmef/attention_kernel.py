@@ -53,9 +53,11 @@ class _Variable:
         self.place = cgutils.alloca_once_value(first.builder, first.value)
 
     def get(self) -> Lanes:
+        """What it is now."""
         return Lanes(self.builder, self.builder.load(self.place))
 
     def set(self, lanes: Lanes) -> None:
+        """What it is from now on."""
         self.builder.store(lanes.value, self.place)
 
 

@@ -29,7 +29,7 @@ MMAP_THRESHOLD, TRIM_THRESHOLD, LARGEST = -3, -1, 2**30
 def keep_freed_memory() -> None:
     """Let this process keep what it frees for the next step of the same arithmetic, where the C library is glibc.
 
-    Asked of the system anew, memory comes page by page, each zeroed: a quarter of the time of a cheap filter's cycle.
+    Asked of the system anew, memory comes page by page, each zeroed: up to a quarter of a cheap filter's time.
     """
     if platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)

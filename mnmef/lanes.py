@@ -9,8 +9,9 @@ of a kernel's own file, not of this one: after a change here, delete `__pycache_
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.extending import intrinsic
 
 CONTRACT = ("contract",)
@@ -112,6 +113,16 @@ class Vectors:
         empty = ir.Constant(self.type, ir.Undefined)
         first = Lanes(self.builder, self.builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0)))
         return first.shuffled(first, [0] * self.type.count)
+
+
+@njit(inline="always")
+def aligned_room(size: int, lanes: int, like: np.ndarray) -> np.ndarray:
+    """An array of at least `size` numbers of the type of those of `like`, not set, for vectors of `lanes` numbers.
+
+    A vector that begins at a multiple of its length lies in one line of the cache and is read twice as fast.
+    """
+    room = np.empty(size + lanes, like.dtype)
+    return room[-(room.ctypes.data // room.itemsize) % lanes :]
 
 
 def state_reader(lanes: int, place: Callable[[Any, Any, int], Any]) -> Any:

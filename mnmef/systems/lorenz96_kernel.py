@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from mnmef.lanes import Lanes, Vectors, integer, state_reader, state_writer
+from mnmef.lanes import Lanes, Vectors, aligned_room, integer, state_reader, state_writer
 
 LANES = 16
 """States advanced together."""
@@ -64,9 +64,19 @@ _read = state_reader(LANES, _place)
 _write = state_writer(LANES, _place)
 
 
+@njit(inline="always")
+def _close_circle(s: np.ndarray, begin: int, size: int) -> None:
+    """Fill the two rows of a field before the first component and the one after the last."""
+    for j in range(begin, begin + LANES):
+        s[j] = s[j + size * LANES]
+        s[j + LANES] = s[j + (size + 1) * LANES]
+        s[j + (size + 2) * LANES] = s[j + 2 * LANES]
+
+
 def _stage(source: int, target: int, step: int, weight: int) -> Any:
-    """The tendency k of a component of field `source`: adds `weight` times k to the total, and makes the component of
-    field `target` x + `step` k; the last stage's target is x itself, and becomes the total.
+    """A compiled function that, with the tendency k of each component of field `source`, adds `weight` times k to the
+    total and makes the component of field `target` x + `step` k; the last stage's target is x itself, and becomes the
+    total.
     """
 
     def emit(memory: _Memory, row: Any) -> None:
@@ -80,22 +90,21 @@ def _stage(source: int, target: int, step: int, weight: int) -> Any:
             memory[row, TOTAL, 0] = total
             memory[row, target, 0] = state + k * memory.constants.repeat(step)
 
-    return _operation(emit)
+    operation = _operation(emit)
+
+    @njit(inline="always")
+    def stage(s: np.ndarray, span: int, size: int, constants: np.ndarray) -> None:
+        _close_circle(s, source * span, size)
+        for row in range(2 * LANES, (size + 2) * LANES, LANES):
+            operation(s, row, span, constants)
+
+    return stage
 
 
 _first_stage = _stage(STATE, STAGE, HALF, SIXTH)
 _second_stage = _stage(STAGE, OTHER, HALF, THIRD)
 _third_stage = _stage(OTHER, STAGE, WHOLE, THIRD)
 _last_stage = _stage(STAGE, STATE, WHOLE, SIXTH)
-
-
-@njit(inline="always")
-def _close_circle(s: np.ndarray, begin: int, size: int) -> None:
-    """Fill the two rows of a field before the first component and the one after the last."""
-    for j in range(begin, begin + LANES):
-        s[j] = s[j + size * LANES]
-        s[j + LANES] = s[j + (size + 1) * LANES]
-        s[j + (size + 2) * LANES] = s[j + 2 * LANES]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -106,26 +115,14 @@ def lorenz96_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
     """
     count, size = states.shape
     span = (size + 3) * LANES
-    room = np.empty(4 * span + LANES, constants.dtype)
-    # A vector that begins at a multiple of its length lies in one line of the cache and is read twice as fast.
-    skipped = -(room.ctypes.data // room.itemsize) % LANES
-    s = room[skipped:]
-    first, end = 2 * LANES, (size + 2) * LANES
+    s = aligned_room(4 * span, LANES, constants)
     for begin in range(0, count, LANES):
         for column in range(0, size, LANES):  # the last columns may be read and written twice
             _read(states, s, begin, count - 1, size, min(column, size - LANES))
         for _ in range(steps):
-            _close_circle(s, STATE * span, size)
-            for i in range(first, end, LANES):
-                _first_stage(s, i, span, constants)
-            _close_circle(s, STAGE * span, size)
-            for i in range(first, end, LANES):
-                _second_stage(s, i, span, constants)
-            _close_circle(s, OTHER * span, size)
-            for i in range(first, end, LANES):
-                _third_stage(s, i, span, constants)
-            _close_circle(s, STAGE * span, size)
-            for i in range(first, end, LANES):
-                _last_stage(s, i, span, constants)
+            _first_stage(s, span, size, constants)
+            _second_stage(s, span, size, constants)
+            _third_stage(s, span, size, constants)
+            _last_stage(s, span, size, constants)
         for column in range(0, size, LANES):
             _write(result, s, begin, count - 1, size, min(column, size - LANES))
