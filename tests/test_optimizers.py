@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from mnmef import optimizers
 from mnmef.optimizers import Muon, MuonAdamW, orthogonalize
 
 
@@ -36,6 +37,18 @@ def test_orthogonalized_matrices_keep_their_singular_vectors(shape):
     # Those that are small beside the largest need more iterations; here all but a few are within the band.
     large = found.diagonal(dim1=-2, dim2=-1)[values > 0.1 * values.amax(-1, keepdim=True)]
     assert ((large > 0.6) & (large < 1.3)).all()
+
+
+@pytest.mark.parametrize("shape", [(20, 20), (20, 60), (150, 20)])
+def test_the_small_products_of_a_matrix_give_what_its_own_give(monkeypatch, shape):
+    matrices = torch.randn(3, *shape, generator=torch.Generator().manual_seed(3))
+    matrices[0] *= torch.logspace(0, -6, shape[-1])  # singular values over many orders
+    matrices[1] = 0.0
+    monkeypatch.setattr(optimizers, "LONG", 1)
+    by_small = orthogonalize(matrices)
+    monkeypatch.setattr(optimizers, "LONG", 1000)
+    # Digits of small singular values are lost in the squares, which is nothing to values that end in 0.7 to 1.2.
+    torch.testing.assert_close(by_small, orthogonalize(matrices), rtol=0, atol=1e-3)
 
 
 def test_steps_of_muon_are_those_of_torch_up_to_its_rounding():
