@@ -7,8 +7,6 @@ one array, and their gradients are written to the same columns: nothing is split
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from mnmef.lanes import Lanes, Vectors, integer
+from mnmef.threads import over_batch
 
 HEADS = DEPTH = 8
 WIDTH = HEADS * DEPTH
@@ -212,23 +211,6 @@ def _gradients(
             _products(keys, slopes, 0, query, asked, memory_gradient, there + key, columns)
 
 
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads)
-
-
-def _over_batch(kernel: Callable[..., None], batch: int, *arguments: object) -> None:
-    """Run a kernel on all batch elements, on as many threads as torch uses."""
-    threads = min(torch.get_num_threads(), batch)
-    if threads == 1:
-        kernel(0, batch, *arguments)
-        return
-    edges = [batch * t // threads for t in range(threads + 1)]
-    calls = [_pool(threads).submit(kernel, *edges[t : t + 2], *arguments) for t in range(threads)]
-    for call in calls:
-        call.result()
-
-
 class Attention(torch.autograd.Function):
     """Queries, the first W columns of query (B or 1, Q, >= W), attend to keys and values, columns `key` ... and `value`
     ... of memory (B, K, C); returns (B, Q, W). For self-attention both are the same tensor, with `key` >= W.
@@ -241,9 +223,9 @@ class Attention(torch.autograd.Function):
         batch = len(memory)
         weights = memory.new_empty(batch, query.shape[1], memory.shape[1], HEADS)
         result = memory.new_empty(batch, query.shape[1], WIDTH)
-        _over_batch(_scores, batch, query.numpy(), memory.numpy(), key, weights.numpy())
+        over_batch(_scores, batch, query.numpy(), memory.numpy(), key, weights.numpy())
         weights.exp_()
-        _over_batch(_apply, batch, weights.numpy(), memory.numpy(), value, result.numpy())
+        over_batch(_apply, batch, weights.numpy(), memory.numpy(), value, result.numpy())
         ctx.save_for_backward(query, memory, weights)
         ctx.columns = key, value
         return result
@@ -257,7 +239,7 @@ class Attention(torch.autograd.Function):
         memory_gradient = torch.empty_like(memory)
         query_gradient = memory_gradient if is_self else query.new_empty(batch, *query.shape[1:])
         arrays = [t.numpy() for t in (upstream[0].contiguous(), query_gradient, memory_gradient)]
-        _over_batch(_gradients, batch, weights.numpy(), query.numpy(), memory.numpy(), *ctx.columns, *arrays)
+        over_batch(_gradients, batch, weights.numpy(), query.numpy(), memory.numpy(), *ctx.columns, *arrays)
         if is_self:
             return None, memory_gradient, None, None
         return query_gradient.sum_to_size(query.shape), memory_gradient, None, None

@@ -1,0 +1,172 @@
+"""The Gauss-Newton iteration of the iterative smoothers, in the d-dimensional space of observations."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnmef.filters.base import ensemble_mean
+from mnmef.filters.linalg import HUGE, STEEP, add_product, principal_modes
+from mnmef.systems.base import HAS_NUMBA
+
+if HAS_NUMBA:
+    from mnmef.eights import EIGHT
+    from mnmef.filters.gauss_newton_kernel import PARTS, pack, step, unpack
+    from mnmef.threads import over_batch
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Where an iteration stands: weights `w = mean_weights basis'` of the mean, `T = I - left basis'` of the anomalies.
+
+    mean_weights (..., 1, d), left and basis (..., N, d). Neither T (N x N) nor w is ever formed.
+    back (..., N, d) and core (..., d, d), None for the identity, are such that `T^-1 = I + back core^-1 basis'`: where
+    the core is nearly singular, only solving with it keeps the digits that iterations need.
+    """
+
+    mean_weights: Tensor
+    left: Tensor
+    basis: Tensor
+    back: Tensor
+    core: Tensor | None
+
+    def moved(self, ensemble: Tensor, anomalies: Tensor) -> Tensor:
+        """`ensemble + (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx), in their precision."""
+        weights, basis = (self.mean_weights - self.left).to(ensemble), self.basis.to(ensemble)
+        return add_product(ensemble, weights, basis.mT @ anomalies)
+
+    def undone(self, rows: Tensor) -> Tensor:
+        """`T^-1 rows` for rows (..., N, d)."""
+        seen = self.basis.mT @ rows
+        return rows + self.back @ (seen if self.core is None else torch.linalg.solve_ex(self.core, seen)[0])
+
+
+def gauss_newton_step(misfit: Tensor, old: Transform | None, draws: Tensor | None) -> Transform:
+    """The next iterate, given observed members minus observation (..., N, d) in units of sigma_y, as `old` led to them.
+
+    S sqrt(N - 1) = Y0 = T_old^-1 Y are the anomalies Y as they would be had T_old not been applied;
+    `w = (dy + w_old Y0) (I + S'S)^-1 S' / sqrt(N - 1)`; without draws `T = (I + S S')^-1/2`; with draws D,
+    `T = I - (S + D / sqrt(N - 1)) (I + S'S)^-1 S'`, to which DAPPER's update comes down because `T_old Y0 = Y`.
+    In the coordinates of the modes Z = S V all functions of S'S are diagonal; r is the root of I + S'S.
+    """
+    scale = (misfit.shape[-2] - 1) ** 0.5
+    mean = ensemble_mean(misfit)
+    innovation, s = -mean, (misfit - mean) / scale
+    if old is not None:
+        s = old.undone(s)
+        innovation = innovation + old.mean_weights @ (old.basis.mT @ s) * scale
+    modes, squares, vectors = principal_modes(s)
+    r = torch.sqrt(1.0 + squares)
+    basis = modes / r
+    mean_weights = innovation @ vectors / (scale * r)
+    if draws is None:
+        return Transform(mean_weights, modes / (1.0 + r), basis, modes * (r / (1.0 + r)), None)
+    shifts = draws @ vectors / scale
+    core = torch.diag_embed(1.0 / r.squeeze(-2)) - basis.mT @ shifts
+    return Transform(mean_weights, (modes + shifts) / r, basis, modes + shifts, core)
+
+
+class GaussNewton:
+    """One cycle's iteration: observations (..., d), their standard deviation, draws (..., N, d) or None."""
+
+    def __init__(self, observation: Tensor, sigma_y: float, draws: Tensor | None) -> None:
+        self.observation, self.sigma_y, self.draws = observation, sigma_y, draws
+
+    def step(self, observed: Tensor, old: Transform | None) -> Transform:
+        """The iterate after `old`, which led to observed members (..., N, d)."""
+        misfit = observed.to(self.observation) - self.observation.unsqueeze(-2)
+        return gauss_newton_step(misfit.div_(self.sigma_y), old, self.draws)
+
+
+@dataclass(frozen=True)
+class PackedTransform:
+    """Transforms as `mnmef.filters.gauss_newton_kernel` keeps them, in P blocks, and their shape B, N, d."""
+
+    state: Tensor
+    shape: tuple[int, int, int]
+
+    def moved(self, ensemble: Tensor, anomalies: Tensor) -> Tensor:
+        """`ensemble + (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx), in their precision."""
+        count, members, size = self.shape
+        weights, basis = ensemble.new_empty(2, count, members * size)
+        over_batch(unpack, len(self.state), self.state.numpy(), weights.numpy(), basis.numpy())
+        shape = *ensemble.shape[:-1], size
+        return add_product(ensemble, weights.view(shape), basis.view(shape).mT @ anomalies)
+
+    def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The three matrices (P, 3, N, d, 8), mean_weights (P, 1, d, 8) and core (P, d or no rows, d, 8)."""
+        blocks, (_, members, size) = len(self.state), self.shape
+        rows = self.state.view(blocks, -1, size, EIGHT)
+        inner = PARTS * members
+        return (
+            rows[:, :inner].view(blocks, PARTS, members, size, EIGHT),
+            rows[:, inner : inner + 1],
+            rows[:, inner + 1 :],
+        )
+
+    def some(self, lanes: Tensor) -> Transform:
+        """Those of some lanes, counted over all blocks."""
+        block, lane = lanes // EIGHT, lanes % EIGHT
+        matrices, means, core = self._parts()
+        mean_weights = means[block, ..., lane]
+        basis, back, weights = matrices[block, ..., lane].unbind(1)
+        kept = core[block, ..., lane] if core.shape[1] else None
+        return Transform(mean_weights, mean_weights - weights, basis, back, kept)
+
+    def replace(self, lanes: Tensor, transform: Transform) -> None:
+        """Let those of some lanes be others."""
+        block, lane = lanes // EIGHT, lanes % EIGHT
+        matrices, means, core = self._parts()
+        means[block, ..., lane] = transform.mean_weights
+        weights = transform.mean_weights - transform.left
+        matrices[block, ..., lane] = torch.stack([transform.basis, transform.back, weights], 1)
+        if transform.core is not None:
+            core[block, ..., lane] = transform.core
+
+
+class CompiledGaussNewton:
+    """The same as `GaussNewton` on a CPU in double precision, several times faster, for N * d of at least 8.
+
+    Transforms of trajectories whose anomalies are too large to be squared are left to `gauss_newton_step`.
+    """
+
+    def __init__(self, observation: Tensor, sigma_y: float, draws: Tensor | None, batch: torch.Size) -> None:
+        size = observation.shape[-1]
+        self.observation = observation.expand(*batch, size).reshape(-1, size)
+        self.sigma_y, self.draws = sigma_y, draws
+        self.packed_draws = observation.new_empty(0, 0)
+        self.blocks = -(-len(self.observation) // EIGHT)
+        if draws is not None:
+            self.draws = draws = draws.expand(*batch, *draws.shape[-2:]).reshape(-1, *draws.shape[-2:])
+            self.packed_draws = draws.new_empty(self.blocks, draws.shape[-2] * size * EIGHT)
+            pack(0, self.blocks, draws.numpy(), np.zeros((len(draws), size)), 1.0, self.packed_draws.numpy())
+
+    def step(self, observed: Tensor, old: PackedTransform | None) -> PackedTransform:
+        """The iterate after `old`, which led to observed members (..., N, d)."""
+        count, members, size = shape = len(self.observation), *observed.shape[-2:]
+        observed = observed.reshape(shape)
+        rows = PARTS * members + 1 + (size if len(self.packed_draws) else 0)
+        state = self.observation.new_empty(self.blocks, rows * size * EIGHT)
+        sizes = state.new_empty(self.blocks, EIGHT)
+        before = self.observation.new_empty(0, 0) if old is None else old.state
+        arrays = [t.numpy() for t in (self.packed_draws, before, state, sizes)]
+        over_batch(step, self.blocks, observed.numpy(), self.observation.numpy(), self.sigma_y, *arrays)
+        new = PackedTransform(state, shape)
+        steep = ((sizes > STEEP) & (sizes < HUGE)).view(-1).nonzero().squeeze(-1)
+        if len(steep):
+            which = steep.clamp(max=count - 1)  # lanes beyond repeat the last trajectory
+            draws = None if self.draws is None else self.draws[which]
+            reference = GaussNewton(self.observation[which], self.sigma_y, draws)
+            new.replace(steep, reference.step(observed[which], None if old is None else old.some(steep)))
+        return new
+
+
+def gauss_newton(
+    observation: Tensor, sigma_y: float, draws: Tensor | None, shape: torch.Size
+) -> GaussNewton | CompiledGaussNewton:
+    """The iteration for ensembles of a shape (..., N, Nx), the fastest there is where the observation is kept."""
+    is_double = observation.device.type == "cpu" and observation.dtype == torch.float64
+    if HAS_NUMBA and is_double and shape[-2] * observation.shape[-1] >= EIGHT:
+        return CompiledGaussNewton(observation, sigma_y, draws, shape[:-2])
+    return GaussNewton(observation, sigma_y, draws)

@@ -1,0 +1,24 @@
+"""Compiled functions that work on a batch, on as many threads as torch uses."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import torch
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads)
+
+
+def over_batch(kernel: Callable[..., None], batch: int, *arguments: object) -> None:
+    """Call `kernel(begin, end, *arguments)` on parts of the range up to `batch`, each on a thread of its own."""
+    threads = min(torch.get_num_threads(), batch)
+    if threads <= 1:
+        kernel(0, batch, *arguments)
+        return
+    edges = [batch * t // threads for t in range(threads + 1)]
+    calls = [_pool(threads).submit(kernel, *edges[t : t + 2], *arguments) for t in range(threads)]
+    for call in calls:
+        call.result()
