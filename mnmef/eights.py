@@ -7,6 +7,7 @@ depends on the others.
 
 import operator
 from collections.abc import Callable
+from itertools import product as product_of
 from typing import Any
 
 import numpy as np
@@ -144,51 +145,58 @@ def any_less(_typing, a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
     return types.boolean(eight, eight), generate
 
 
-def _tile(rows: int, columns: int) -> Any:
-    """An operation: `c[i, j] = sum over k of a[i, k] b[k, j]`, with c's own value added if `adds`, for a block of a
-    product of matrices of eights. Given are arrays, their first index and the steps from a row (or term) to the next.
+def _tile(rows: int, columns: int, unit: int) -> Any:
+    """An operation: `c[i, j] = sum over k of a[i, k] b[k, j]`, plus base[i, j] if `adds`, for a block of a product.
+
+    Either all are matrices of eights (unit: EIGHT), or of numbers, and the columns of b, base and c are taken eight
+    together (unit: 1). Given are arrays, their first index and the steps from a row (or term) to the next; base is laid
+    out as c.
     """
 
     @intrinsic
-    def operation(_typing, terms, a, i, row, term, b, j, b_term, c, k, c_row, adds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def operation(_typing, terms, a, i, row, term, b, j, b_term, base, c, k, c_row, adds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            scaled = [
-                builder.mul(v, integer(EIGHT)) if n in (2, 3, 4, 6, 7, 9, 10) else v for n, v in enumerate(values)
-            ]
-            count, _, _, row, term, _, _, b_term, _, _, c_row, adds = scaled
-            left, right, result = (
-                Vectors(context, builder, signature.args[n], values[n], scaled[n + 1], EIGHT) for n in (1, 5, 8)
+            places = (2, 3, 4, 6, 7, 10, 11)
+            scaled = [builder.mul(v, integer(unit)) if n in places else v for n, v in enumerate(values)]
+            i, row, term, j, b_term, k, c_row = (scaled[n] for n in places)
+            left, right, start, result = (
+                Vectors(context, builder, signature.args[n], values[n], begin, EIGHT)
+                for n, begin in ((1, i), (5, j), (8, k), (9, k))
             )
-            places = [
+            corners = [
                 [builder.add(builder.mul(c_row, integer(m)), integer(n * EIGHT)) for n in range(columns)]
                 for m in range(rows)
             ]
-            zero = ir.Constant(left.type, [0.0] * EIGHT)
+            zero = ir.Constant(result.type, [0.0] * EIGHT)
             sums = [[cgutils.alloca_once_value(builder, zero) for _ in range(columns)] for _ in range(rows)]
-            with builder.if_then(adds):
-                for m in range(rows):
-                    for n in range(columns):
-                        builder.store(result.load(places[m][n]).value, sums[m][n])
-            with cgutils.for_range(builder, count) as loop:
+            with builder.if_else(values[12]) as (then, otherwise):
+                for branch, is_added in ((then, True), (otherwise, False)):
+                    with branch:
+                        for m, n in product_of(range(rows), range(columns)):
+                            builder.store(start.load(corners[m][n]).value if is_added else zero, sums[m][n])
+            with cgutils.for_range(builder, values[0]) as loop:
                 there, here = builder.mul(loop.index, b_term), builder.mul(loop.index, term)
                 factors = [right.load(builder.add(there, integer(n * EIGHT))) for n in range(columns)]
                 for m in range(rows):
-                    factor = left.load(builder.add(here, builder.mul(row, integer(m))))
+                    place = builder.add(here, builder.mul(row, integer(m)))
+                    factor = left.load(place) if unit == EIGHT else left.repeat(place)
                     for n in range(columns):
                         total = Lanes(builder, builder.load(sums[m][n])) + factor * factors[n]
                         builder.store(total.value, sums[m][n])
-            for m in range(rows):
-                for n in range(columns):
-                    result.store(Lanes(builder, builder.load(sums[m][n])), places[m][n])
+            for m, n in product_of(range(rows), range(columns)):
+                result.store(Lanes(builder, builder.load(sums[m][n])), corners[m][n])
             return context.get_dummy_value()
 
         i_ = types.intp
-        return types.void(i_, a, i_, i_, i_, b, i_, i_, c, i_, i_, types.boolean), generate
+        return types.void(i_, a, i_, i_, i_, b, i_, i_, base, c, i_, i_, types.boolean), generate
 
     return operation
 
 
-_block, _column, _row, _single = _tile(TILE, TILE), _tile(TILE, 1), _tile(1, TILE), _tile(1, 1)
+_block, _column, _row, _single = (_tile(*shape, EIGHT) for shape in ((TILE, TILE), (TILE, 1), (1, TILE), (1, 1)))
+_wide_block, _wide_column, _wide_row, _wide_single = (
+    _tile(*shape, 1) for shape in ((TILE, TILE), (TILE, 1), (1, TILE), (1, 1))
+)
 
 
 @njit(**OPTIONS)
@@ -203,11 +211,45 @@ def product(
     whole_rows, whole_columns = rows - rows % TILE, columns - columns % TILE
     for i in range(0, whole_rows, TILE):
         for j in range(0, whole_columns, TILE):
-            _block(terms, a, i * row, row, term, b, j, columns, c, i * columns + j, columns, adds)
+            _block(terms, a, i * row, row, term, b, j, columns, c, c, i * columns + j, columns, adds)
         for j in range(whole_columns, columns):
-            _column(terms, a, i * row, row, term, b, j, columns, c, i * columns + j, columns, adds)
+            _column(terms, a, i * row, row, term, b, j, columns, c, c, i * columns + j, columns, adds)
     for i in range(whole_rows, rows):
         for j in range(0, whole_columns, TILE):
-            _row(terms, a, i * row, row, term, b, j, columns, c, i * columns + j, columns, adds)
+            _row(terms, a, i * row, row, term, b, j, columns, c, c, i * columns + j, columns, adds)
         for j in range(whole_columns, columns):
-            _single(terms, a, i * row, row, term, b, j, columns, c, i * columns + j, columns, adds)
+            _single(terms, a, i * row, row, term, b, j, columns, c, c, i * columns + j, columns, adds)
+
+
+@njit(**OPTIONS)
+def product_of_numbers(
+    a: np.ndarray,
+    row: int,
+    term: int,
+    b: np.ndarray,
+    base: np.ndarray,
+    c: np.ndarray,
+    size: tuple[int, int, int],
+    adds: bool,
+) -> None:
+    """`c = a b`, or `c = base + a b`, for matrices of numbers of one precision, with at least eight columns; the rest
+    as for `product`.
+    """
+    rows, terms, columns = size
+    wide, whole_rows = TILE * EIGHT, rows - rows % TILE
+    # The larger one of b and c is gone through once, in the order in which it lies in memory if that is c.
+    panel = wide if terms > rows else columns
+    for begin in range(0, columns, panel):
+        whole = min(begin + panel, columns - columns % wide)
+        for i in range(0, whole_rows, TILE):
+            for j in range(begin, whole, wide):
+                _wide_block(terms, a, i * row, row, term, b, j, columns, base, c, i * columns + j, columns, adds)
+            for j in range(max(begin, whole), min(begin + panel, columns), EIGHT):
+                j = min(j, columns - EIGHT)  # the last columns may be computed twice
+                _wide_column(terms, a, i * row, row, term, b, j, columns, base, c, i * columns + j, columns, adds)
+        for i in range(whole_rows, rows):
+            for j in range(begin, whole, wide):
+                _wide_row(terms, a, i * row, row, term, b, j, columns, base, c, i * columns + j, columns, adds)
+            for j in range(max(begin, whole), min(begin + panel, columns), EIGHT):
+                j = min(j, columns - EIGHT)
+                _wide_single(terms, a, i * row, row, term, b, j, columns, base, c, i * columns + j, columns, adds)

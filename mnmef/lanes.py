@@ -107,9 +107,10 @@ class Vectors:
         """Write the vector from an index on."""
         self.builder.store(lanes.value, self._at(index)).align = self.bytes
 
-    def repeat(self, index: int) -> Lanes:
+    def repeat(self, index: Any) -> Lanes:
         """The number at an index in all lanes."""
-        scalar = self.builder.load(self.builder.gep(self.data, [integer(index)]))
+        place = integer(index) if isinstance(index, int) else index
+        scalar = self.builder.load(self.builder.gep(self.data, [place]))
         empty = ir.Constant(self.type, ir.Undefined)
         first = Lanes(self.builder, self.builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0)))
         return first.shuffled(first, [0] * self.type.count)

@@ -12,7 +12,7 @@ from mnmef.systems.base import HAS_NUMBA
 
 if HAS_NUMBA:
     from mnmef.eights import EIGHT
-    from mnmef.filters.gauss_newton_kernel import PARTS, pack, step, unpack
+    from mnmef.filters.gauss_newton_kernel import PARTS, move, pack, step
     from mnmef.threads import over_batch
 
 
@@ -89,10 +89,10 @@ class PackedTransform:
     def moved(self, ensemble: Tensor, anomalies: Tensor) -> Tensor:
         """`ensemble + (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx), in their precision."""
         count, members, size = self.shape
-        weights, basis = ensemble.new_empty(2, count, members * size)
-        over_batch(unpack, len(self.state), self.state.numpy(), weights.numpy(), basis.numpy())
-        shape = *ensemble.shape[:-1], size
-        return add_product(ensemble, weights.view(shape), basis.view(shape).mT @ anomalies)
+        result = torch.empty_like(ensemble, memory_format=torch.contiguous_format)
+        arrays = [t.reshape(count, members, -1).numpy() for t in (ensemble, anomalies, result)]
+        over_batch(move, len(self.state), self.state.numpy(), size, *arrays)
+        return result
 
     def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
         """The three matrices (P, 3, N, d, 8), mean_weights (P, 1, d, 8) and core (P, d or no rows, d, 8)."""
@@ -167,6 +167,6 @@ def gauss_newton(
 ) -> GaussNewton | CompiledGaussNewton:
     """The iteration for ensembles of a shape (..., N, Nx), the fastest there is where the observation is kept."""
     is_double = observation.device.type == "cpu" and observation.dtype == torch.float64
-    if HAS_NUMBA and is_double and shape[-2] * observation.shape[-1] >= EIGHT:
+    if HAS_NUMBA and is_double and shape[-2] * observation.shape[-1] >= EIGHT and shape[-1] >= EIGHT:
         return CompiledGaussNewton(observation, sigma_y, draws, shape[:-2])
     return GaussNewton(observation, sigma_y, draws)

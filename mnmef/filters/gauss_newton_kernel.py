@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from mnmef.eigen_kernel import diagonalize, reflect, reflector
-from mnmef.eights import EIGHT, OPTIONS, every, load, product, root, store, where_less
+from mnmef.eights import EIGHT, OPTIONS, every, load, product, product_of_numbers, root, store, where_less
 from mnmef.filters.linalg import HUGE
 from mnmef.lanes import integer, state_writer
 
@@ -57,15 +57,31 @@ def pack(begin: int, end: int, source: np.ndarray, origin: np.ndarray, factor: f
 
 
 @njit(**OPTIONS)
-def unpack(begin: int, end: int, state: np.ndarray, weights: np.ndarray, basis: np.ndarray) -> None:
-    """The weights and the basis (both B, N * d) of transforms."""
-    count, span = weights.shape
+def move(
+    begin: int,
+    end: int,
+    state: np.ndarray,
+    size: int,
+    ensemble: np.ndarray,
+    anomalies: np.ndarray,
+    result: np.ndarray,
+) -> None:
+    """`ensemble + (w + T - I) anomalies` for ensembles (B, N, Nx), in their precision."""
+    count, members, columns = ensemble.shape
+    span = members * size
+    weights, basis = np.empty((EIGHT, span), ensemble.dtype), np.empty((EIGHT, span), ensemble.dtype)
+    seen = np.empty(size * columns, ensemble.dtype)
     for block in range(begin, end):
         row = state[block]
         for column in range(0, span, EIGHT):  # the last columns may be written twice
             place = min(column, span - EIGHT)
-            _write(basis, row, block * EIGHT, count - 1, span, place)
-            _write(weights, row[2 * span * EIGHT :], block * EIGHT, count - 1, span, place)
+            _write(basis, row, 0, EIGHT - 1, span, place)
+            _write(weights, row[2 * span * EIGHT :], 0, EIGHT - 1, span, place)
+        for lane in range(min(EIGHT, count - block * EIGHT)):
+            b = block * EIGHT + lane
+            source, base, target = anomalies[b].reshape(-1), ensemble[b].reshape(-1), result[b].reshape(-1)
+            product_of_numbers(basis[lane], 1, size, source, seen, seen, (size, members, columns), False)
+            product_of_numbers(weights[lane], size, 1, seen, base, target, (members, size, columns), True)
 
 
 @njit(**OPTIONS)

@@ -12,7 +12,7 @@ SIGMA = 0.7
 
 
 def problem(batch, members, size, is_perturbed):
-    """Both iterations, an ensemble of 5 numbers a member, and what it observes (batch, members, size) by a curved
+    """Both iterations, an ensemble of 11 numbers a member, and what it observes (batch, members, size) by a curved
     function.
     """
     generator = torch.Generator().manual_seed(members + size)
@@ -20,7 +20,7 @@ def problem(batch, members, size, is_perturbed):
     def normal(*shape):
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-    ensemble, projection = 2.0 * normal(batch, members, 5), normal(5, size)
+    ensemble, projection = 2.0 * normal(batch, members, 11), normal(11, size) / 2.0
 
     def observe(states):
         return states @ projection + 0.1 * torch.sin(3.0 * states @ projection)
