@@ -6,6 +6,8 @@ subtracted, make that diagonal (Golub and Van Loan, Matrix Computations, section
 until the last one has converged, but a lane that has is left as it is: its result does not depend on its neighbors.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from torch import Tensor
@@ -15,6 +17,9 @@ from mnmef.threads import over_batch
 
 EPSILON, TINY = 2.0**-53, 1e-140
 """Off the diagonal, what is below these, relative to the largest row and absolutely, counts as zero."""
+
+SWEEPS = 12
+"""Of rotations of all pairs, after which vectors are taken as they are; two or three are usual."""
 
 TURNS = 60
 """Iterations per eigenvalue after which it is taken as it is; two or three are usual."""
@@ -168,6 +173,52 @@ def diagonalize(a: np.ndarray, size: int, values: np.ndarray, vectors: np.ndarra
                 break
             _turn(first, size, off, values, turns, bound)
             _rotate(first, size, turns, vectors)
+
+
+@njit(**OPTIONS)
+def refine(gram: np.ndarray, size: int, vectors: np.ndarray, steepness: Any, bound: float) -> None:
+    """Improve vectors V, eigenvectors of S'S, given `gram = (S V)'(S V)`, until that is diagonal relative to each pair
+    of its diagonal entries, in the lanes where steepness > bound; gram becomes that diagonal matrix.
+
+    Jacobi's rotations then find V as accurately as if they were applied to S: what squaring S takes away from small
+    eigenvalues beside large ones comes back with `S V`, whose columns already differ in size as the eigenvalues do.
+    """
+    zero, one, four = every(0.0), every(1.0), every(4.0)
+    limit, accepted = every(bound), every(EPSILON * EPSILON)
+    for _ in range(SWEEPS):
+        rotated = False
+        for p in range(size - 1):
+            for q in range(p + 1, size):
+                off, low, high = load(gram, p * size + q), load(gram, p * (size + 1)), load(gram, q * (size + 1))
+                g = where_less(limit, steepness, off, zero)
+                g = where_less(accepted * magnitude(low * high), g * g, g, zero)
+                if not any_less(zero, magnitude(g)):
+                    continue
+                rotated = True
+                gap = high - low
+                distance = root(gap * gap + four * g * g)
+                tangent = (g + g) / (gap + where_less(gap, zero, -distance, distance))
+                tangent = where_less(zero, magnitude(g), tangent, zero)
+                cosine = one / root(one + tangent * tangent)
+                sine = tangent * cosine
+                for k in range(size):
+                    x, y = load(gram, k * size + p), load(gram, k * size + q)
+                    x, y = cosine * x - sine * y, sine * x + cosine * y
+                    store(gram, k * size + p, x)
+                    store(gram, p * size + k, x)
+                    store(gram, k * size + q, y)
+                    store(gram, q * size + k, y)
+                    x, y = load(vectors, k * size + p), load(vectors, k * size + q)
+                    store(vectors, k * size + p, cosine * x - sine * y)
+                    store(vectors, k * size + q, sine * x + cosine * y)
+                # Of the pair itself, without the rounding of the larger in the smaller.
+                left = where_less(zero, magnitude(g), zero, off)
+                store(gram, p * size + q, left)
+                store(gram, q * size + p, left)
+                store(gram, p * (size + 1), low - tangent * g)
+                store(gram, q * (size + 1), high + tangent * g)
+        if not rotated:
+            break
 
 
 @njit(**OPTIONS)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mnmef.filters.base import ensemble_mean
-from mnmef.filters.linalg import HUGE, STEEP, add_product, principal_modes
+from mnmef.filters.linalg import add_product, principal_modes
 from mnmef.systems.base import HAS_NUMBA
 
 if HAS_NUMBA:
@@ -94,57 +94,25 @@ class PackedTransform:
         over_batch(move, len(self.state), self.state.numpy(), size, *arrays)
         return result
 
-    def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The three matrices (P, 3, N, d, 8), mean_weights (P, 1, d, 8) and core (P, d or no rows, d, 8)."""
-        blocks, (_, members, size) = len(self.state), self.shape
-        rows = self.state.view(blocks, -1, size, EIGHT)
-        inner = PARTS * members
-        return (
-            rows[:, :inner].view(blocks, PARTS, members, size, EIGHT),
-            rows[:, inner : inner + 1],
-            rows[:, inner + 1 :],
-        )
-
-    def some(self, lanes: Tensor) -> Transform:
-        """Those of some lanes, counted over all blocks."""
-        block, lane = lanes // EIGHT, lanes % EIGHT
-        matrices, means, core = self._parts()
-        mean_weights = means[block, ..., lane]
-        basis, back, weights = matrices[block, ..., lane].unbind(1)
-        kept = core[block, ..., lane] if core.shape[1] else None
-        return Transform(mean_weights, mean_weights - weights, basis, back, kept)
-
-    def replace(self, lanes: Tensor, transform: Transform) -> None:
-        """Let those of some lanes be others."""
-        block, lane = lanes // EIGHT, lanes % EIGHT
-        matrices, means, core = self._parts()
-        means[block, ..., lane] = transform.mean_weights
-        weights = transform.mean_weights - transform.left
-        matrices[block, ..., lane] = torch.stack([transform.basis, transform.back, weights], 1)
-        if transform.core is not None:
-            core[block, ..., lane] = transform.core
-
 
 class CompiledGaussNewton:
-    """The same as `GaussNewton` on a CPU in double precision, several times faster, for N * d of at least 8.
-
-    Transforms of trajectories whose anomalies are too large to be squared are left to `gauss_newton_step`.
-    """
+    """The same as `GaussNewton` on a CPU in double precision, several times faster, for N * d and Nx of at least 8."""
 
     def __init__(self, observation: Tensor, sigma_y: float, draws: Tensor | None, batch: torch.Size) -> None:
         size = observation.shape[-1]
         self.observation = observation.expand(*batch, size).reshape(-1, size)
-        self.sigma_y, self.draws = sigma_y, draws
+        self.sigma_y = sigma_y
         self.packed_draws = observation.new_empty(0, 0)
         self.blocks = -(-len(self.observation) // EIGHT)
         if draws is not None:
-            self.draws = draws = draws.expand(*batch, *draws.shape[-2:]).reshape(-1, *draws.shape[-2:])
+            draws = draws.expand(*batch, *draws.shape[-2:]).reshape(-1, *draws.shape[-2:])
             self.packed_draws = draws.new_empty(self.blocks, draws.shape[-2] * size * EIGHT)
             pack(0, self.blocks, draws.numpy(), np.zeros((len(draws), size)), 1.0, self.packed_draws.numpy())
 
     def step(self, observed: Tensor, old: PackedTransform | None) -> PackedTransform:
         """The iterate after `old`, which led to observed members (..., N, d)."""
-        count, members, size = shape = len(self.observation), *observed.shape[-2:]
+        members, size = observed.shape[-2:]
+        shape = len(self.observation), members, size
         observed = observed.reshape(shape)
         rows = PARTS * members + 1 + (size if len(self.packed_draws) else 0)
         state = self.observation.new_empty(self.blocks, rows * size * EIGHT)
@@ -152,14 +120,7 @@ class CompiledGaussNewton:
         before = self.observation.new_empty(0, 0) if old is None else old.state
         arrays = [t.numpy() for t in (self.packed_draws, before, state, sizes)]
         over_batch(step, self.blocks, observed.numpy(), self.observation.numpy(), self.sigma_y, *arrays)
-        new = PackedTransform(state, shape)
-        steep = ((sizes > STEEP) & (sizes < HUGE)).view(-1).nonzero().squeeze(-1)
-        if len(steep):
-            which = steep.clamp(max=count - 1)  # lanes beyond repeat the last trajectory
-            draws = None if self.draws is None else self.draws[which]
-            reference = GaussNewton(self.observation[which], self.sigma_y, draws)
-            new.replace(steep, reference.step(observed[which], None if old is None else old.some(steep)))
-        return new
+        return PackedTransform(state, shape)
 
 
 def gauss_newton(

@@ -5,12 +5,14 @@ kept from one iteration to the next as matrices of eights (mnmef.eights), eight 
 that is not full repeats its last trajectory. The equations are those of `mnmef.filters.gauss_newton`.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
-from mnmef.eigen_kernel import diagonalize, reflect, reflector
-from mnmef.eights import EIGHT, OPTIONS, every, load, product, product_of_numbers, root, store, where_less
-from mnmef.filters.linalg import HUGE
+from mnmef.eigen_kernel import diagonalize, refine, reflect, reflector
+from mnmef.eights import EIGHT, OPTIONS, any_less, every, load, product, product_of_numbers, root, store, where_less
+from mnmef.filters.linalg import HUGE, STEEP
 from mnmef.lanes import integer, state_writer
 
 PARTS = 3
@@ -126,6 +128,7 @@ def _transform(
     innovation: np.ndarray,
     draws: np.ndarray,
     shape: tuple[int, int],
+    steepness: Any,
     new: np.ndarray,
 ) -> None:
     """The transform but for the weights' part of the mean, from S (N, d), its gram matrix, the innovation (d) and draws
@@ -138,6 +141,12 @@ def _transform(
     squares, vectors = np.empty(size * EIGHT), np.empty(size * size * EIGHT)
     diagonalize(gram, size, squares, vectors)
     product(s, size, 1, vectors, basis, (members, size, size), False)
+    if any_less(every(STEEP), steepness):
+        product(basis, 1, size, basis, gram, (size, members, size), False)
+        refine(gram, size, vectors, steepness, STEEP)
+        product(s, size, 1, vectors, basis, (members, size, size), False)
+        for i in range(size):
+            store(squares, i, where_less(every(STEEP), steepness, load(gram, i * (size + 1)), load(squares, i)))
     product(innovation, 0, 1, vectors, mean_weights, (1, size, size), False)
     inverse, spread = np.empty(size * EIGHT), np.empty(size * EIGHT)
     for i in range(size):
@@ -209,7 +218,7 @@ def step(
             store(gram, k, where_less(total, huge, load(gram, k), zero))
         store(sizes[block], 0, total)
         drawn = draws[block] if len(draws) else room[0, :0]
-        _transform(s, gram, innovation, drawn, (members, size), new[block])
+        _transform(s, gram, innovation, drawn, (members, size), total, new[block])
         weights = new[block][2 * members * size * EIGHT :]
         mean_weights, missing = weights[members * size * EIGHT :], every(np.nan)
         for i in range(size):

@@ -4,11 +4,16 @@ filter.
 
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from mnmef.filters.base import CycleResult, Filter, ensemble_mean, inflate, observation_perturbations
 from mnmef.filters.gauss_newton import gauss_newton
 from mnmef.systems.base import System
+
+EIGHT, PART = 8, 2**14
+"""Trajectories that are computed together, and numbers of one of them that a thread works on at a time, taken eight
+times: with what belongs to them they stay in a CPU's cache."""
 
 
 class IEnKS(Filter):
@@ -44,13 +49,37 @@ class IEnKS(Filter):
         if self.perturbed and noise is None:
             raise ValueError("the perturbed-observation smoother needs standard normal noise (..., N, d)")
         start, spanned = carry
-        spanned += 1
-        anomalies = start - ensemble_mean(start)
-        draws = observation_perturbations(noise, 1.0) if self.perturbed and noise is not None else None
+        lead, (members, size) = start.shape[:-2], start.shape[-2:]
 
+        def flat(x: Tensor | float | None, *shape: int) -> Any:
+            return x.expand(*lead, *shape).reshape(-1, *shape) if isinstance(x, Tensor) else x
+
+        draws = observation_perturbations(noise, 1.0) if self.perturbed and noise is not None else None
+        ensembles, observations = flat(start, members, size), flat(observation, observation.shape[-1])
+        draws, factor = flat(draws, members, observation.shape[-1]), flat(self.inflation, 1, 1)
+        part = torch.get_num_threads() * EIGHT * -(-PART // (members * size))
+        part = part if start.device.type == "cpu" else len(ensembles)
+        results = []
+        for begin in range(0, len(ensembles), part):
+            given = (x[begin : begin + part] if isinstance(x, Tensor) else x for x in (observations, draws, factor))
+            results.append(self._window(ensembles[begin : begin + part], spanned + 1, system, *given))
+        joined = (x[0] if len(x) == 1 else torch.cat(x) for x in zip(*results, strict=True))
+        forecast, analysis, smoothed = (x.view(start.shape) for x in joined)
+        return CycleResult(forecast, analysis, (smoothed, min(spanned + 1, self.lag - 1)))
+
+    def _window(
+        self,
+        start: Tensor,
+        spanned: int,
+        system: System,
+        observation: Tensor,
+        draws: Tensor | None,
+        inflation: Tensor | float,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Forecast, analysis and the next start of a batch of windows (B, N, Nx) that span some cycles."""
+        anomalies = start - ensemble_mean(start)
         # What the model sees needs no more digits than it keeps.
         model_start, model_anomalies = (x.to(system.model_dtype or x.dtype) for x in (start, anomalies))
-
         iteration: Any = gauss_newton(observation, self.sigma_y, draws, start.shape)
 
         def end_of_window(ensemble: Tensor) -> Tensor:
@@ -66,8 +95,6 @@ class IEnKS(Filter):
         forecast_anomalies = forecast - ensemble_mean(forecast)
         analysis = new.moved(ensemble.to(forecast), forecast_anomalies)
         if old is not None:
-            analysis = old.moved(analysis, -forecast_anomalies)
-        smoothed = inflate(new.moved(start, anomalies), self.inflation)
-        if spanned == self.lag:
-            smoothed, spanned = system.propagate(smoothed), spanned - 1
-        return CycleResult(forecast, analysis, (smoothed, spanned))
+            analysis = old.moved(analysis, forecast_anomalies.neg_())
+        smoothed = inflate(new.moved(start, anomalies), inflation)
+        return forecast, analysis, system.propagate(smoothed) if spanned == self.lag else smoothed

@@ -54,9 +54,10 @@ def principal_modes(s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     values, vectors = torch.linalg.eigh(torch.where(good, gram, 0.0))
     steep = ((size > STEEP) & good.flatten()).nonzero().squeeze(-1)
     if len(steep):
-        _, singular, rows = torch.linalg.svd(flat[steep])
-        values[steep] = torch.nn.functional.pad(singular.square(), (0, values.shape[-1] - singular.shape[-1]))
-        vectors[steep] = rows.mT
+        triangle = torch.linalg.qr(flat[steep], mode="r")[1]  # has the same V and is smaller
+        missing = s.shape[-1] - triangle.shape[-2]
+        _, singular, rows = torch.linalg.svd(torch.nn.functional.pad(triangle, (0, 0, 0, missing)))
+        values[steep], vectors[steep] = singular.square(), rows.mT
     vectors = torch.where(good, vectors, torch.nan)
     values = values.clamp(min=0.0).unsqueeze(-2).view(*s.shape[:-2], 1, -1)
     vectors = vectors.view(*s.shape[:-2], *vectors.shape[-2:])
