@@ -2,7 +2,7 @@
 eight small problems at once, written as if it were on one.
 
 An array of eights is a contiguous one-dimensional array of eight times as many numbers. What one lane holds never
-depends on the others.
+depends on the others. As after a change of mnmef.lanes, delete `__pycache__` after one here.
 """
 
 import operator

@@ -116,9 +116,8 @@ class CompiledGaussNewton:
         observed = observed.reshape(shape)
         rows = PARTS * members + 1 + (size if len(self.packed_draws) else 0)
         state = self.observation.new_empty(self.blocks, rows * size * EIGHT)
-        sizes = state.new_empty(self.blocks, EIGHT)
         before = self.observation.new_empty(0, 0) if old is None else old.state
-        arrays = [t.numpy() for t in (self.packed_draws, before, state, sizes)]
+        arrays = [t.numpy() for t in (self.packed_draws, before, state)]
         over_batch(step, self.blocks, observed.numpy(), self.observation.numpy(), self.sigma_y, *arrays)
         return PackedTransform(state, shape)
 

@@ -191,13 +191,12 @@ def step(
     draws: np.ndarray,
     old: np.ndarray,
     new: np.ndarray,
-    sizes: np.ndarray,
 ) -> None:
     """The next transforms `new` (P blocks), given observed members (B, N, d), observations (B, d) and the transforms
     `old` (P blocks, or none) that led to the members.
 
-    draws (P blocks of N * d, or none): of the stochastic form. sizes (P, 8): squared sizes of anomalies; where that is
-    not a number or huge, the weights are not numbers.
+    draws (P blocks of N * d, or none): of the stochastic form. Where the squared size of the anomalies is not a number
+    or huge, the weights are not numbers.
     """
     _, members, size = observed.shape
     scale = (members - 1) ** 0.5
@@ -216,7 +215,6 @@ def step(
             total += load(gram, i * (size + 1))
         for k in range(size * size):
             store(gram, k, where_less(total, huge, load(gram, k), zero))
-        store(sizes[block], 0, total)
         drawn = draws[block] if len(draws) else room[0, :0]
         _transform(s, gram, innovation, drawn, (members, size), total, new[block])
         weights = new[block][2 * members * size * EIGHT :]

@@ -5,6 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mnmef.systems.base import HAS_NUMBA
+
+if HAS_NUMBA:
+    from mnmef.eigen_kernel import eigenpairs
+
 HUGE = 1e100
 """Entries beyond this belong to an ensemble that is about to overflow; LAPACK may fail to converge on them."""
 
@@ -25,6 +30,16 @@ def add_product(base: Tensor, left: Tensor, right: Tensor) -> Tensor:
     return torch.baddbmm(base_, left_, right_).view(base.shape)
 
 
+def _eigenpairs(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (..., d) and eigenvectors (..., d, d) of symmetric matrices with entries below HUGE."""
+    is_double = matrix.device.type == "cpu" and matrix.dtype == torch.float64
+    if not (HAS_NUMBA and is_double) or (torch.is_grad_enabled() and matrix.requires_grad):
+        values, vectors = torch.linalg.eigh(matrix)
+        return values, vectors
+    values, vectors = eigenpairs(matrix.detach().reshape(-1, *matrix.shape[-2:]))
+    return values.view(matrix.shape[:-1]), vectors.view(matrix.shape)
+
+
 def symmetric_functions(matrix: Tensor, *functions: Callable[[Tensor], Tensor]) -> list[Tensor]:
     """`f(matrix)` for symmetric positive semi-definite matrices (..., d, d) and functions of their eigenvalues.
 
@@ -33,7 +48,7 @@ def symmetric_functions(matrix: Tensor, *functions: Callable[[Tensor], Tensor]) 
     if matrix.shape[-1] == 1:
         return [f(matrix.clamp(min=0.0)) for f in functions]
     good = (matrix.abs() < HUGE).flatten(-2).all(-1)[..., None, None]
-    values, vectors = torch.linalg.eigh(torch.where(good, matrix, 0.0))
+    values, vectors = _eigenpairs(torch.where(good, matrix, 0.0))
     values = values.clamp(min=0.0)
     results = [(vectors * f(values).unsqueeze(-2)) @ vectors.mT for f in functions]
     return [torch.where(good, result, torch.nan) for result in results]
@@ -51,7 +66,7 @@ def principal_modes(s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     gram = flat.mT @ flat
     size = torch.diagonal(gram, dim1=-2, dim2=-1).sum(-1)
     good = (size < HUGE)[:, None, None]
-    values, vectors = torch.linalg.eigh(torch.where(good, gram, 0.0))
+    values, vectors = _eigenpairs(torch.where(good, gram, 0.0))
     steep = ((size > STEEP) & good.flatten()).nonzero().squeeze(-1)
     if len(steep):
         triangle = torch.linalg.qr(flat[steep], mode="r")[1]  # has the same V and is smaller
