@@ -16,14 +16,12 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
-from mnmef.lanes import Lanes, Vectors, integer
+from mnmef.lanes import OPTIONS, Lanes, Vectors, integer
 from mnmef.threads import over_batch
 
 HEADS = DEPTH = 8
 WIDTH = HEADS * DEPTH
 """Channels of a token: heads times channels of a head, as in the paper."""
-
-OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 
 class _Rows(Vectors):

@@ -12,7 +12,8 @@ import numpy as np
 from numba import njit
 from torch import Tensor
 
-from mnmef.eights import EIGHT, OPTIONS, any_less, every, load, magnitude, root, store, where_less
+from mnmef.eights import EIGHT, any_less, every, load, magnitude, root, store, where_less
+from mnmef.lanes import OPTIONS
 from mnmef.threads import over_batch
 
 EPSILON, TINY = 2.0**-53, 1e-140

@@ -17,15 +17,13 @@ from numba.core import cgutils
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from mnmef.lanes import Lanes, Vectors, integer
+from mnmef.lanes import OPTIONS, Lanes, Vectors, integer
 
 EIGHT = 8
 """Numbers of an eight."""
 
 TILE = 4
 """Rows and columns of a product whose sums are in registers at a time."""
-
-OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 
 class Eight(types.Type):

@@ -14,6 +14,9 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
+OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+"""How kernels are compiled: kept for the next process, beside other threads, with no error for a division by zero."""
+
 CONTRACT = ("contract",)
 """A product and a sum may become one instruction."""
 

@@ -11,9 +11,9 @@ import numpy as np
 from numba import njit
 
 from mnmef.eigen_kernel import diagonalize, refine, reflect, reflector
-from mnmef.eights import EIGHT, OPTIONS, any_less, every, load, product, product_of_numbers, root, store, where_less
+from mnmef.eights import EIGHT, any_less, every, load, product, product_of_numbers, root, store, where_less
 from mnmef.filters.linalg import HUGE, STEEP
-from mnmef.lanes import integer, state_writer
+from mnmef.lanes import OPTIONS, integer, state_writer
 
 PARTS = 3
 """Matrices (N, d) of a transform: basis, back, and the weights `mean_weights - left`; then mean_weights (d) and, in the

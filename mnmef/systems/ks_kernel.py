@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from mnmef.lanes import Lanes, Vectors, aligned_room, integer, state_reader, state_writer
+from mnmef.lanes import OPTIONS, Lanes, Vectors, aligned_room, integer, state_reader, state_writer
 from mnmef.systems.etd import etd_coefficients
 
 SIZE = 128
@@ -287,7 +287,7 @@ def _last_passes(s: np.ndarray, field: int, tables: Tables) -> None:
         _forward_last(s, field + row * LANES, LANES, tables[1], 0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(**OPTIONS)
 def _squares(s: np.ndarray, field: int, tables: Tables) -> None:
     """Replace joined spectra in `field` by those of the signals' squares, times 2 * 128^2, still to be separated."""
     _first_passes(s, field, tables)
@@ -296,7 +296,7 @@ def _squares(s: np.ndarray, field: int, tables: Tables) -> None:
     _last_passes(s, field, tables)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(**OPTIONS)
 def ks_cycle(states: np.ndarray, result: np.ndarray, steps: int, tables: Tables) -> None:
     """Advance `states` (M, 128) by `steps` ETD-RK4 steps into `result` (M, 128).
 

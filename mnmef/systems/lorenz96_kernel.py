@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from mnmef.lanes import Lanes, Vectors, aligned_room, integer, state_reader, state_writer
+from mnmef.lanes import OPTIONS, Lanes, Vectors, aligned_room, integer, state_reader, state_writer
 
 LANES = 16
 """States advanced together."""
@@ -107,7 +107,7 @@ _third_stage = _stage(OTHER, STAGE, WHOLE, THIRD)
 _last_stage = _stage(STAGE, STATE, WHOLE, SIXTH)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@njit(**OPTIONS)
 def lorenz96_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants: np.ndarray) -> None:
     """Advance `states` (M, Nx) by `steps` Runge-Kutta steps into `result` (M, Nx).
 
