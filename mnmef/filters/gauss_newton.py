@@ -90,7 +90,7 @@ class PackedTransform:
         """`ensemble + (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx), in their precision."""
         count, members, size = self.shape
         result = torch.empty_like(ensemble, memory_format=torch.contiguous_format)
-        arrays = [t.reshape(count, members, -1).numpy() for t in (ensemble, anomalies, result)]
+        arrays = [t.reshape(count, members, -1).contiguous().numpy() for t in (ensemble, anomalies, result)]
         over_batch(move, len(self.state), self.state.numpy(), size, *arrays)
         return result
 
@@ -100,12 +100,13 @@ class CompiledGaussNewton:
 
     def __init__(self, observation: Tensor, sigma_y: float, draws: Tensor | None, batch: torch.Size) -> None:
         size = observation.shape[-1]
-        self.observation = observation.expand(*batch, size).reshape(-1, size)
+        # Arrays of one layout and precision, so that the kernel is compiled once.
+        self.observation = observation.expand(*batch, size).reshape(-1, size).contiguous()
         self.sigma_y = sigma_y
         self.packed_draws = observation.new_empty(0, 0)
         self.blocks = -(-len(self.observation) // EIGHT)
         if draws is not None:
-            draws = draws.expand(*batch, *draws.shape[-2:]).reshape(-1, *draws.shape[-2:])
+            draws = draws.expand(*batch, *draws.shape[-2:]).reshape(-1, *draws.shape[-2:]).contiguous()
             self.packed_draws = draws.new_empty(self.blocks, draws.shape[-2] * size * EIGHT)
             pack(0, self.blocks, draws.numpy(), np.zeros((len(draws), size)), 1.0, self.packed_draws.numpy())
 
@@ -113,7 +114,7 @@ class CompiledGaussNewton:
         """The iterate after `old`, which led to observed members (..., N, d)."""
         members, size = observed.shape[-2:]
         shape = len(self.observation), members, size
-        observed = observed.reshape(shape)
+        observed = observed.reshape(shape).to(self.observation.dtype).contiguous()
         rows = PARTS * members + 1 + (size if len(self.packed_draws) else 0)
         state = self.observation.new_empty(self.blocks, rows * size * EIGHT)
         before = self.observation.new_empty(0, 0) if old is None else old.state
