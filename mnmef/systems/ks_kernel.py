@@ -1,16 +1,16 @@
-"""One cycle of the Kuramoto-Sivashinsky equation compiled for a CPU: ten times faster than array operations.
+"""One cycle of the Kuramoto-Sivashinsky equation compiled for a CPU: seven times faster than array operations.
 
 The transform of 128 real numbers is one of 64 complex ones, whose real and imaginary parts are the even and the odd
 grid points, and a pass that separates the spectra of the two. The complex transform is three passes of radix 4. They
 leave frequencies in digit-reversed order, in which the coefficients are stored and from which the inverse passes start:
-nothing is reordered. The first row holds the two frequencies with a real spectrum, 0 and 64; both have wave number zero
-(see `KuramotoSivashinsky`), so that one coefficient serves both.
+nothing is reordered.
 
 LANES states are advanced together, each in its own lane of the processor's vectors: a row of a field is one vector of
 real and one of imaginary parts, so that no state sees its neighbors, and all fields stay in the first cache. The vector
 instructions are asked for one by one, as the compiler's own attempt at the same loops takes twice the time. What
-touches the same rows is one pass: the last inverse butterflies, squares and first butterflies; and the separation of
-spectra, a stage of the Runge-Kutta scheme and the joining for the next one.
+touches the same rows is one pass: the last inverse butterflies, squares and first butterflies; and the last
+butterflies, separation of spectra, a stage of the Runge-Kutta scheme, joining and first inverse butterflies.
+Differences are twice a term less the sum where a multiplication merges with them, which saves additions.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,11 +32,20 @@ LANES = 16
 FIELD = ROWS * LANES
 """From the real parts of a field to its imaginary parts."""
 
-NOW, STAGE, NEXT, START, FIRST = 0, 2 * FIELD, 4 * FIELD, 6 * FIELD, 8 * FIELD
-"""Offsets of the fields: spectra of v; of a stage, joined; of the next v; of squares of v; of the first stage."""
+WORK, STATE, FORCING = 0, 2 * FIELD, 4 * FIELD
+"""Offsets of the fields: what is transformed; v and from the second stage on what the third one starts from; N(v) / i
+and from then on the next v, as far as it is known.
+"""
 
-COEFFICIENTS = 7
-"""Of a row: e, e2, q, q2, f1, f2, f3."""
+E, E2, Q, Q2, T, F1, F2, F3 = range(8)
+"""Places of a row's coefficients: those of `etd_coefficients`, less the factor i, and T = E2 Q - Q2 / 2."""
+COEFFICIENTS = 8
+
+PAIRS = (((0,), (1, 3), (2,)), ((0, 3), (1, 2)), ((0, 7), (1, 6), (2, 5), (3, 4)))
+"""Which rows have mirrored frequencies. Four neighbors have frequencies f, f + 16, f + 32, f + 48: those of f = 0 (the
+first row holds the two frequencies with a real spectrum, 0 and 64, and 32 is its own mirror image), those of f = 8, and
+eight rows, those of f and of 16 - f.
+"""
 
 Tables = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -59,10 +68,32 @@ class _Complex:
         real = self.real * factor.real - self.imag * factor.imag
         return _Complex(real, self.real * factor.imag + self.imag * factor.real)
 
+    def plus(self, other: "_Complex", factor: "_Complex") -> "_Complex":
+        """Plus `other` times `factor`."""
+        real = self.real + other.real * factor.real - other.imag * factor.imag
+        return _Complex(real, self.imag + other.real * factor.imag + other.imag * factor.real)
+
     def turned_back(self, by: "_Complex") -> "_Complex":
         """Times the conjugate of `by`."""
         real = self.real * by.real + self.imag * by.imag
         return _Complex(real, self.imag * by.real - self.real * by.imag)
+
+    def plus_turned_back(self, other: "_Complex", by: "_Complex") -> "_Complex":
+        """Plus `other` times the conjugate of `by`."""
+        real = self.real + other.real * by.real + other.imag * by.imag
+        return _Complex(real, self.imag + other.imag * by.real - other.real * by.imag)
+
+    def twice_less(self, total: "_Complex") -> "_Complex":
+        """The difference of this number and another, given their `total`."""
+        return _Complex(self.real * 2.0 - total.real, self.imag * 2.0 - total.imag)
+
+    def mirrored(self) -> "_Complex":
+        """Twice the conjugate."""
+        return _Complex(self.real * 2.0, self.imag * -2.0)
+
+    def ends(self) -> "_Complex":
+        """Sum and difference of real and imaginary part."""
+        return _Complex(self.real + self.imag, self.real - self.imag)
 
     def plus_i(self, other: "_Complex", factor: Lanes | None = None) -> "_Complex":
         """Plus i times `factor` times `other`."""
@@ -108,8 +139,8 @@ def _place(field: int) -> Callable[[Any, Any, int], Any]:
     return place
 
 
-_read = state_reader(LANES, _place(NOW))
-_write = state_writer(LANES, _place(START), 0.5 / SIZE)
+_read = state_reader(LANES, _place(WORK))
+_write = state_writer(LANES, _place(WORK), 0.5 / SIZE)
 
 
 def _operation(emit: Callable[[_Memory, Any, Any], None]) -> Any:
@@ -135,8 +166,14 @@ def _butterfly(z: Sequence[_Complex]) -> list[_Complex]:
     return [p + u, q.minus_i(v), p - u, q.plus_i(v)]
 
 
-def _inverse_butterfly(z: Sequence[_Complex]) -> list[_Complex]:
-    p, q, u, v = z[0] + z[2], z[0] - z[2], z[1] + z[3], z[1] - z[3]
+def _inverse_butterfly(z: Sequence[_Complex], factors: Sequence[_Complex] = ()) -> list[_Complex]:
+    """Of z turned back by the factors, if there are any, from the second one on."""
+    if factors:
+        second = z[1].turned_back(factors[0])
+        p, u = z[0].plus_turned_back(z[2], factors[1]), second.plus_turned_back(z[3], factors[2])
+        q, v = z[0].twice_less(p), second.twice_less(u)
+    else:
+        p, q, u, v = z[0] + z[2], z[0] - z[2], z[1] + z[3], z[1] - z[3]
     return [p + u, q.plus_i(v), p - u, q.minus_i(v)]
 
 
@@ -150,150 +187,163 @@ def _pass(*, inverse: bool = False, forward: bool = False, twiddles: bool = True
         for _ in range(3):
             rows.append(memory.add(rows[-1], distance))
         factors = [memory.complex(2 * n) for n in range(3 if twiddles else 0)]
-        z = [memory[at, 0] for at in rows]
+        z = [memory[at, WORK] for at in rows]
         if inverse:
-            z[1 : len(factors) + 1] = [y.turned_back(t) for y, t in zip(z[1:], factors, strict=False)]
-            z = _inverse_butterfly(z)
+            z = _inverse_butterfly(z, factors)
         if inverse and forward:
             z = [_Complex(y.real * y.real, y.imag * y.imag) for y in z]
         if forward:
             z = _butterfly(z)
             z[1 : len(factors) + 1] = [y * t for y, t in zip(z[1:], factors, strict=False)]
         for at, y in zip(rows, z, strict=True):
-            memory[at, 0] = y
+            memory[at, WORK] = y
 
     return _operation(emit)
 
 
-_forward = _pass(forward=True)
-_forward_last = _pass(forward=True, twiddles=False)
-_inverse = _pass(inverse=True)
-_inverse_first = _pass(inverse=True, twiddles=False)
-_square = _pass(inverse=True, forward=True)
-
-
-def _separated(memory: _Memory, rows: Sequence[Any], field: int) -> list[_Complex]:
-    """Twice the spectra of real signals, from those of their even and odd points as one complex signal, in two rows of
-    mirrored frequencies or in the first one.
-    """
-    if len(rows) == 1:
-        z = memory[rows[0], field]
-        return [_Complex(z.real + z.imag, z.real - z.imag) * 2.0]
-    y, z = (memory[row, field] for row in rows)
-    even = _Complex(y.real + z.real, y.imag - z.imag)
-    odd = _Complex(y.imag + z.imag, z.real - y.real) * memory.complex(0)
-    return [even + odd, _Complex(even.real - odd.real, odd.imag - even.imag)]
-
-
-def _join(memory: _Memory, rows: Sequence[Any], field: int, spectra: Sequence[_Complex]) -> None:
-    """Store the inverse of `_separated`, times 4."""
-    if len(rows) == 1:
-        z = spectra[0]
-        memory[rows[0], field] = _Complex(z.real + z.imag, z.real - z.imag)
-        return
-    y, z = spectra
-    even = _Complex(y.real + z.real, y.imag - z.imag)
-    odd = _Complex(y.real - z.real, y.imag + z.imag).turned_back(memory.complex(0))
-    memory[rows[0], field] = even.plus_i(odd)
-    memory[rows[1], field] = _Complex(even.real + odd.imag, odd.real - even.imag)
-
-
-def _coefficients(memory: _Memory, rows: Sequence[Any]) -> list[list[Lanes]]:
-    """Those of each row."""
-    return [[memory.number(2 + COEFFICIENTS * r + n) for n in range(COEFFICIENTS)] for r in range(len(rows))]
-
-
-def _begin(memory: _Memory, rows: Sequence[Any]) -> None:
-    spectra = _separated(memory, rows, NOW)
-    for row, v in zip(rows, spectra, strict=True):
-        memory[row, NOW] = v
-    _join(memory, rows, START, spectra)
-
-
-def _first_stage(memory: _Memory, rows: Sequence[Any]) -> None:
-    stages = []
-    forcing = _separated(memory, rows, START)
-    for row, n, (e, e2, q, _q2, f1, _f2, _f3) in zip(rows, forcing, _coefficients(memory, rows), strict=True):
-        v = memory[row, NOW]
-        stages.append((v * e2).plus_i(n, q))
-        memory[row, START], memory[row, FIRST], memory[row, NEXT] = n, stages[-1], (v * e).plus_i(n, f1)
-    _join(memory, rows, STAGE, stages)
-
-
-def _middle_stage(base: int, *, third: bool) -> Callable[[_Memory, Sequence[Any]], None]:
-    """The second stage, which starts from field `base`, or the third one, whose forcing is less half that of START."""
-
-    def emit(memory: _Memory, rows: Sequence[Any]) -> None:
-        stages = []
-        following = [memory[row, NEXT] for row in rows]  # both are read first: a row may be its own mirror image
-        forcing = _separated(memory, rows, STAGE)
-        for row, v, n, coefficients in zip(rows, following, forcing, _coefficients(memory, rows), strict=True):
-            _e, e2, q, q2, _f1, f2, _f3 = coefficients
-            memory[row, NEXT] = v.plus_i(n, f2)
-            start = memory[row, base] * e2
-            stages.append(start.plus_i(n - memory[row, START] * 0.5, q2) if third else start.plus_i(n, q))
-        _join(memory, rows, STAGE, stages)
-
-    return emit
-
-
-def _last_stage(memory: _Memory, rows: Sequence[Any]) -> None:
-    spectra = []
-    forcing = _separated(memory, rows, STAGE)
-    for row, n, coefficients in zip(rows, forcing, _coefficients(memory, rows), strict=True):
-        spectra.append(memory[row, NEXT].plus_i(n, coefficients[-1]))
-        memory[row, NOW] = spectra[-1]
-    _join(memory, rows, START, spectra)
-
-
-def _over_rows(emit: Callable[[_Memory, Sequence[Any]], None]) -> Any:
-    """A compiled function that does something to all rows of the fields, mirrored ones together."""
-    alone = _operation(lambda memory, a, _b: emit(memory, [a]))
-    paired = _operation(lambda memory, a, b: emit(memory, [a, b]))
+def _over_columns(**what: bool) -> Any:
+    """A pass over rows 16 apart."""
+    first, others = _pass(twiddles=False, **what), _pass(**what)  # the first row's factors are one
 
     @njit(inline="always")
-    def over_rows(s: np.ndarray, mirror: np.ndarray, numbers: np.ndarray) -> None:
-        alone(s, 0, 0, numbers, 0)
-        for pair in range(1, len(mirror)):
-            paired(s, mirror[pair, 0] * LANES, mirror[pair, 1] * LANES, numbers, pair * (2 + 2 * COEFFICIENTS))
+    def over_columns(s: np.ndarray, twiddles: np.ndarray) -> None:
+        first(s, 0, 16 * LANES, twiddles, 0)
+        for k in range(1, 16):
+            others(s, k * LANES, 16 * LANES, twiddles, 6 * k)
+
+    return over_columns
+
+
+def _over_blocks(**what: bool) -> Any:
+    """A pass over rows 4 apart, in each block of 16 rows."""
+    first, others = _pass(twiddles=False, **what), _pass(**what)
+
+    @njit(inline="always")
+    def over_blocks(s: np.ndarray, twiddles: np.ndarray) -> None:
+        for row in range(0, ROWS, 16):
+            first(s, row * LANES, 4 * LANES, twiddles, 0)
+            for k in range(1, 4):
+                others(s, (row + k) * LANES, 4 * LANES, twiddles, 6 * k)
+
+    return over_blocks
+
+
+_forward_columns, _inverse_columns = _over_columns(forward=True), _over_columns(inverse=True)
+_square_columns = _over_columns(inverse=True, forward=True)
+_forward_blocks, _inverse_blocks = _over_blocks(forward=True), _over_blocks(inverse=True)
+
+
+def _separated(z: Sequence[_Complex], turn: _Complex, is_first: bool) -> list[_Complex]:
+    """Twice the spectra of real signals, from those of their even and odd points as one complex signal, in two rows of
+    mirrored frequencies or in one without a mirror image.
+    """
+    if len(z) == 1:
+        return [z[0].ends() * 2.0 if is_first else z[0].mirrored()]
+    y, mirror = z
+    even = _Complex(y.real + mirror.real, y.imag - mirror.imag)
+    v = even.plus(_Complex(y.imag + mirror.imag, mirror.real - y.real), turn)
+    return [v, _Complex(even.real * 2.0 - v.real, v.imag - even.imag * 2.0)]
+
+
+def _joined(v: Sequence[_Complex], turn: _Complex, is_first: bool) -> list[_Complex]:
+    """The inverse of `_separated`, times 4."""
+    if len(v) == 1:
+        return [v[0].ends() if is_first else v[0].mirrored()]
+    y, mirror = v
+    even = _Complex(y.real + mirror.real, y.imag - mirror.imag)
+    odd_real, odd_imag = y.real - mirror.real, y.imag + mirror.imag
+    real = even.real + odd_real * turn.imag - odd_imag * turn.real
+    z = _Complex(real, even.imag + odd_real * turn.real + odd_imag * turn.imag)
+    return [z, _Complex(even.real * 2.0 - z.real, z.imag - even.imag * 2.0)]
+
+
+Stage = Callable[[_Memory, Any, _Complex, Sequence[Lanes]], _Complex]
+"""Of the memory, a row, twice the spectrum there and the row's coefficients: what goes back to the grid."""
+
+
+def _begin(memory: _Memory, row: Any, v: _Complex, c: Sequence[Lanes]) -> _Complex:
+    memory[row, STATE] = v
+    return v
+
+
+def _first_stage(memory: _Memory, row: Any, n: _Complex, c: Sequence[Lanes]) -> _Complex:
+    memory[row, FORCING] = n
+    return (memory[row, STATE] * c[E2]).plus_i(n, c[Q])
+
+
+def _second_stage(memory: _Memory, row: Any, n: _Complex, c: Sequence[Lanes]) -> _Complex:
+    v, first = memory[row, STATE], memory[row, FORCING]
+    decayed = v * c[E]
+    memory[row, STATE] = decayed.plus_i(first, c[T])
+    memory[row, FORCING] = decayed.plus_i(first, c[F1]).plus_i(n, c[F2])
+    return (v * c[E2]).plus_i(n, c[Q])
+
+
+def _third_stage(memory: _Memory, row: Any, n: _Complex, c: Sequence[Lanes]) -> _Complex:
+    memory[row, FORCING] = memory[row, FORCING].plus_i(n, c[F2])
+    return memory[row, STATE].plus_i(n, c[Q2])
+
+
+def _last_stage(memory: _Memory, row: Any, n: _Complex, c: Sequence[Lanes]) -> _Complex:
+    v = memory[row, FORCING].plus_i(n, c[F3])
+    memory[row, STATE] = v
+    return v
+
+
+def _spectral(stage: Stage, kind: int) -> Any:
+    """The last butterflies, a stage of the scheme and the first inverse butterflies, on four rows from each of two on,
+    of which the second counts if the `kind` of `PAIRS` has eight.
+    """
+
+    def emit(memory: _Memory, a: Any, b: Any) -> None:
+        firsts = [a, b] if kind == len(PAIRS) - 1 else [a]
+        rows = [memory.add(first, integer(n * LANES)) for first in firsts for n in range(4)]
+        groups = [slice(n, n + 4) for n in range(0, len(rows), 4)]
+        z = [y for group in groups for y in _butterfly([memory[row, WORK] for row in rows[group]])]
+        place = 0
+        for pair in PAIRS[kind]:
+            turn, stages, is_first = memory.complex(place), [], pair == (0,)
+            place += 2
+            for i, n in zip(pair, _separated([z[i] for i in pair], turn, is_first), strict=True):
+                coefficients = [memory.number(place + k) for k in range(COEFFICIENTS)]
+                stages.append(stage(memory, rows[i], n, coefficients))
+                place += COEFFICIENTS
+            for i, y in zip(pair, _joined(stages, turn, is_first), strict=True):
+                z[i] = y
+        for group in groups:
+            for row, y in zip(rows[group], _inverse_butterfly(z[group]), strict=True):
+                memory[row, WORK] = y
+
+    return _operation(emit)
+
+
+def _over_rows(stage: Stage) -> Any:
+    """A compiled function that does `_spectral` to all rows."""
+    zero, eight, others = (_spectral(stage, kind) for kind in range(len(PAIRS)))
+
+    @njit(inline="always")
+    def over_rows(s: np.ndarray, groups: np.ndarray, numbers: np.ndarray) -> None:
+        zero(s, groups[0, 0] * LANES, 0, numbers, groups[0, 2])
+        eight(s, groups[1, 0] * LANES, 0, numbers, groups[1, 2])
+        for n in range(2, len(groups)):
+            others(s, groups[n, 0] * LANES, groups[n, 1] * LANES, numbers, groups[n, 2])
 
     return over_rows
 
 
 _begin_rows = _over_rows(_begin)
 _first_rows = _over_rows(_first_stage)
-_second_rows = _over_rows(_middle_stage(NOW, third=False))
-_third_rows = _over_rows(_middle_stage(FIRST, third=True))
+_second_rows = _over_rows(_second_stage)
+_third_rows = _over_rows(_third_stage)
 _last_rows = _over_rows(_last_stage)
 
 
-@njit(inline="always")
-def _first_passes(s: np.ndarray, field: int, tables: Tables) -> None:
-    """Joined spectra in `field`, but for the last inverse pass."""
-    for row in range(0, ROWS, 4):
-        _inverse_first(s, field + row * LANES, LANES, tables[1], 0)
-    for row in range(0, ROWS, 16):
-        for k in range(4):
-            _inverse(s, field + (row + k) * LANES, 4 * LANES, tables[1], 6 * k)
-
-
-@njit(inline="always")
-def _last_passes(s: np.ndarray, field: int, tables: Tables) -> None:
-    """Signals in `field` after the first pass, to spectra that are still to be separated."""
-    for row in range(0, ROWS, 16):
-        for k in range(4):
-            _forward(s, field + (row + k) * LANES, 4 * LANES, tables[1], 6 * k)
-    for row in range(0, ROWS, 4):
-        _forward_last(s, field + row * LANES, LANES, tables[1], 0)
-
-
 @njit(**OPTIONS)
-def _squares(s: np.ndarray, field: int, tables: Tables) -> None:
-    """Replace joined spectra in `field` by those of the signals' squares, times 2 * 128^2, still to be separated."""
-    _first_passes(s, field, tables)
-    for k in range(16):
-        _square(s, field + k * LANES, 16 * LANES, tables[0], 6 * k)
-    _last_passes(s, field, tables)
+def _squares(s: np.ndarray, tables: Tables) -> None:
+    """Between two spectral passes: the signals' squares, times 2 * 128^2."""
+    _inverse_blocks(s, tables[1])
+    _square_columns(s, tables[0])
+    _forward_blocks(s, tables[1])
 
 
 @njit(**OPTIONS)
@@ -303,27 +353,25 @@ def ks_cycle(states: np.ndarray, result: np.ndarray, steps: int, tables: Tables)
     tables: of `make_tables`, in the precision in which to compute.
     """
     count = states.shape[0]
-    mirror, numbers = tables[2:]
-    s = aligned_room(10 * FIELD, LANES, numbers)
+    groups, numbers = tables[2:]
+    s = aligned_room(6 * FIELD, LANES, numbers)
     for begin in range(0, count, LANES):
         for column in range(0, SIZE, LANES):
             _read(states, s, begin, count - 1, SIZE, column)
-        for k in range(16):
-            _forward(s, NOW + k * LANES, 16 * LANES, tables[0], 6 * k)
-        _last_passes(s, NOW, tables)
-        _begin_rows(s, mirror, numbers)
+        _forward_columns(s, tables[0])
+        _forward_blocks(s, tables[1])
+        _begin_rows(s, groups, numbers)
         for _ in range(steps):
-            _squares(s, START, tables)
-            _first_rows(s, mirror, numbers)
-            _squares(s, STAGE, tables)
-            _second_rows(s, mirror, numbers)
-            _squares(s, STAGE, tables)
-            _third_rows(s, mirror, numbers)
-            _squares(s, STAGE, tables)
-            _last_rows(s, mirror, numbers)
-        _first_passes(s, START, tables)
-        for k in range(16):
-            _inverse(s, START + k * LANES, 16 * LANES, tables[0], 6 * k)
+            _squares(s, tables)
+            _first_rows(s, groups, numbers)
+            _squares(s, tables)
+            _second_rows(s, groups, numbers)
+            _squares(s, tables)
+            _third_rows(s, groups, numbers)
+            _squares(s, tables)
+            _last_rows(s, groups, numbers)
+        _inverse_blocks(s, tables[1])
+        _inverse_columns(s, tables[0])
         for column in range(0, SIZE, LANES):
             _write(result, s, begin, count - 1, SIZE, column)
 
@@ -332,8 +380,9 @@ def ks_cycle(states: np.ndarray, result: np.ndarray, steps: int, tables: Tables)
 def make_tables(precision: str, size: int, step_size: float) -> Tables:
     """What `ks_cycle` needs, in the `precision` in which it is to compute, such as "float32".
 
-    Twiddle factors of the passes over rows 16 and 4 apart (those of neighbors are one); the first row and the pairs of
-    rows with mirrored frequencies (33, 2); for each of these, half turn and coefficients of both rows (33, 16).
+    Twiddle factors of the passes over rows 16 and 4 apart (those of neighbors are one); for each of the groups of rows
+    that are worked on together, with the kinds of `PAIRS`, their first rows and where their numbers begin (9, 3); and
+    the numbers: for each pair a half turn and the coefficients of its rows.
     Raises `ValueError` for a `size` other than 128, which the passes are written for.
     """
     if size != SIZE:
@@ -346,11 +395,17 @@ def make_tables(precision: str, size: int, step_size: float) -> Tables:
     first, second, third = np.unravel_index(np.arange(ROWS), (4, 4, 4))
     frequency = first + 4 * second + 16 * third
     row = np.argsort(frequency)
-    low = np.arange(ROWS // 2 + 1)  # the last of them, 32, is its own mirror image
-    mirror = np.stack([row[low], row[-low]], -1)
-    turn = np.exp(-2j * np.pi * low / SIZE)
     e, e2, *forced = (half[frequency] for half in etd_coefficients(size, step_size))
     # Squares arrive times 256^2, spectra being kept times 2; their multipliers are imaginary.
-    coefficients = np.stack([e, e2, *(half.imag / (2 * SIZE) ** 2 for half in forced)], -1)
-    numbers = np.column_stack([turn.real, turn.imag, *(coefficients[rows] for rows in mirror.T)])
-    return twiddles[0], twiddles[1], mirror, numbers.ravel().astype(precision)
+    q, q2, *weights = (half.imag / (2 * SIZE) ** 2 for half in forced)
+    coefficients = np.stack([e, e2, q, q2, e2 * q - q2 / 2, *weights], -1)
+    groups: list[tuple[int, int, int]] = []
+    numbers: list[float] = []
+    for f, kind in ((0, 0), (8, 1), *((f, 2) for f in range(1, 8))):
+        begins = row[f], row[-f % 16]
+        groups.append((*begins, len(numbers)))
+        for pair in PAIRS[kind]:
+            members = [begins[i // 4] + i % 4 for i in pair]
+            turn = np.exp(-2j * np.pi * frequency[members[0]] / SIZE)
+            numbers += [turn.real, turn.imag, *coefficients[members].ravel()]
+    return twiddles[0], twiddles[1], np.array(groups), np.array(numbers).astype(precision)
