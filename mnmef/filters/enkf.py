@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mnmef.filters.base import Filter, ensemble_mean, inflate, observation_perturbations
-from mnmef.filters.linalg import solve_rows
+from mnmef.filters.linalg import add_product, solve_rows
 from mnmef.systems.base import System
 
 
@@ -32,8 +32,9 @@ class EnKF(Filter):
             raise ValueError("the perturbed-observation EnKF needs standard normal noise (..., N, d)")
         members = forecast.shape[-2]
         observed = system.observe(forecast)
-        anomalies, h_anomalies = forecast - ensemble_mean(forecast), observed - ensemble_mean(observed)
-        cross, covariance = h_anomalies.mT @ anomalies, h_anomalies.mT @ h_anomalies
+        h_anomalies = observed - ensemble_mean(observed)
+        # The mean forecast drops out of the first product, as anomalies sum to zero.
+        cross, covariance = h_anomalies.mT @ forecast, h_anomalies.mT @ h_anomalies
         if self.taper is not None:
             taper = self.taper.to(forecast)
             cross = cross * taper.mT
@@ -41,4 +42,4 @@ class EnKF(Filter):
         eye = torch.eye(system.observation_size, dtype=forecast.dtype, device=forecast.device)
         innovation = observation.unsqueeze(-2) - observed - observation_perturbations(noise, self.sigma_y)
         weights = solve_rows(covariance + (members - 1) * self.sigma_y**2 * eye, innovation)
-        return inflate(forecast + weights @ cross, self.inflation)
+        return inflate(add_product(forecast, weights, cross), self.inflation)

@@ -59,12 +59,13 @@ class IEnKS(Filter):
         draws, factor = flat(draws, members, observation.shape[-1]), flat(self.inflation, 1, 1)
         part = torch.get_num_threads() * EIGHT * -(-PART // (members * size))
         part = part if start.device.type == "cpu" else len(ensembles)
-        results = []
+        results = [torch.empty_like(ensembles) for _ in range(3)]
         for begin in range(0, len(ensembles), part):
             given = (x[begin : begin + part] if isinstance(x, Tensor) else x for x in (observations, draws, factor))
-            results.append(self._window(ensembles[begin : begin + part], spanned + 1, system, *given))
-        joined = (x[0] if len(x) == 1 else torch.cat(x) for x in zip(*results, strict=True))
-        forecast, analysis, smoothed = (x.view(start.shape) for x in joined)
+            window = self._window(ensembles[begin : begin + part], spanned + 1, system, *given)
+            for result, computed in zip(results, window, strict=True):
+                result[begin : begin + part] = computed
+        forecast, analysis, smoothed = (x.view(start.shape) for x in results)
         return CycleResult(forecast, analysis, (smoothed, min(spanned + 1, self.lag - 1)))
 
     def _window(
