@@ -31,9 +31,9 @@ class Transform:
     back: Tensor
     core: Tensor | None
 
-    def moved(self, ensemble: Tensor, anomalies: Tensor) -> Tensor:
-        """`ensemble + (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx), in their precision."""
-        weights, basis = (self.mean_weights - self.left).to(ensemble), self.basis.to(ensemble)
+    def moved(self, ensemble: Tensor, anomalies: Tensor, factor: float = 1.0) -> Tensor:
+        """`ensemble + factor (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx), in their precision."""
+        weights, basis = ((self.mean_weights - self.left) * factor).to(ensemble), self.basis.to(ensemble)
         return add_product(ensemble, weights, basis.mT @ anomalies)
 
     def undone(self, rows: Tensor) -> Tensor:
@@ -86,12 +86,12 @@ class PackedTransform:
     state: Tensor
     shape: tuple[int, int, int]
 
-    def moved(self, ensemble: Tensor, anomalies: Tensor) -> Tensor:
-        """`ensemble + (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx), in their precision."""
+    def moved(self, ensemble: Tensor, anomalies: Tensor, factor: float = 1.0) -> Tensor:
+        """`ensemble + factor (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx), in their precision."""
         count, members, size = self.shape
         result = torch.empty_like(ensemble, memory_format=torch.contiguous_format)
         arrays = [t.reshape(count, members, -1).contiguous().numpy() for t in (ensemble, anomalies, result)]
-        over_batch(move, len(self.state), self.state.numpy(), size, *arrays)
+        over_batch(move, len(self.state), self.state.numpy(), size, factor, *arrays)
         return result
 
 

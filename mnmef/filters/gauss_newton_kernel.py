@@ -64,11 +64,12 @@ def move(
     end: int,
     state: np.ndarray,
     size: int,
+    factor: float,
     ensemble: np.ndarray,
     anomalies: np.ndarray,
     result: np.ndarray,
 ) -> None:
-    """`ensemble + (w + T - I) anomalies` for ensembles (B, N, Nx), in their precision."""
+    """`ensemble + factor (w + T - I) anomalies` for ensembles (B, N, Nx), in their precision."""
     count, members, columns = ensemble.shape
     span = members * size
     weights, basis = np.empty((EIGHT, span), ensemble.dtype), np.empty((EIGHT, span), ensemble.dtype)
@@ -79,6 +80,8 @@ def move(
             place = min(column, span - EIGHT)
             _write(basis, row, 0, EIGHT - 1, span, place)
             _write(weights, row[2 * span * EIGHT :], 0, EIGHT - 1, span, place)
+        if factor != 1.0:
+            weights *= weights.dtype.type(factor)
         for lane in range(min(EIGHT, count - block * EIGHT)):
             b = block * EIGHT + lane
             source, base, target = anomalies[b].reshape(-1), ensemble[b].reshape(-1), result[b].reshape(-1)

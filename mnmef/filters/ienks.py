@@ -78,9 +78,9 @@ class IEnKS(Filter):
         inflation: Tensor | float,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Forecast, analysis and the next start of a batch of windows (B, N, Nx) that span some cycles."""
-        anomalies = start - ensemble_mean(start)
         # What the model sees needs no more digits than it keeps.
-        model_start, model_anomalies = (x.to(system.model_dtype or x.dtype) for x in (start, anomalies))
+        seen = start, start - ensemble_mean(start)
+        model_start, model_anomalies = (x.to(system.model_dtype or x.dtype) for x in seen)
         iteration: Any = gauss_newton(observation, self.sigma_y, draws, start.shape)
 
         def end_of_window(ensemble: Tensor) -> Tensor:
@@ -93,9 +93,9 @@ class IEnKS(Filter):
         for _ in range(self.iterations - 1):
             ensemble = end_of_window(new.moved(model_start, model_anomalies))
             old, new = new, iteration.step(system.observe(ensemble), new)
-        forecast_anomalies = forecast - ensemble_mean(forecast)
-        analysis = new.moved(ensemble.to(forecast), forecast_anomalies)
+        # A transform takes the mean off: in double precision, ensembles serve as their anomalies.
+        analysis = new.moved(ensemble.to(forecast), forecast)
         if old is not None:
-            analysis = old.moved(analysis, forecast_anomalies.neg_())
-        smoothed = inflate(new.moved(start, anomalies), inflation)
+            analysis = old.moved(analysis, forecast, -1.0)
+        smoothed = inflate(new.moved(start, start), inflation)
         return forecast, analysis, system.propagate(smoothed) if spanned == self.lag else smoothed
