@@ -3,8 +3,8 @@
 For each cell `<system>_<sigma_y>`, the pretrained filter and, for each ensemble size, the fine-tuned heads alone are
 put into resources/weights/<cell>, each with a JSON card beside it: how it was trained, for how long, on what, and its
 score on the tuning split, which is simulated in memory. At an N where fine-tuning made the score worse, the heads are
-those of the pretrained filter. What is there already is replaced only by a better pretrained filter. So is
-`mnmef_conv`, for itself.
+those of the pretrained filter. What is there already is replaced only by a better pretrained filter, or, if that is the
+same, by better heads, each for itself. `mnmef_conv` is replaced by a better one.
 """
 
 import argparse
@@ -105,26 +105,42 @@ def ship_cell(cell: str, source: Path, target: Path, settings: Mapping[str, Any]
     members = settings["training"]["ensemble_size"]
     split = simulate_split(system, "tune", **section, noise_levels=[float(sigma_y)], members=100, seed=seed)
 
-    def score(path: Path) -> float:
-        filter_ = load_checkpoint(path, system=system, sigma_y=float(sigma_y))
-        return float(tuning_score(filter_, split, members, seed)["rrmse"])
+    def is_worse(old: Path, new: Path, size: int) -> bool:
+        """Whether what is at `old` gives way to `new`; says so if it does not."""
+        if not old.exists():
+            return True
+        filters = (load_checkpoint(path, system=system, sigma_y=float(sigma_y)) for path in (old, new))
+        there, other = (float(tuning_score(filter_, split, size, seed)["rrmse"]) for filter_ in filters)
+        if not other < there:
+            print(f"{cell}/{old.name}: kept, R-RMSE {there:.4f} on the tuning split against {other:.4f}")
+        return other < there
 
     for base, sizes in ((BASE, settings["ensemble_sizes"]), (CONV, [])):
         new, old = source / cell / base, target / cell / base
         if not new.exists():
             continue
-        if old.exists() and not score(new) < score(old):
-            print(f"{cell}/{base}: kept, R-RMSE {score(old):.4f} on the tuning split against {score(new):.4f}")
-            continue
-        for size in sizes:  # heads belong to the base that they were tuned from
-            for stale in old.parent.glob(f"heads_{size}.*"):
-                stale.unlink()
-        ship(new, old, split, members, seed, heads_only=False)
+        is_same = old.exists() and _hold_the_same(old, new)
+        if not is_same:
+            if not is_worse(old, new, members):
+                continue
+            for size in sizes:  # heads belong to the base that they were tuned from
+                for stale in old.parent.glob(f"heads_{size}.*"):
+                    stale.unlink()
+            ship(new, old, split, members, seed, heads_only=False)
+            print(f"{cell}/{base}: shipped")
+        elif not sizes:
+            print(f"{cell}/{base}: kept, it is the same")
         for size in sizes:
-            tuned = source / cell / f"tuned_{size}.safetensors"
-            if tuned.exists():
-                ship(tuned, target / cell / f"heads_{size}.safetensors", split, size, seed, heads_only=True)
-        print(f"{cell}/{base}: shipped")
+            tuned, heads = source / cell / f"tuned_{size}.safetensors", target / cell / f"heads_{size}.safetensors"
+            if tuned.exists() and is_worse(heads, tuned, size):
+                ship(tuned, heads, split, size, seed, heads_only=True)
+                print(f"{cell}/{heads.name}: shipped")
+
+
+def _hold_the_same(one: Path, other: Path) -> bool:
+    """Whether two checkpoints have the same weights."""
+    a, b = read_tensors(one), read_tensors(other)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def sha256(path: Path) -> str:

@@ -75,6 +75,17 @@ def test_only_better_weights_replace_those_that_are_there(trained, tmp_path, cap
     assert sha256(worse / file.name) == sha256(file)
 
 
+def test_better_heads_of_the_same_filter_replace_those_that_are_there(trained, tmp_path, capsys):
+    ship(trained, tmp_path, CELL)
+    heads, base = (tmp_path / CELL / name for name in ("heads_5.safetensors", "pretrained.json"))
+    good, before = sha256(heads), base.stat().st_mtime_ns
+    write_tensors({k: 30 * v for k, v in read_tensors(heads).items()}, read_card(heads), heads)
+    ship(trained, tmp_path, CELL)
+    assert capsys.readouterr().out.endswith("heads_5.safetensors: shipped\n")
+    assert sha256(heads) == good
+    assert base.stat().st_mtime_ns == before
+
+
 def test_heads_that_fine_tuning_made_worse_are_those_of_the_pretrained_filter(trained, tmp_path):
     source = trained[1] / "training" / CELL
     split = simulate_split("lorenz63", "tune", 3, 12, [1.0], 100, 2504)
