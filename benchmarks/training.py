@@ -59,7 +59,7 @@ def make_trainer(system: str, schedule: str, batch: int, window_cycles: int, dev
     """A training about to begin, on truths simulated for it: as many as the batch."""
     config = published()
     training = config.training.model_dump() | {"schedule": schedule, "batch": batch}
-    training |= {key: training[key][system] for key in ("learning_rate", "gradient_clip")}
+    training |= {key: training[key][system] for key in ("loss", "learning_rate", "gradient_clip")}
     options = pretraining_options(training, batch, window_cycles, config.seed)
     truth = simulate_training(system, batch, window_cycles + SPARE_CYCLES, config.seed)["truth"].values
     model = config.model.model_dump()

@@ -119,7 +119,9 @@ class Training(Section):
 
     ensemble_size: Members = knob("members N during pretraining", section="4, training")
     other_sizes: list[Members] = knob("further N that take turns with it during pretraining", section="none")
-    loss: Loss = knob("nl2, l2, rmse, crps or spread, or a sum of them such as nl2+spread", section="4, loss")
+    loss: dict[SystemName, Loss] = knob(
+        "nl2, l2, rmse, crps or spread, or a sum of them such as nl2+spread, per system", section="4, loss"
+    )
     schedule: Literal["window", "cycle"] = knob(
         "an optimizer step per window or per assimilation cycle", section="4, training"
     )
@@ -340,6 +342,7 @@ def _contradictions(config: Config) -> Iterator[str]:
         "baselines": config.baselines,
         "data.test.cycles": config.data.test.cycles,
         "tuning.trajectories": config.tuning.trajectories,
+        "training.loss": config.training.loss,
         "training.batch": config.training.batch,
         "training.learning_rate": config.training.learning_rate,
         "training.gradient_clip": config.training.gradient_clip,

@@ -81,7 +81,7 @@ def test_merging_changes_neither_layer(raw):
         ({"training": {"steps": 0}}, ["training.steps = 0", "must be at least 1"]),
         ({"training": {"steps": 2.5}}, ["training.steps = 2.5", "must be a whole number"]),
         ({"training": {"steps": True}}, ["training.steps = True", "must be a whole number"]),
-        ({"training": {"loss": "nl3"}}, ["training.loss = 'nl3'", "nl2, l2, rmse, crps or spread"]),
+        ({"training": {"loss": {"ks": "nl3"}}}, ["training.loss.ks = 'nl3'", "nl2, l2, rmse, crps or spread"]),
         ({"training": {"learning_rate": {"ks": float("nan")}}}, ["training.learning_rate.ks = nan", "finite"]),
         ({"training": 3}, ["training = 3", "section"]),
         ({"noise_levels": [True]}, ["noise_levels.0 = True", "must be a number", "state units"]),
