@@ -60,20 +60,21 @@ class _Variable:
 
 def _on_rows(emit: Callable[[Any, Any, _Rows, _Rows, _Rows], None]) -> Any:
     """An operation, for compiled functions, on scores (keys, H), a token (D, H) and the keys or values of memory
-    (keys, D, H), each given as an array and a flat index; `stride` is that of memory's rows.
+    (keys, D, H), each given as an array and a flat index; scores and memory with the stride of their rows besides.
     """
 
     @intrinsic
-    def operation(_typing, keys, a, i, b, j, c, k, stride):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def operation(_typing, keys, a, i, step, b, j, c, k, stride):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            places = (1, integer(HEADS)), (3, integer(WIDTH)), (5, values[7])
+            places = (1, values[3]), (4, integer(WIDTH)), (6, values[8])
             parts = [
                 _Rows(stride, context, builder, signature.args[n], values[n], values[n + 1]) for n, stride in places
             ]
             emit(builder, values[0], *parts)
             return context.get_dummy_value()
 
-        return types.void(types.intp, a, types.intp, b, types.intp, c, types.intp, types.intp), generate
+        index = types.intp
+        return types.void(index, a, index, index, b, index, c, index, index), generate
 
     return operation
 
@@ -95,14 +96,6 @@ def _emit_sums(builder: Any, keys: Any, scores: _Rows, token: _Rows, memory: _Ro
             totals[d].set(totals[d].get() + score * memory[loop.index, d])
     for d in range(DEPTH):
         token[0, d] = totals[d].get()
-
-
-def _emit_products(builder: Any, keys: Any, scores: _Rows, token: _Rows, memory: _Rows) -> None:
-    held = [token[0, d] for d in range(DEPTH)]
-    with cgutils.for_range(builder, keys) as loop:
-        score = scores[loop.index, 0]
-        for d in range(DEPTH):
-            memory[loop.index, d] += score * held[d]
 
 
 def _emit_centered(builder: Any, keys: Any, scores: _Rows, _token: _Rows, _memory: _Rows) -> None:
@@ -135,8 +128,6 @@ _dots = _on_rows(_emit_dots)
 """scores[j, h] = sum over d of token[d, h] memory[j, d, h]."""
 _sums = _on_rows(_emit_sums)
 """token[d, h] = sum over j of scores[j, h] memory[j, d, h]."""
-_products = _on_rows(_emit_products)
-"""memory[j, d, h] += scores[j, h] token[d, h]."""
 _center = _on_rows(_emit_centered)
 """scores[j, h] = (scores[j, h] - their maximum over j) / sqrt(DEPTH)."""
 _normalize = _on_rows(_emit_normalized)
@@ -158,8 +149,8 @@ def _scores(begin: int, end: int, query: np.ndarray, memory: np.ndarray, key: in
         for i in range(queries):
             row = (b * queries + i) * keys * HEADS
             token = (source * queries + i) * query.shape[2]
-            _dots(keys, scores, row, query, token, memory, b * keys * columns + key, columns)
-            _center(keys, scores, row, scores, row, scores, row, HEADS)
+            _dots(keys, scores, row, HEADS, query, token, memory, b * keys * columns + key, columns)
+            _center(keys, scores, row, HEADS, scores, row, scores, row, HEADS)
 
 
 @njit(**OPTIONS)
@@ -172,8 +163,8 @@ def _apply(begin: int, end: int, weights: np.ndarray, memory: np.ndarray, value:
         for i in range(queries):
             token = b * queries + i
             row = token * keys * HEADS
-            _normalize(keys, weights, row, weights, row, weights, row, HEADS)
-            _sums(keys, weights, row, result, token * WIDTH, memory, b * keys * columns + value, columns)
+            _normalize(keys, weights, row, HEADS, weights, row, weights, row, HEADS)
+            _sums(keys, weights, row, HEADS, result, token * WIDTH, memory, b * keys * columns + value, columns)
 
 
 @njit(**OPTIONS)
@@ -190,28 +181,29 @@ def _gradients(
     memory_gradient: np.ndarray,
 ) -> None:
     """Gradients of queries (B, Q, >= W, its first W columns) and of keys and values (B, K, C, in the same columns as in
-    memory), from that of the result, upstream (B, Q, W). All other columns become zero.
+    memory), from that of the result, upstream (B, Q, W). Any other columns are left as they are.
     """
     queries, (_, keys, columns) = query.shape[1], memory.shape
-    slopes = np.empty((keys, HEADS), weights.dtype)
+    slopes = np.empty((queries, keys, HEADS), weights.dtype)
+    across = keys * HEADS
     for b in range(begin, end):
-        source, there = min(b, query.shape[0] - 1), b * keys * columns
-        query_gradient[b] = 0  # the same array as memory_gradient in self-attention
-        memory_gradient[b] = 0
+        asked = min(b, query.shape[0] - 1) * queries * query.shape[2]
+        there, up, scores = b * keys * columns, b * queries * WIDTH, b * queries * across
         for i in range(queries):
-            token = b * queries + i
-            row, up = token * keys * HEADS, token * WIDTH
-            _dots(keys, slopes, 0, upstream, up, memory, there + value, columns)
-            _products(keys, weights, row, upstream, up, memory_gradient, there + value, columns)
-            _differentiate(keys, slopes, 0, slopes, 0, weights, row, HEADS)
-            _sums(keys, slopes, 0, query_gradient, token * query_gradient.shape[2], memory, there + key, columns)
-            asked = (source * queries + i) * query.shape[2]
-            _products(keys, slopes, 0, query, asked, memory_gradient, there + key, columns)
+            own, row = i * across, scores + i * across
+            _dots(keys, slopes, own, HEADS, upstream, up + i * WIDTH, memory, there + value, columns)
+            _differentiate(keys, slopes, own, HEADS, slopes, own, weights, row, HEADS)
+            place = (b * queries + i) * query_gradient.shape[2]
+            _sums(keys, slopes, own, HEADS, query_gradient, place, memory, there + key, columns)
+        for j in range(keys):
+            place = there + j * columns
+            _sums(queries, weights, scores + j * HEADS, across, memory_gradient, place + value, upstream, up, WIDTH)
+            _sums(queries, slopes, j * HEADS, across, memory_gradient, place + key, query, asked, query.shape[2])
 
 
 class Attention(torch.autograd.Function):
-    """Queries, the first W columns of query (B or 1, Q, >= W), attend to keys and values, columns `key` ... and `value`
-    ... of memory (B, K, C); returns (B, Q, W). For self-attention both are the same tensor, with `key` >= W.
+    """Queries (B or 1, Q, W) attend to keys and values, columns `key` ... and `value` ... of memory (B, K, 2 W);
+    returns (B, Q, W). For self-attention both are the same tensor (B, Q, 3 W), whose first W columns are the queries.
     """
 
     @staticmethod

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mnmef.dense import Linear, linear
 from mnmef.systems.base import HAS_NUMBA
 
 if HAS_NUMBA:
@@ -31,10 +32,10 @@ class AttentionBlock(nn.Module):
         self.heads = heads
         self.frozen_query = frozen_query
         self.input_norm = nn.LayerNorm(width)
-        self.projection = nn.Linear(width, 3 * width)
-        self.output = nn.Linear(width, width)
+        self.projection = Linear(width, 3 * width)
+        self.output = Linear(width, width)
         self.hidden_norm = nn.LayerNorm(width)
-        self.feed_forward = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        self.feed_forward = nn.Sequential(Linear(width, width), nn.ReLU(), Linear(width, width))
         nn.init.xavier_uniform_(self.projection.weight)
         nn.init.zeros_(self.projection.bias)
         nn.init.zeros_(self.output.bias)
@@ -57,9 +58,9 @@ class AttentionBlock(nn.Module):
         if key is None:
             q, k, v = self.projection(query).split(width, -1)
         else:
-            q = query if self.frozen_query else functional.linear(query, weight[:width], bias[:width])
+            q = query if self.frozen_query else linear(query, weight[:width], bias[:width])
             q = q.expand(len(key), -1, -1)
-            k, v = functional.linear(key, weight[width:], bias[width:]).split(width, -1)
+            k, v = linear(key, weight[width:], bias[width:]).split(width, -1)
         attended = functional.scaled_dot_product_attention(*(self._split(t) for t in (q, k, v)))  # type: ignore[arg-type]
         return self.output(attended.transpose(-3, -2).flatten(-2))
 
@@ -69,16 +70,16 @@ class AttentionBlock(nn.Module):
         weight = self.projection.weight.unflatten(0, (3, self.heads, -1)).transpose(1, 2).flatten(0, 2)
         bias = self.projection.bias.unflatten(0, (3, self.heads, -1)).transpose(1, 2).flatten()
         if key is None:
-            packed = functional.linear(query, weight, bias)
+            packed = linear(query, weight, bias)
             attended = Attention.apply(packed, packed, width, 2 * width)
         else:
             if self.frozen_query:
                 q = query.unflatten(-1, (self.heads, -1)).transpose(-2, -1).flatten(-2)
             else:
-                q = functional.linear(query, weight[:width], bias[:width])
-            attended = Attention.apply(q, functional.linear(key, weight[width:], bias[width:]), 0, width)
+                q = linear(query, weight[:width], bias[:width])
+            attended = Attention.apply(q, linear(key, weight[width:], bias[width:]), 0, width)
         back = self.output.weight.unflatten(1, (self.heads, -1)).transpose(1, 2).flatten(1)
-        return functional.linear(attended, back, self.output.bias)
+        return linear(attended, back, self.output.bias)
 
     def _has_kernel(self, key: Tensor) -> bool:
         is_fit = HAS_NUMBA and (self.heads, key.shape[-1]) == (HEADS, WIDTH) and key.shape[-2] <= FEW
@@ -96,7 +97,7 @@ class SelfAttentionBlock(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.attention = AttentionBlock(width, heads)
-        self.linear = nn.Linear(width, width)
+        self.linear = Linear(width, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map tokens (B, N, W) to (B, N, W), equivariantly to permutations of N."""
@@ -112,12 +113,12 @@ class SetTransformer(nn.Module):
 
     def __init__(self, inputs: int, features: int, width: int, heads: int, seeds: int) -> None:
         super().__init__()
-        self.embed = nn.Linear(inputs, width)
+        self.embed = Linear(inputs, width)
         self.encode = nn.Sequential(SelfAttentionBlock(width, heads), SelfAttentionBlock(width, heads))
         self.seeds = nn.Parameter(nn.init.xavier_uniform_(torch.empty(seeds, width)))
         self.pool = AttentionBlock(width, heads, frozen_query=True)
         self.decode = nn.Sequential(SelfAttentionBlock(width, heads), SelfAttentionBlock(width, heads))
-        self.readout = nn.Linear(seeds * width, features)
+        self.readout = Linear(seeds * width, features)
 
     def forward(self, members: Tensor) -> Tensor:
         """Map members (B, N, inputs) to a feature (B, features)."""
@@ -136,13 +137,13 @@ class Head(nn.Module):
     def __init__(self, member_inputs: int, shared_inputs: int, outputs: int, width: int, hidden_layers: int) -> None:
         super().__init__()
         self.member_inputs = member_inputs
-        self.first = nn.Linear(member_inputs + shared_inputs, width)
-        hidden = [layer for _ in range(hidden_layers - 1) for layer in (nn.ReLU(), nn.Linear(width, width))]
-        self.rest = nn.Sequential(*hidden, nn.ReLU(), nn.Linear(width, outputs))
+        self.first = Linear(member_inputs + shared_inputs, width)
+        hidden = [layer for _ in range(hidden_layers - 1) for layer in (nn.ReLU(), Linear(width, width))]
+        self.rest = nn.Sequential(*hidden, nn.ReLU(), Linear(width, outputs))
 
     def forward(self, shared: Tensor, members: Tensor | None = None) -> Tensor:
         """Map shared (B, S) and members (B, N, M) to (B, N, outputs); without members, to (B, outputs)."""
-        hidden = functional.linear(shared, self.first.weight[:, self.member_inputs :], self.first.bias)
+        hidden = linear(shared, self.first.weight[:, self.member_inputs :], self.first.bias)
         if members is not None:
-            hidden = hidden.unsqueeze(-2) + functional.linear(members, self.first.weight[:, : self.member_inputs])
+            hidden = hidden.unsqueeze(-2) + linear(members, self.first.weight[:, : self.member_inputs])
         return self.rest(hidden)

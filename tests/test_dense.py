@@ -1,0 +1,55 @@
+"""Dense layers by oneDNN against torch's."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+from mnmef import dense
+from mnmef.dense import FEW, Linear, linear
+
+pytestmark = pytest.mark.skipif(not dense.HAS_ONEDNN, reason="a CPU without AVX-512 has torch's layers alone")
+
+
+def draw(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(64, 64), (64, 192), (60, 64), (64, 3), (1024, 128)])
+@pytest.mark.parametrize("is_biased", [True, False])
+def test_values_and_gradients_are_those_of_double_precision(inputs, outputs, is_biased):
+    x, weight = draw(FEW, 2, inputs).requires_grad_(), draw(outputs, inputs, seed=1).requires_grad_()
+    bias = draw(outputs, seed=2).requires_grad_() if is_biased else None
+    given = [t for t in (x, weight, bias) if t is not None]
+    upstream = draw(FEW, 2, outputs, seed=3)
+    result = linear(x, weight, bias)
+    assert "_Linear" in type(result.grad_fn).__name__
+    expected = functional.linear(*(t if t is None else t.double() for t in (x, weight, bias)))
+    torch.testing.assert_close(result.double(), expected, rtol=1e-5, atol=1e-3)
+    for mine, exact in zip(
+        torch.autograd.grad(result, given, upstream),
+        torch.autograd.grad(expected, given, upstream.double()),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, exact, rtol=1e-4, atol=2e-3)
+
+
+def test_columns_of_larger_arrays_and_gradients_of_means_are_as_good():
+    x, weight = draw(2 * FEW, 100), draw(64, 188, seed=1).requires_grad_()
+    linear(x[:, :64], weight[:, :64]).mean().backward()
+    mine, weight.grad = weight.grad, None
+    functional.linear(x[:, :64], weight[:, :64]).mean().backward()
+    torch.testing.assert_close(mine, weight.grad)
+
+
+def test_few_rows_and_double_precision_are_left_to_torch():
+    weight = draw(64, 64).requires_grad_()
+    for inputs in (draw(FEW, 64), draw(4 * FEW, 64).double()):
+        assert "_Linear" not in type(linear(inputs, weight.to(inputs.dtype)).grad_fn).__name__
+
+
+def test_a_frozen_weight_gets_no_gradient():
+    layer = Linear(64, 64).requires_grad_(False)
+    x = draw(2 * FEW, 64).requires_grad_()
+    layer(x).sum().backward()
+    assert layer.weight.grad is None
+    torch.testing.assert_close(x.grad, layer.weight.sum(0).expand_as(x))
