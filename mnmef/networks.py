@@ -50,7 +50,8 @@ class AttentionBlock(nn.Module):
         """
         attend = self._attend_compiled if self._has_kernel(query if key is None else key) else self._attend
         hidden = query + attend(self.input_norm(query), None if key is None else self.input_norm(key))
-        return hidden + self.feed_forward(self.hidden_norm(hidden))
+        first, _, second = self.feed_forward
+        return hidden + second(first(self.hidden_norm(hidden), is_rectified=True))
 
     def _attend(self, query: Tensor, key: Tensor | None) -> Tensor:
         """The multi-head attention by torch."""
@@ -146,4 +147,7 @@ class Head(nn.Module):
         hidden = linear(shared, self.first.weight[:, self.member_inputs :], self.first.bias)
         if members is not None:
             hidden = hidden.unsqueeze(-2) + linear(members, self.first.weight[:, : self.member_inputs])
-        return self.rest(hidden)
+        rectified = hidden.relu()
+        for layer in list(self.rest)[1:-1:2]:
+            rectified = layer(rectified, is_rectified=True)
+        return self.rest[-1](rectified)

@@ -1,7 +1,8 @@
-"""Compiled functions that work on a batch, on as many threads as torch uses."""
+"""How many threads torch uses, and compiled functions that work on a batch on as many."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -22,3 +23,14 @@ def over_batch(kernel: Callable[..., None], batch: int, *arguments: object) -> N
     calls = [_pool(threads).submit(kernel, *edges[t : t + 2], *arguments) for t in range(threads)]
     for call in calls:
         call.result()
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads where it is called from this one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

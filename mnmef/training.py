@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from mnmef.losses import LOSSES
 from mnmef.optimizers import OPTIMIZERS
 from mnmef.seeds import torch_generator
 from mnmef.systems.base import System
+from mnmef.threads import torch_threads
 
 DECAYS: dict[str, Callable[[float], float]] = {
     "halve": lambda fraction: 0.5 ** sum(fraction >= at for at in (0.2, 0.3, 0.4)),
@@ -234,6 +236,11 @@ class Trainer:
         """Run the cycles of one optimizer step (one, or a whole window), then step; a non-finite gradient is skipped
         and counted.
         """
+        with self._use_threads():
+            self._step()
+
+    def _step(self) -> None:
+        """See `optimizer_step`."""
         cycles = self.options.window_cycles if self.options.schedule == "window" else 1
         fraction = self.step_number / self.options.steps
         self.batch = self.batches[self.step_number % len(self.batches)]
@@ -265,13 +272,9 @@ class Trainer:
         observation = self.system.observe(truth)
         observation = observation + self.filter.sigma_y * self._normal(*observation.shape)
         noise = self._normal(*self.batch.ensemble.shape[:2], observation.shape[-1])
-        with torch.no_grad():
-            forecast = self.system.propagate(self.batch.ensemble)
-            lost = ~forecast.isfinite().flatten(1).all(-1)
-            forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
-        inputs = (forecast, observation, noise, truth, lost)
-        analyze = partial(self._analyze, weight / len(lost))
-        parts = list(self._map(analyze, *(tensor.chunk(self.options.chunks) for tensor in inputs)))
+        inputs = (self.batch.ensemble, observation, noise, truth)
+        assimilate = partial(self._assimilate, weight / len(truth))
+        parts = list(self._map(assimilate, *(tensor.chunk(self.options.chunks) for tensor in inputs)))
         used = torch.cat([part.used for part in parts])
         self.loss_sum += torch.stack([part.loss for part in parts]).sum() / used.sum().clamp(min=1)
         self.loss_count += 1
@@ -280,10 +283,14 @@ class Trainer:
         self.batch.ensemble = torch.cat([part.analysis for part in parts])
         self._drop(~used.cpu())
 
-    def _analyze(
-        self, weight: float, forecast: Tensor, observation: Tensor, noise: Tensor, truth: Tensor, lost: Tensor
-    ) -> "Part":
-        """The analysis of some windows of the batch and the gradient of `weight` times the sum of their losses."""
+    def _assimilate(self, weight: float, ensemble: Tensor, observation: Tensor, noise: Tensor, truth: Tensor) -> "Part":
+        """Forecast and analysis of some windows of the batch and the gradient of `weight` times the sum of their
+        losses.
+        """
+        with torch.no_grad():
+            forecast = self.system.propagate(ensemble)
+            lost = ~forecast.isfinite().flatten(1).all(-1)
+            forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
         analysis = self.filter.analyze(forecast, observation, self.system, noise)
         losses = torch.stack([LOSSES[term](analysis, truth) for term in self.options.loss.split("+")]).sum(0)
         used = ~lost & losses.detach().isfinite()
@@ -302,14 +309,20 @@ class Trainer:
                 parameter.grad.add_(gradient)
 
     def _map(self, function: Callable[..., "Part"], *arguments: Sequence[Tensor]) -> Iterator["Part"]:
-        """`map`, on as many threads of a CPU as torch may use."""
-        threads = min(len(arguments[0]), torch.get_num_threads())
-        if threads == 1 or self.device.type != "cpu":
-            return map(function, *arguments)
+        """`map`, on the threads of the pool if there is one."""
+        return map(function, *arguments) if self.pool is None else self.pool.map(function, *arguments)
+
+    def _use_threads(self) -> AbstractContextManager[None]:
+        """Make a pool of as many threads as torch may use and the batch has chunks, on a CPU. While they work, torch
+        has none besides: those wait for their next task in a loop, on the cores of the pool.
+        """
+        threads = torch.get_num_threads()
+        several = min(self.options.chunks, threads)
+        if self.device.type != "cpu" or several == 1:
+            return nullcontext()
         if self.pool is None:
-            each = torch.get_num_threads() // threads
-            self.pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(each,))
-        return self.pool.map(function, *arguments)
+            self.pool = ThreadPoolExecutor(several, initializer=torch.set_num_threads, initargs=(threads // several,))
+        return torch_threads(1)
 
     def _drop(self, lost: Tensor) -> None:
         """Count windows whose ensemble or loss became non-finite, and let them start anew at the next cycle."""
