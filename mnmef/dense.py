@@ -30,8 +30,7 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None, *, is_rec
     """`inputs weight^T + bias` for inputs (..., I), weight (O, I) and bias (O,), as `torch.nn.functional.linear`; then
     its ReLU if `is_rectified`.
     """
-    single = inputs.dtype == weight.dtype == torch.float32
-    if HAS_ONEDNN and single and inputs.device.type == "cpu" and inputs.shape[:-1].numel() > FEW:
+    if _is_for_onednn(inputs, weight):
         return _Linear.apply(inputs, weight, bias, is_rectified)
     result = functional.linear(inputs, weight, bias)
     return result.relu() if is_rectified else result
@@ -43,6 +42,33 @@ class Linear(nn.Linear):
     def forward(self, inputs: Tensor, *, is_rectified: bool = False) -> Tensor:
         """Map inputs (..., I) to (..., O)."""
         return linear(inputs, self.weight, self.bias, is_rectified=is_rectified)
+
+
+def add_product(total: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
+    """`total + left right` for left (M, K) and right (K, C), in the place of total (M, C) if that is given.
+
+    Without a gradient.
+    """
+    if _is_for_onednn(left, right):
+        product = _multiply(left.contiguous(), right.mT.contiguous())
+        return product if total is None else total.add_(product)
+    return left @ right if total is None else total.addmm_(left, right)
+
+
+def sum_of_outer_products(left: Tensor, right: Tensor) -> Tensor:
+    """`left^T right` (R, C) of left (M, R) and right (M, C), without a gradient."""
+    if not _is_for_onednn(left, right):
+        return left.mT @ right
+    left, right = left.contiguous(), right.contiguous()
+    if HAS_NUMBA and left.shape[1] % ROWS == 0 and right.shape[1] % COLUMNS == 0:
+        return torch.from_numpy(outer_sum(left.numpy(), right.numpy()))
+    return _multiply(left.mT, right.mT)
+
+
+def _is_for_onednn(left: Tensor, right: Tensor) -> bool:
+    """Whether a product of left (..., K) and a matrix is worth the call."""
+    single = left.dtype == right.dtype == torch.float32
+    return HAS_ONEDNN and single and left.device.type == "cpu" and left.shape[:-1].numel() > FEW
 
 
 def _multiply(left: Tensor, right: Tensor, bias: Tensor | None = None, then: str = "none") -> Tensor:
@@ -73,14 +99,7 @@ class _Linear(torch.autograd.Function):
         rows = above.flatten(0, -2)
         return (
             _multiply(above, weight.mT) if for_inputs else None,
-            _outer_sum(rows, inputs.flatten(0, -2)) if for_weight else None,
+            sum_of_outer_products(rows, inputs.flatten(0, -2)) if for_weight else None,
             rows.sum(0) if for_bias else None,
             None,
         )
-
-
-def _outer_sum(left: Tensor, right: Tensor) -> Tensor:
-    """`left^T right` (R, C) of left (M, R) and right (M, C)."""
-    if HAS_NUMBA and left.shape[1] % ROWS == 0 and right.shape[1] % COLUMNS == 0:
-        return torch.from_numpy(outer_sum(left.numpy(), right.numpy()))
-    return _multiply(left.mT, right.mT)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from mnmef.dense import add_product, sum_of_outer_products
 from mnmef.filters.base import Filter, ensemble_mean, observation_perturbations
 from mnmef.filters.mnmef import kalman_increment
 from mnmef.systems.base import System
@@ -69,9 +70,10 @@ def correlate(padded: Tensor, taps: Tensor) -> Tensor:
     """
     sites, rest = len(padded) - len(taps) + 1, padded.shape[1]
     rows, size = padded.flatten(0, 1), sites * rest
-    total = rows[:size] @ taps[0]
-    for k in range(1, len(taps)):
-        total.addmm_(rows[k * rest : k * rest + size], taps[k])
+    total = None
+    for k, tap in enumerate(taps):
+        total = add_product(total, rows[k * rest : k * rest + size], tap)
+    assert total is not None
     return total.unflatten(0, (sites, rest))
 
 
@@ -79,9 +81,10 @@ def correlation_gradient(padded: Tensor, gradient: Tensor) -> Tensor:
     """Gradient (O, C, K) of a convolution's weight from its padded input (S + K - 1, M, C) and the gradient (S, M, O)
     of its output.
     """
-    rows, columns = padded.flatten(0, 1), gradient.flatten(0, 1).mT
-    size, rest = columns.shape[1], gradient.shape[1]
-    return torch.stack([columns @ rows[at : at + size] for at in range(0, len(rows) - size + 1, rest)], -1)
+    rows, above = padded.flatten(0, 1), gradient.flatten(0, 1)
+    size, rest = len(above), gradient.shape[1]
+    places = range(0, len(rows) - size + 1, rest)
+    return torch.stack([sum_of_outer_products(above, rows[at : at + size]) for at in places], -1)
 
 
 class LayerFunction(torch.autograd.Function):
