@@ -112,7 +112,8 @@ def climatological_ensemble(truth: np.ndarray, members: int, seed: int) -> np.nd
 
 
 def _add_climatology(dataset: xr.Dataset, record: CycleRecord, members: int) -> None:
-    values = record.error_norm.numpy().astype(np.float32)
+    with np.errstate(over="ignore"):  # of a filter that diverges, the error may become infinite
+        values = record.error_norm.numpy().astype(np.float32)
     text = f"Euclidean norm of analysis mean minus truth, run with {members} members from a climatological ensemble"
     dataset["climatology_error_norm"] = (
         ("trajectory", "climatology_cycle"),
