@@ -78,7 +78,7 @@ def fit(cell: Cell, truths: xr.Dataset, settings: Mapping[str, Any], out: Path, 
     options |= {"weights": weights, "resume_folder": weights.parent / "resume"}
     if cell.stem.startswith("tuned"):
         pretrained, members = weights.with_name("pretrained.safetensors"), int(cell.stem.removeprefix("tuned_"))
-        options |= {"pretrained": pretrained, "finetuning": settings["finetuning"]}
+        options |= {"pretrained": pretrained, "finetuning": for_system(settings["finetuning"], cell.system)}
         table = finetune(truths, cell.sigma_y, members, **options)
     else:
         table = pretrain(truths, cell.sigma_y, **options)

@@ -194,7 +194,9 @@ class Finetuning(Section):
 
     epochs: Count = knob("passes over the training windows (schedule window)", unit="epochs", section="4, fine-tuning")
     steps: Count = knob("optimizer steps (schedule cycle)", unit="steps", section="4, fine-tuning")
-    learning_rate_factor: Positive = knob("factor on the first learning rate", section="4, fine-tuning")
+    learning_rate_factor: dict[SystemName, Positive] = knob(
+        "factor on the first learning rate, per system", section="4, fine-tuning"
+    )
     batch_divisor: dict[int, Count] = knob("divisor of the batch at an ensemble size", section="4, fine-tuning")
 
 
@@ -346,6 +348,7 @@ def _contradictions(config: Config) -> Iterator[str]:
         "training.batch": config.training.batch,
         "training.learning_rate": config.training.learning_rate,
         "training.gradient_clip": config.training.gradient_clip,
+        "finetuning.learning_rate_factor": config.finetuning.learning_rate_factor,
     }
     conv = config.mnmef_conv
     gridded: dict[str, Mapping[Any, Any]] = {

@@ -118,7 +118,7 @@ def training_settings(wildcards):
 
 def finetuning_settings(wildcards):
     """As `training_settings`, with the section on fine-tuning."""
-    return {**training_settings(wildcards), "finetuning": SETTINGS["finetuning"]}
+    return {**training_settings(wildcards), "finetuning": settings.for_system(SETTINGS["finetuning"], wildcards.system)}
 
 
 def evaluation_settings():
