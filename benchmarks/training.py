@@ -22,6 +22,7 @@ from mnmef.data import simulate_training
 from mnmef.devices import default_device
 from mnmef.fitting import pretraining_options
 from mnmef.schema import Config
+from mnmef.settings import for_system
 from mnmef.systems import SYSTEMS, make_system
 from mnmef.training import Trainer, initial_filter
 
@@ -58,8 +59,7 @@ def published() -> Config:
 def make_trainer(system: str, schedule: str, batch: int, window_cycles: int, device: torch.device) -> Trainer:
     """A training about to begin, on truths simulated for it: as many as the batch."""
     config = published()
-    training = config.training.model_dump() | {"schedule": schedule, "batch": batch}
-    training |= {key: training[key][system] for key in ("loss", "learning_rate", "gradient_clip")}
+    training = for_system(config.training.model_dump(), system) | {"schedule": schedule, "batch": batch}
     options = pretraining_options(training, batch, window_cycles, config.seed)
     truth = simulate_training(system, batch, window_cycles + SPARE_CYCLES, config.seed)["truth"].values
     model = config.model.model_dump()

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from mnmef.systems.base import HAS_NUMBA
@@ -89,6 +90,7 @@ class _Linear(torch.autograd.Function):
         return result
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of inputs, weight and bias."""
         inputs, weight, rectified = ctx.saved_tensors
