@@ -85,7 +85,7 @@ _RIGHT = {
     "bool_parsing": "must be true or false",
     "string_type": "must be text",
     "list_type": "must be a list, such as [a, b]",
-    "dict_type": "must be a mapping, such as {key: value}",
+    "dict_type": "must be a mapping, such as {{key: value}}",
     "model_type": "must be a section with keys of its own",
     "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",

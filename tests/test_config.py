@@ -82,6 +82,7 @@ def test_merging_changes_neither_layer(raw):
         ({"training": {"steps": 2.5}}, ["training.steps = 2.5", "must be a whole number"]),
         ({"training": {"steps": True}}, ["training.steps = True", "must be a whole number"]),
         ({"training": {"loss": {"ks": "nl3"}}}, ["training.loss.ks = 'nl3'", "nl2, l2, rmse, crps or spread"]),
+        ({"training": {"loss": "crps"}}, ["training.loss = 'crps'", "must be a mapping, such as {key: value}"]),
         ({"training": {"learning_rate": {"ks": float("nan")}}}, ["training.learning_rate.ks = nan", "finite"]),
         ({"training": 3}, ["training = 3", "section"]),
         ({"noise_levels": [True]}, ["noise_levels.0 = True", "must be a number", "state units"]),
