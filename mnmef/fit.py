@@ -24,14 +24,14 @@ import xarray as xr
 import yaml
 
 from mnmef.checkpoints import load_checkpoint, read_card
-from mnmef.data import simulate_split, simulate_training
+from mnmef.data import simulate_training
 from mnmef.devices import default_device
 from mnmef.errors import unknown_name
 from mnmef.fitting import finetune, pretrain
 from mnmef.io import write_table
 from mnmef.settings import assign, at_scale, for_system, training_settings
-from mnmef.shipping import tuning_score
 from mnmef.training import TimeLimitError
+from mnmef.tuning_score import keep_better, tuning_score, tuning_split
 
 TO_BE_CONTINUED = 75
 """Exit status of a call that reached its time limit, EX_TEMPFAIL of sysexits.h."""
@@ -80,6 +80,8 @@ def fit(cell: Cell, truths: xr.Dataset, settings: Mapping[str, Any], out: Path, 
         pretrained, members = weights.with_name("pretrained.safetensors"), int(cell.stem.removeprefix("tuned_"))
         options |= {"pretrained": pretrained, "finetuning": for_system(settings["finetuning"], cell.system)}
         table = finetune(truths, cell.sigma_y, members, **options)
+        if settings["finetuning"]["keep"] == "better":
+            keep_better(weights, pretrained, tuning_split(cell.system, settings), members, settings["seed"])
     else:
         table = pretrain(truths, cell.sigma_y, **options)
     write_table(table, curve)
@@ -88,11 +90,9 @@ def fit(cell: Cell, truths: xr.Dataset, settings: Mapping[str, Any], out: Path, 
 def score(cell: Cell, sizes: Sequence[int], settings: Mapping[str, Any], out: Path) -> pd.DataFrame:
     """Scores of the trained filter of `cell` on the tuning split, one row per ensemble size; see `tuning_score`."""
     weights, _ = cell.files(out)
-    section = for_system(settings["data"]["tune"], cell.system)
-    seed, noise_levels = settings["seed"], [cell.sigma_y]
-    split = simulate_split(cell.system, "tune", **section, noise_levels=noise_levels, members=max(sizes), seed=seed)
+    split = tuning_split(cell.system, settings)
     filter_ = load_checkpoint(weights, system=cell.system, sigma_y=cell.sigma_y)
-    table = pd.DataFrame([tuning_score(filter_, split, members, seed) for members in sizes])
+    table = pd.DataFrame([tuning_score(filter_, split, members, settings["seed"]) for members in sizes])
     table.insert(0, "seconds", read_card(weights)["seconds"])
     write_table(table, weights.with_name(f"{cell.stem}_scores.csv"))
     return table

@@ -198,6 +198,7 @@ class Finetuning(Section):
         "factor on the first learning rate, per system", section="4, fine-tuning"
     )
     batch_divisor: dict[int, Count] = knob("divisor of the batch at an ensemble size", section="4, fine-tuning")
+    keep: Literal["last", "better"] = knob("the weights at the end, or the pretrained ones if better", section="none")
 
 
 class Traced(Section):

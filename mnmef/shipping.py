@@ -15,58 +15,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import xarray as xr
 import yaml
 
 from mnmef.checkpoints import load_checkpoint, read_card, read_tensors, write_tensors
-from mnmef.data import simulate_split
-from mnmef.devices import default_device
-from mnmef.evaluation import evaluate
-from mnmef.filters.learned import LearnedFilter
 from mnmef.io import write_text
-from mnmef.metrics import mean_over_survivors, relative_rmse
-from mnmef.settings import at_scale, for_system
+from mnmef.settings import at_scale
+from mnmef.tuning_score import is_worse, rank, tuning_score, tuning_split
 
 FOLDER = Path("resources/weights")
 BASE = "pretrained.safetensors"
 CONV = "conv.safetensors"
-
-
-def tuning_score(filter_: LearnedFilter, split: xr.Dataset, members: int, seed: int) -> dict[str, Any]:
-    """Score of `filter_` with N = `members` on the tuning `split`: R-RMSE without burn-in, mean over survivors.
-
-    spread_ratio: root-mean-square spread over root-mean-square error, over all cycles of the survivors; 1 if
-    calibrated.
-    """
-    if split.attrs["split"] != "tune":
-        raise ValueError(f"weights are scored on the tuning split, not on the {split.attrs['split']} split")
-    device = default_device()
-    traced = {"ensemble_size": 0, "trajectories": 0}
-    scores = evaluate(
-        lambda _: filter_.to(device),
-        split,
-        "mnmef",
-        filter_.sigma_y,
-        [members],
-        traced=traced,
-        seed=seed,
-        device=device,
-    )
-    rrmse, deviation, diverged = mean_over_survivors(
-        relative_rmse(scores["error_norm"].values[0], scores["truth_norm"].values[0])
-    )
-    error, spread = scores["error_norm"].values[0] / filter_.system.state_size**0.5, scores["spread"].values[0]
-    return {
-        "ensemble_size": members,
-        "rrmse": rrmse,
-        "rrmse_std": deviation,
-        "spread_ratio": float(np.sqrt(np.nanmean(spread**2) / np.nanmean(error**2))),
-        "n_trajectories": split.sizes["trajectory"],
-        "n_cycles": split.sizes["cycle"],
-        "n_diverged": diverged,
-    }
 
 
 def ship(checkpoint: Path, target: Path, split: xr.Dataset, members: int, seed: int, *, heads_only: bool) -> None:
@@ -78,10 +38,6 @@ def ship(checkpoint: Path, target: Path, split: xr.Dataset, members: int, seed: 
     card = read_card(checkpoint)
     tensors = read_tensors(checkpoint)
 
-    def score(path: Path) -> dict[str, Any]:
-        filter_ = load_checkpoint(path, system=card["system"], sigma_y=card["sigma_y"])
-        return tuning_score(filter_, split, members, seed)
-
     if heads_only:
         base_path = target.with_name(BASE)
         base = read_tensors(base_path)
@@ -89,31 +45,35 @@ def ship(checkpoint: Path, target: Path, split: xr.Dataset, members: int, seed: 
         if not all(torch.equal(tensors.pop(name), base[name]) for name in frozen):
             raise ValueError(f"{checkpoint} was not fine-tuned from {base_path}: their encoders differ")
         card["base"] = BASE
-        card["kept_pretrained"] = not score(checkpoint)["rrmse"] <= score(base_path)["rrmse"]
+        already = card.get("kept_pretrained", False)  # by the config's `finetuning.keep`
+        card["kept_pretrained"] = already or is_worse(checkpoint, base_path, split, members, seed)
         if card["kept_pretrained"]:
             tensors = {name: base[name] for name in tensors}
     write_tensors(tensors, card, target)
-    described = {**card, "tuning_split": score(target), "sha256": sha256(target)}
+    filter_ = load_checkpoint(target, system=card["system"], sigma_y=card["sigma_y"])
+    score = tuning_score(filter_, split, members, seed)
+    described = {**card, "tuning_split": score, "sha256": sha256(target)}
     write_text(json.dumps(described, indent=1, sort_keys=True) + "\n", target.with_suffix(".json"))
 
 
 def ship_cell(cell: str, source: Path, target: Path, settings: Mapping[str, Any]) -> None:
     """Ship the filters of `cell` from the folder `source` to `target`, except where what is there is no worse."""
     system, sigma_y = cell.rsplit("_", 1)
-    section = for_system(settings["data"]["tune"], system)
     seed = settings["seed"]
     members = settings["training"]["ensemble_size"]
-    split = simulate_split(system, "tune", **section, noise_levels=[float(sigma_y)], members=100, seed=seed)
+    split = tuning_split(system, settings)
 
-    def is_worse(old: Path, new: Path, size: int) -> bool:
+    def gives_way(old: Path, new: Path, size: int) -> bool:
         """Whether what is at `old` gives way to `new`; says so if it does not."""
         if not old.exists():
             return True
         filters = (load_checkpoint(path, system=system, sigma_y=float(sigma_y)) for path in (old, new))
-        there, other = (float(tuning_score(filter_, split, size, seed)["rrmse"]) for filter_ in filters)
-        if not other < there:
-            print(f"{cell}/{old.name}: kept, R-RMSE {there:.4f} on the tuning split against {other:.4f}")
-        return other < there
+        there, other = (tuning_score(filter_, split, size, seed) for filter_ in filters)
+        better = rank(other) < rank(there)
+        if not better:
+            against = f"{there['rrmse']:.4f} on the tuning split against {other['rrmse']:.4f}"
+            print(f"{cell}/{old.name}: kept, R-RMSE {against}")
+        return better
 
     for base, sizes in ((BASE, settings["ensemble_sizes"]), (CONV, [])):
         new, old = source / cell / base, target / cell / base
@@ -121,7 +81,7 @@ def ship_cell(cell: str, source: Path, target: Path, settings: Mapping[str, Any]
             continue
         is_same = old.exists() and _hold_the_same(old, new)
         if not is_same:
-            if not is_worse(old, new, members):
+            if not gives_way(old, new, members):
                 continue
             for size in sizes:  # heads belong to the base that they were tuned from
                 for stale in old.parent.glob(f"heads_{size}.*"):
@@ -132,7 +92,7 @@ def ship_cell(cell: str, source: Path, target: Path, settings: Mapping[str, Any]
             print(f"{cell}/{base}: kept, it is the same")
         for size in sizes:
             tuned, heads = source / cell / f"tuned_{size}.safetensors", target / cell / f"heads_{size}.safetensors"
-            if tuned.exists() and is_worse(heads, tuned, size):
+            if tuned.exists() and gives_way(heads, tuned, size):
                 ship(tuned, heads, split, size, seed, heads_only=True)
                 print(f"{cell}/{heads.name}: shipped")
 

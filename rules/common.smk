@@ -195,6 +195,12 @@ def pretrained_file():
     return expand(rules.train_filter.output.weights, trained="pretrained", allow_missing=True)[0]
 
 
+def finetuning_files():
+    """What fine-tuning starts from, and the tuning split if it decides which weights are kept."""
+    tune = split_file("tune") if CONFIG.finetuning.keep == "better" else []
+    return {"dataset": split_file("train"), "pretrained": pretrained_file(), "tune": tune}
+
+
 def weights_files(wildcards):
     """The checkpoint of a learned method for each ensemble size, or the one for all of them."""
     if wildcards.learned == OWN:

@@ -3,8 +3,7 @@
 
 rule finetune_filter:
     input:
-        dataset=rules.train_filter.input.dataset,
-        pretrained=pretrained_file(),
+        **finetuning_files(),
     output:
         weights=results("training/{system}_{sigma_y}/tuned_{members}.safetensors"),
         curve=results("training/{system}_{sigma_y}/tuned_{members}_curve.csv"),

@@ -84,6 +84,16 @@ def test_a_variant_is_trained_with_its_setting_and_scored_on_the_tuning_split(co
     assert "spread_ratio" in capsys.readouterr().out
 
 
+def test_fine_tuning_that_did_harm_is_undone_if_the_better_weights_are_to_be_kept(config, tmp_path):
+    for keep in ("last", "better"):
+        harm = ["finetuning.learning_rate_factor.lorenz96=1000", f"finetuning.keep={keep}"]
+        sets = [argument for text in harm for argument in ("--set", text)]
+        assert main([*config, *sets, "--out", str(tmp_path / keep), "lorenz96_1.0", "lorenz96_1.0_5"]) == 0
+        folder = tmp_path / keep / "lorenz96_1.0"
+        start, end = (load_file(folder / f"{stem}.safetensors") for stem in ("pretrained", "tuned_5"))
+        assert all(torch.equal(end[name], start[name]) for name in start) is (keep == "better")
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [

@@ -11,8 +11,9 @@ from mnmef.checkpoints import load_checkpoint, read_card, read_tensors, write_te
 from mnmef.data import simulate_split
 from mnmef.filters.mnmef import ModelOptions
 from mnmef.fit import main as fit
-from mnmef.shipping import FOLDER, main, sha256, tuning_score
+from mnmef.shipping import FOLDER, main, sha256
 from mnmef.shipping import ship as ship_file
+from mnmef.tuning_score import tuning_score
 
 CELL = "lorenz63_1.0"
 SHIPPED = sorted(FOLDER.glob("*/*.safetensors"))

@@ -7,17 +7,35 @@ from mnmef.fitting import finetune
 from mnmef.io import read_dataset, write_table
 from mnmef.logs import job_log
 from mnmef.settings import PACE
+from mnmef.tuning_score import keep_better
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
 def finetune_filter(
-    *, dataset: Path, system: str, sigma_y: float, members: int, weights: Path, curve: Path, **options: Any
+    *,
+    dataset: Path,
+    tune: Path | None,
+    system: str,
+    sigma_y: float,
+    members: int,
+    pretrained: Path,
+    weights: Path,
+    curve: Path,
+    seed: int,
+    **options: Any,
 ) -> None:
-    """Write the tuned checkpoint to `weights` and the training curve to `curve`; `options` are those of `finetune`."""
+    """Write the tuned checkpoint to `weights` and the training curve to `curve`; `options` are those of `finetune`.
+
+    tune: the tuning split, to keep the pretrained weights where they score better on it.
+    """
     truths = read_dataset(dataset, kind="data", system=system, split="train")
-    write_table(finetune(truths, sigma_y, members, weights=weights, **options), curve)
+    table = finetune(truths, sigma_y, members, pretrained=pretrained, weights=weights, seed=seed, **options)
+    if tune is not None:
+        split = read_dataset(tune, kind="data", system=system, split="tune")
+        keep_better(weights, pretrained, split, members, seed)
+    write_table(table, curve)
 
 
 if __name__ == "__main__":
@@ -28,6 +46,7 @@ if __name__ == "__main__":
     with job_log(snakemake.log[0], snakemake.threads):
         finetune_filter(
             dataset=Path(snakemake.input.dataset),
+            tune=Path(snakemake.input.tune) if snakemake.input.tune else None,
             system=snakemake.wildcards.system,
             sigma_y=float(snakemake.wildcards.sigma_y),
             members=int(snakemake.wildcards.members),
