@@ -1,6 +1,6 @@
-"""What all sections of the schema of config.yaml are made of: kinds of numbers, fields with units, and their base."""
+"""What all sections of the schema of config.yaml are made of: numbers, names, fields with units, and their base."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -22,6 +22,8 @@ Switch = Annotated[bool, Field(strict=True)]
 Positive = Annotated[Real, Field(gt=0)]
 Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|crps|spread)(\+(nl2|l2|rmse|crps|spread))*$")]
 Nonnegative = Annotated[Real, Field(ge=0)]
+SystemName = Literal["lorenz63", "lorenz96", "ks"]
+GriddedName = Literal["lorenz96", "ks"]
 
 
 def knob(description: str, *, unit: str = "1", section: str, **limits: Any) -> Any:
