@@ -36,6 +36,7 @@ def pretraining_options(training: Settings, windows: int, window_cycles: int, se
         weight_decay=training["weight_decay"],
         gradient_clip=training["gradient_clip"],
         chunks=training["chunks"],
+        misplaced=training["misplaced"],
         seed=seed,
     )
 

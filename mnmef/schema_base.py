@@ -22,6 +22,7 @@ Switch = Annotated[bool, Field(strict=True)]
 Positive = Annotated[Real, Field(gt=0)]
 Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|crps|spread)(\+(nl2|l2|rmse|crps|spread))*$")]
 Nonnegative = Annotated[Real, Field(ge=0)]
+Fraction = Annotated[Real, Field(ge=0, le=1)]
 SystemName = Literal["lorenz63", "lorenz96", "ks"]
 GriddedName = Literal["lorenz96", "ks"]
 

@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from mnmef.schema_base import (
     Count,
+    Fraction,
     GriddedName,
     Loss,
     Members,
@@ -63,6 +64,7 @@ class Training(Section):
     gradient_clip: dict[SystemName, Positive | None] = knob(
         "largest norm of a step's gradient, per system", section="none"
     )
+    misplaced: Fraction = knob("windows whose first ensemble lies about another truth", section="none")
     chunks: Count = knob("parts of a batch computed side by side, on a thread each", section="none")
     checkpoint_seconds: Positive = knob(
         "wall time between resume files; changing it reruns nothing", unit="s", section="none"
@@ -107,6 +109,7 @@ class ConvTraining(Section):
     batch: dict[GriddedName, Count] = knob("as training.batch", unit="windows", section="none")
     learning_rate: dict[GriddedName, Positive] = knob("as training.learning_rate", section="none")
     gradient_clip: dict[GriddedName, Positive | None] = knob("as training.gradient_clip", section="none")
+    misplaced: Fraction = knob("as training.misplaced", section="none")
     chunks: Count = knob("as training.chunks", section="none")
 
 

@@ -59,6 +59,7 @@ class TrainingOptions:
     heads_only: freeze the set transformer (fine-tuning).
     chunks: parts of a batch whose analyses and gradients are computed apart, and side by side if torch may use several
     threads of a CPU.
+    misplaced: fraction of windows whose first ensemble lies about another truth, so that the way back is learned too.
     """
 
     ensemble_size: int
@@ -76,6 +77,7 @@ class TrainingOptions:
     seed: int = 0
     other_sizes: tuple[int, ...] = ()
     chunks: int = 1
+    misplaced: float = 0.0
 
     def __post_init__(self) -> None:
         if self.schedule not in ("window", "cycle"):
@@ -90,6 +92,8 @@ class TrainingOptions:
         for name in ("steps", "window_cycles", "batch", "chunks"):
             if getattr(self, name) < 1:
                 raise ValueError(f"training {name} must be at least 1, not {getattr(self, name)}")
+        if not 0.0 <= self.misplaced <= 1.0:
+            raise ValueError(f"misplaced is a fraction of windows, from 0 to 1, not {self.misplaced}")
         for members in self.sizes:
             if members < 2:
                 raise ValueError(f"an ensemble needs at least 2 members, not {members}")
@@ -358,9 +362,14 @@ class Trainer:
         count = int(which.sum())
         if count == 0:
             return
-        truth = self.truth[self.batch.window[which].to(self.device), self.batch.position[which].to(self.device)]
+        window, position = self.batch.window[which], self.batch.position[which]
+        if self.options.misplaced > 0:
+            elsewhere = torch.rand(count, generator=self.generator) < self.options.misplaced
+            others = torch.randint(len(self.truth), (count,), generator=self.generator)
+            window = torch.where(elsewhere, others, window)
+        center = self.truth[window.to(self.device), position.to(self.device)]
         anomalies = self._normal(count, *self.batch.ensemble.shape[1:])
-        self.batch.ensemble[which.to(self.device)] = truth.unsqueeze(-2) + self.system.first_spread * anomalies
+        self.batch.ensemble[which.to(self.device)] = center.unsqueeze(-2) + self.system.first_spread * anomalies
 
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self.generator).to(self.device)

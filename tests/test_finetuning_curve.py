@@ -28,6 +28,7 @@ TRAINING = {
     "decay": "cosine",
     "weight_decay": 0.0,
     "gradient_clip": None,
+    "misplaced": 0.0,
     "chunks": 1,
 }
 FINETUNING = {"epochs": 20, "steps": 10, "learning_rate_factor": 0.1, "batch_divisor": {}}

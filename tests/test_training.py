@@ -161,6 +161,21 @@ def test_in_chunks_a_lost_window_weighs_nothing_and_the_others_as_much_as_before
     assert torch.allclose(*gradients, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.parametrize("fraction", [0.0, 0.3, 1.0])
+def test_the_asked_for_fraction_of_windows_starts_about_another_truth(truth, fraction):
+    options = dataclasses.replace(OPTIONS, batch=1000, misplaced=fraction)
+    batch = Trainer(make(), truth, options).batch
+    distance = (batch.ensemble.mean(1) - truth[batch.window, batch.position]).norm(dim=-1)
+    # The means of 4 members with standard deviation 0.1 are off by less than 0.5; another truth is farther away.
+    expected = fraction * (1 - 1 / len(truth))  # one draw in 16 is the window's own truth
+    assert float((distance > 0.5).float().mean()) == pytest.approx(expected, abs=0.05 if fraction else 0.0)
+
+
+def test_a_fraction_of_misplaced_windows_is_one():
+    with pytest.raises(ValueError, match=r"from 0 to 1, not 1\.5"):
+        dataclasses.replace(OPTIONS, misplaced=1.5)
+
+
 def test_fine_tuning_moves_the_heads_and_nothing_else(truth):
     filter_ = make()
     before = {name: p.detach().clone() for name, p in filter_.named_parameters()}
