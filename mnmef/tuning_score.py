@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 import xarray as xr
+from tqdm import tqdm
 
 from mnmef.checkpoints import load_checkpoint, read_card, read_tensors, write_tensors
-from mnmef.data import simulate_split
+from mnmef.cycling import noise_source, run_filter
+from mnmef.data import load_trial, simulate_split
 from mnmef.devices import default_device
-from mnmef.evaluation import evaluate
 from mnmef.filters.learned import LearnedFilter
 from mnmef.metrics import mean_over_survivors, relative_rmse
 from mnmef.settings import for_system
@@ -32,22 +34,17 @@ def tuning_score(filter_: LearnedFilter, split: xr.Dataset, members: int, seed: 
     """
     if split.attrs["split"] != "tune":
         raise ValueError(f"weights are scored on the tuning split, not on the {split.attrs['split']} split")
-    device = default_device()
-    traced = {"ensemble_size": 0, "trajectories": 0}
-    scores = evaluate(
-        lambda _: filter_.to(device),
-        split,
-        "mnmef",
-        filter_.sigma_y,
-        [members],
-        traced=traced,
-        seed=seed,
-        device=device,
-    )
-    rrmse, deviation, diverged = mean_over_survivors(
-        relative_rmse(scores["error_norm"].values[0], scores["truth_norm"].values[0])
-    )
-    error, spread = scores["error_norm"].values[0] / filter_.system.state_size**0.5, scores["spread"].values[0]
+    device, system = default_device(), filter_.system
+    first, observations, truth = (t.to(device) for t in load_trial(split, filter_.sigma_y, members, torch.float32))
+    draw = noise_source(seed, "mnmef", members, (len(first), members, system.observation_size))
+    title = f"{system.name} {filter_.sigma_y} {filter_.name} N={members}"
+    with torch.no_grad(), tqdm(total=truth.shape[1], desc=title, unit="cycle", mininterval=5) as bar:
+        record = run_filter(
+            filter_.to(device), system, first, observations, truth, draw, progress=lambda _: bar.update()
+        )
+    error_norm, truth_norm = record.error_norm.cpu().numpy(), record.truth_norm.cpu().numpy()
+    rrmse, deviation, diverged = mean_over_survivors(relative_rmse(error_norm, truth_norm))
+    error, spread = error_norm / system.state_size**0.5, record.spread.cpu().numpy()
     return {
         "ensemble_size": members,
         "rrmse": rrmse,
