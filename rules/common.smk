@@ -117,8 +117,9 @@ def training_settings(wildcards):
 
 
 def finetuning_settings(wildcards):
-    """As `training_settings`, with the section on fine-tuning."""
-    return {**training_settings(wildcards), "finetuning": settings.for_system(SETTINGS["finetuning"], wildcards.system)}
+    """As `training_settings`, with the section on fine-tuning but for `keep`, which is in the inputs."""
+    section = settings.for_system(SETTINGS["finetuning"], wildcards.system)
+    return {**training_settings(wildcards), "finetuning": {key: section[key] for key in section if key != "keep"}}
 
 
 def evaluation_settings():
