@@ -7,6 +7,9 @@ of the workflow, and so is the result on the same machine. Files are those of th
 `finetune_filter`, below `--out`. A call that is stopped, or that ends at `--minutes` with exit status 75, is repeated
 as it was: finished cells are skipped, the one under way goes on.
 
+A pretraining begins with random weights, or with those of the checkpoint `--start` of the same filter and system: to go
+on with other settings, or from one noise level to another.
+
 To compare variants of a filter, `--set KEY=VALUE` changes a setting and `--score 5,10,20` prints the scores on the
 tuning split at these ensemble sizes and writes them beside the weights; give each variant its own `--out`.
 """
@@ -63,16 +66,31 @@ class Cell(NamedTuple):
                 raise ValueError(unknown_name(f"{kind} in cell {text}", value, [v for v in known if v is not None]))
         return cls(system, sigma_y, f"tuned_{members}" if members else what or "pretrained")
 
+    @property
+    def filter_name(self) -> str:
+        """Which learned filter it is."""
+        return "mnmef_conv" if self.stem == "conv" else "mnmef"
+
     def files(self, out: Path) -> tuple[Path, Path]:
         """Checkpoint and training curve below `out`."""
         folder = out / f"{self.system}_{self.sigma_y}"
         return folder / f"{self.stem}.safetensors", folder / f"{self.stem}_curve.csv"
 
 
-def fit(cell: Cell, truths: xr.Dataset, settings: Mapping[str, Any], out: Path, minutes: float | None) -> None:
-    """Train or fine-tune `cell` on `truths` and write its files; raises `TimeLimitError` after `minutes`."""
+def fit(
+    cell: Cell,
+    truths: xr.Dataset,
+    settings: Mapping[str, Any],
+    out: Path,
+    *,
+    minutes: float | None = None,
+    start: Path | None = None,
+) -> None:
+    """Train `cell`, from the weights `start` if given, or fine-tune it on `truths`, and write its files; raises
+    `TimeLimitError` after `minutes`.
+    """
     weights, curve = cell.files(out)
-    options = training_settings(settings, cell.system, "mnmef_conv" if cell.stem == "conv" else "mnmef")
+    options = training_settings(settings, cell.system, cell.filter_name)
     pace = {"checkpoint_seconds": settings["training"]["checkpoint_seconds"], "time_limit": minutes}
     options["training"] = options["training"] | pace
     options |= {"weights": weights, "resume_folder": weights.parent / "resume"}
@@ -83,8 +101,17 @@ def fit(cell: Cell, truths: xr.Dataset, settings: Mapping[str, Any], out: Path, 
         if settings["finetuning"]["keep"] == "better":
             keep_better(weights, pretrained, tuning_split(cell.system, settings), members, settings["seed"])
     else:
-        table = pretrain(truths, cell.sigma_y, **options)
+        table = pretrain(truths, cell.sigma_y, start=start, **options)
     write_table(table, curve)
+
+
+def check_start(start: Path, cells: Sequence[Cell]) -> None:
+    """Raise `ValueError` if the checkpoint `start` is of another filter or system than a pretraining among `cells`."""
+    card = read_card(start)
+    for cell in cells:
+        wanted, found = (cell.filter_name, cell.system), (card["filter"], card["system"])
+        if not cell.stem.startswith("tuned") and wanted != found:
+            raise ValueError(f"{start} holds {' for '.join(found)}, with which {' for '.join(wanted)} cannot begin")
 
 
 def score(cell: Cell, sizes: Sequence[int], settings: Mapping[str, Any], out: Path) -> pd.DataFrame:
@@ -127,6 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--minutes", type=float, help="wall minutes after which to stop, to be continued by another call"
     )
+    parser.add_argument("--start", type=Path, metavar="FILE", help="weights to begin a pretraining with")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting")
     parser.add_argument("--score", metavar="N,N,...", help="ensemble sizes to score at on the tuning split")
     given = parser.parse_args(arguments)
@@ -138,6 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cells = sorted(
             {Cell.parse(text, settings) for text in given.cells}, key=lambda c: (c.stem.startswith("tuned"), c)
         )
+        if given.start is not None:
+            check_start(given.start, cells)
     except (OSError, ValueError) as error:
         parser.error(str(error))
     out = given.out or Path(f"results/{settings['scale']}/training")
@@ -153,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             truths = {cell.system: simulate_training(cell.system, section["windows"], segment, settings["seed"])}
         left = None if deadline is None else max(0.0, (deadline - time.monotonic()) / 60)
         try:
-            fit(cell, truths[cell.system], settings, out, left)
+            fit(cell, truths[cell.system], settings, out, minutes=left, start=given.start)
         except TimeLimitError as pause:
             print(pause, file=sys.stderr)
             return TO_BE_CONTINUED

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from mnmef.checkpoints import load_checkpoint, save_checkpoint
+from mnmef.checkpoints import load_checkpoint, read_card, save_checkpoint
 from mnmef.devices import default_device
 from mnmef.hardware import hardware_name
 from mnmef.settings import PACE
@@ -72,13 +72,23 @@ def pretrain(
     seed: int,
     weights: Path,
     resume_folder: Path,
+    start: Path | None = None,
 ) -> pd.DataFrame:
-    """Train the filter `filter_name` from scratch on the training split `truths`, write its checkpoint to `weights`,
-    return the curve.
+    """Train the filter `filter_name` on the training split `truths`, write its checkpoint to `weights`, return the
+    curve.
+
+    start: a checkpoint of the same filter and system, at any noise level, to begin with instead of random weights.
+    Raises `ValueError` for one of another filter or system.
     """
     system = make_system(truths.attrs["system"])
     options = pretraining_options(training, truths.sizes["window"], window_cycles, seed)
     filter_ = initial_filter(system, sigma_y, model, seed, name=filter_name).to(default_device())
+    origin = {}
+    if start is not None:
+        card = read_card(start)
+        first = load_checkpoint(start, name=filter_name, system=system.name, sigma_y=card["sigma_y"], model=model)
+        filter_.load_state_dict(first.state_dict())
+        origin = {"start": {key: card[key] for key in ("sigma_y", "seconds", "commit")}}
     curve = train(
         filter_,
         torch.from_numpy(truths["truth"].values),
@@ -87,7 +97,7 @@ def pretrain(
         **{key: training[key] for key in PACE if key in training},
         label=f"train {filter_name} {system.name} {sigma_y}",
     )
-    save_checkpoint(filter_, weights, **_card(options, truths, curve))
+    save_checkpoint(filter_, weights, **_card(options, truths, curve), **origin)
     return curve
 
 

@@ -11,6 +11,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from mnmef.checkpoints import read_card
 from mnmef.fit import TO_BE_CONTINUED, changed, main
 
 
@@ -55,6 +56,31 @@ def test_a_training_in_pieces_ends_with_the_same_bits(config, tmp_path):
     for name, value in weights(tmp_path / "whole").items():
         assert torch.equal(value, weights(tmp_path / "pieces")[name]), name
     assert not list((tmp_path / "pieces" / "lorenz96_1.0" / "resume").iterdir())
+
+
+def test_a_pretraining_may_begin_with_weights_of_another_noise_level(config, tmp_path):
+    one, other, still = (tmp_path / name for name in ("one", "other", "still"))
+    noise = ["--set", "noise_levels=[1.0, 0.7]"]
+    assert main([*config, "--out", str(one), "lorenz96_1.0"]) == 0
+    start = one / "lorenz96_1.0" / "pretrained.safetensors"
+    arguments = [*config, *noise, "--start", str(start), "lorenz96_0.7", "--out"]
+    assert main([*arguments, str(other)]) == 0
+    assert main([*arguments, str(still), "--set", "training.learning_rate.lorenz96=0.0"]) == 0
+    kept, trained = (load_file(out / "lorenz96_0.7" / "pretrained.safetensors") for out in (still, other))
+    assert all(torch.equal(kept[name], value) for name, value in weights(one).items())
+    assert not all(torch.equal(trained[name], value) for name, value in weights(one).items())
+    card = read_card(other / "lorenz96_0.7" / "pretrained.safetensors")
+    assert card["sigma_y"] == 0.7
+    assert card["start"]["sigma_y"] == 1.0
+    assert card["start"]["seconds"] == read_card(start)["seconds"]
+
+
+def test_weights_of_another_system_are_refused_before_anything_is_trained(config, tmp_path, capsys):
+    assert main([*config, "--out", str(tmp_path), "lorenz63_1.0"]) == 0
+    start = tmp_path / "lorenz63_1.0" / "pretrained.safetensors"
+    with pytest.raises(SystemExit):
+        main([*config, "--out", str(tmp_path), "--start", str(start), "lorenz96_1.0"])
+    assert "holds mnmef for lorenz63, with which mnmef for lorenz96 cannot begin" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
