@@ -30,7 +30,7 @@ from mnmef.checkpoints import load_checkpoint, read_card
 from mnmef.data import simulate_training
 from mnmef.devices import default_device
 from mnmef.errors import unknown_name
-from mnmef.fitting import finetune, pretrain
+from mnmef.fitting import finetune, load_start, pretrain
 from mnmef.io import write_table
 from mnmef.settings import assign, at_scale, for_system, training_settings
 from mnmef.training import TimeLimitError
@@ -105,15 +105,6 @@ def fit(
     write_table(table, curve)
 
 
-def check_start(start: Path, cells: Sequence[Cell]) -> None:
-    """Raise `ValueError` if the checkpoint `start` is of another filter or system than a pretraining among `cells`."""
-    card = read_card(start)
-    for cell in cells:
-        wanted, found = (cell.filter_name, cell.system), (card["filter"], card["system"])
-        if not cell.stem.startswith("tuned") and wanted != found:
-            raise ValueError(f"{start} holds {' for '.join(found)}, with which {' for '.join(wanted)} cannot begin")
-
-
 def score(cell: Cell, sizes: Sequence[int], settings: Mapping[str, Any], out: Path) -> pd.DataFrame:
     """Scores of the trained filter of `cell` on the tuning split, one row per ensemble size; see `tuning_score`."""
     weights, _ = cell.files(out)
@@ -166,8 +157,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cells = sorted(
             {Cell.parse(text, settings) for text in given.cells}, key=lambda c: (c.stem.startswith("tuned"), c)
         )
-        if given.start is not None:
-            check_start(given.start, cells)
+        for cell in cells if given.start else []:
+            if not cell.stem.startswith("tuned"):
+                model = training_settings(settings, cell.system, cell.filter_name)["model"]
+                load_start(given.start, cell.filter_name, cell.system, model)
     except (OSError, ValueError) as error:
         parser.error(str(error))
     out = given.out or Path(f"results/{settings['scale']}/training")

@@ -10,6 +10,7 @@ import xarray as xr
 
 from mnmef.checkpoints import load_checkpoint, read_card, save_checkpoint
 from mnmef.devices import default_device
+from mnmef.filters.learned import LearnedFilter
 from mnmef.hardware import hardware_name
 from mnmef.settings import PACE
 from mnmef.systems import make_system
@@ -61,6 +62,11 @@ def finetuning_options(
     return TrainingOptions(**{**vars(options), "heads_only": True})
 
 
+def load_start(start: Path, filter_name: str, system: str, model: Settings) -> LearnedFilter:
+    """The filter at `start` to begin a training with, of whatever noise level; otherwise as `load_checkpoint`."""
+    return load_checkpoint(start, name=filter_name, system=system, sigma_y=read_card(start)["sigma_y"], model=model)
+
+
 def pretrain(
     truths: xr.Dataset,
     sigma_y: float,
@@ -85,9 +91,8 @@ def pretrain(
     filter_ = initial_filter(system, sigma_y, model, seed, name=filter_name).to(default_device())
     origin = {}
     if start is not None:
+        filter_.load_state_dict(load_start(start, filter_name, system.name, model).state_dict())
         card = read_card(start)
-        first = load_checkpoint(start, name=filter_name, system=system.name, sigma_y=card["sigma_y"], model=model)
-        filter_.load_state_dict(first.state_dict())
         origin = {"start": {key: card[key] for key in ("sigma_y", "seconds", "commit")}}
     curve = train(
         filter_,

@@ -80,7 +80,7 @@ def test_weights_of_another_system_are_refused_before_anything_is_trained(config
     start = tmp_path / "lorenz63_1.0" / "pretrained.safetensors"
     with pytest.raises(SystemExit):
         main([*config, "--out", str(tmp_path), "--start", str(start), "lorenz96_1.0"])
-    assert "holds mnmef for lorenz63, with which mnmef for lorenz96 cannot begin" in capsys.readouterr().err
+    assert "was trained with system = 'lorenz63', but 'lorenz96' is asked for" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
