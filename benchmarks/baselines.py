@@ -21,13 +21,13 @@ import xarray as xr
 from tqdm import tqdm
 
 from benchmarks.timing import Team, base_parser, check_names, positive, provenance, write_report
-from mnmef.cycling import noise_source, run_filter
-from mnmef.dapper_bridge import DAPPER_METHODS, run_dapper
-from mnmef.data import load_trial, simulate_split
+from mnmef.assimilation.cycling import noise_source, run_filter
+from mnmef.data.twin import load_trial, simulate_split
 from mnmef.filters.classical import LOCALIZED_METHODS, make_classical
-from mnmef.grids import Setting, load_grids, published_winners, settings_of
+from mnmef.filters.dapper_bridge import DAPPER_METHODS, run_dapper
+from mnmef.search.grids import Setting, load_grids, published_winners, settings_of
+from mnmef.search.search import WORKING_BYTES, Trial, settings_per_chunk
 from mnmef.systems import SYSTEMS, make_system
-from mnmef.tuning import WORKING_BYTES, Trial, settings_per_chunk
 
 PUBLISHED = Path(__file__).parents[1] / "resources" / "published"
 SIZES = (10, 40, 100)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mnmef.io import write_table
-from mnmef.tables import write_markdown
+from mnmef.io.files import write_table
+from mnmef.report.tables import write_markdown
 
 ROOT = Path(__file__).parents[1]
 COSTS = ROOT / "resources" / "costs.csv"

@@ -15,8 +15,8 @@ import pandas as pd
 import yaml
 
 from benchmarks.costs import COSTS, ROOT, snakemake
+from mnmef.config.settings import at_scale, for_system, merge
 from mnmef.filters.classical import LOCALIZED_METHODS
-from mnmef.settings import at_scale, for_system, merge
 
 DAPPER = 50
 """How much more a cycle costs in DAPPER than in the batched engine, roughly (README, Benchmark)."""

@@ -16,10 +16,10 @@ from typing import Any
 
 import pandas as pd
 
-from mnmef.errors import unknown_name
-from mnmef.hardware import cpu_name
-from mnmef.io import package_versions, source_commit, write_table, write_text
-from mnmef.logs import limit_threads
+from mnmef.core.errors import unknown_name
+from mnmef.core.hardware import cpu_name
+from mnmef.io.files import package_versions, source_commit, write_table, write_text
+from mnmef.io.logs import limit_threads
 
 Prepare = Callable[..., Callable[[], Any]]
 """`prepare(index, *arguments)`: what process `index` does before the clock starts; returns what is timed."""

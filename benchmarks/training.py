@@ -17,14 +17,14 @@ import yaml
 from tqdm import tqdm
 
 from benchmarks.timing import base_parser, check_names, positive, provenance, write_report
-from mnmef.config import load_config
-from mnmef.data import simulate_training
-from mnmef.devices import default_device
-from mnmef.fitting import pretraining_options
-from mnmef.schema import Config
-from mnmef.settings import for_system
+from mnmef.config.loading import load_config
+from mnmef.config.schema import Config
+from mnmef.config.settings import for_system
+from mnmef.core.devices import default_device
+from mnmef.data.twin import simulate_training
+from mnmef.learning.fitting import pretraining_options
+from mnmef.learning.trainer import Trainer, initial_filter
 from mnmef.systems import SYSTEMS, make_system
-from mnmef.training import Trainer, initial_filter
 
 CONFIG = Path(__file__).parents[1] / "config.yaml"
 SIGMA_Y = 1.0

@@ -26,15 +26,15 @@ import pandas as pd
 import xarray as xr
 import yaml
 
-from mnmef.checkpoints import load_checkpoint, read_card
-from mnmef.data import simulate_training
-from mnmef.devices import default_device
-from mnmef.errors import unknown_name
-from mnmef.fitting import finetune, load_start, pretrain
-from mnmef.io import write_table
-from mnmef.settings import assign, at_scale, for_system, training_settings
-from mnmef.training import TimeLimitError
-from mnmef.tuning_score import keep_better, tuning_score, tuning_split
+from mnmef.config.settings import assign, at_scale, for_system, training_settings
+from mnmef.core.devices import default_device
+from mnmef.core.errors import unknown_name
+from mnmef.data.twin import simulate_training
+from mnmef.io.files import write_table
+from mnmef.learning.checkpoints import load_checkpoint, read_card
+from mnmef.learning.fitting import finetune, load_start, pretrain
+from mnmef.learning.selection import keep_better, tuning_score, tuning_split
+from mnmef.learning.trainer import TimeLimitError
 
 TO_BE_CONTINUED = 75
 """Exit status of a call that reached its time limit, EX_TEMPFAIL of sysexits.h."""

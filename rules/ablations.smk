@@ -10,7 +10,7 @@ use rule evaluate_learned as evaluate_other_inflation with:
         benchmark_file("evaluate_other_inflation/{system}_{sigma_y}_{learned}")
     params:
         settings=other_inflation_settings,
-        code=code("evaluate_learned"),
+        code=code("evaluation/evaluate_learned"),
     message:
         "Evaluate {wildcards.learned}, its inflation switched, on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
 
@@ -35,11 +35,11 @@ rule figure_9:
         mem_mb=growing(2000),
     params:
         seed=CONFIG.seed,
-        code=code("plot_inflation"),
+        code=code("report/plot_inflation"),
     message:
         "Figure 9: R-RMSE on Kuramoto-Sivashinsky with and without the learned inflation"
     script:
-        "../workflow_scripts/plot_inflation.py"
+        "../workflow_scripts/report/plot_inflation.py"
 
 
 rule record_localization:
@@ -62,11 +62,11 @@ rule record_localization:
         mem_mb=growing(4000),
     params:
         settings=localization_settings,
-        code=code("record_localization"),
+        code=code("studies/record_localization"),
     message:
         "Record learned localization weights on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
     script:
-        "../workflow_scripts/record_localization.py"
+        "../workflow_scripts/studies/record_localization.py"
 
 
 rule figure_10:
@@ -87,8 +87,8 @@ rule figure_10:
         runtime=growing(10),
         mem_mb=growing(2000),
     params:
-        code=code("plot_localization"),
+        code=code("report/plot_localization"),
     message:
         "Figure 10: learned localization weights against distance, beside LETKF's taper"
     script:
-        "../workflow_scripts/plot_localization.py"
+        "../workflow_scripts/report/plot_localization.py"

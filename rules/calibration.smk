@@ -19,11 +19,11 @@ rule calibration_rank_histograms:
         mem_mb=growing(2000),
     params:
         members=CONFIG.evaluation.traced.ensemble_size,
-        code=code("plot_ranks"),
+        code=code("report/plot_ranks"),
     message:
         "Rank histograms of all filters"
     script:
-        "../workflow_scripts/plot_ranks.py"
+        "../workflow_scripts/report/plot_ranks.py"
 
 
 rule calibration_spread_skill:
@@ -45,8 +45,8 @@ rule calibration_spread_skill:
         mem_mb=growing(2000),
     params:
         members=CONFIG.evaluation.traced.ensemble_size,
-        code=code("plot_spread_skill"),
+        code=code("report/plot_spread_skill"),
     message:
         "Spread against error of all filters, and coverage"
     script:
-        "../workflow_scripts/plot_spread_skill.py"
+        "../workflow_scripts/report/plot_spread_skill.py"

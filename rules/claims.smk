@@ -21,8 +21,8 @@ rule claims:
         mem_mb=growing(2000),
     params:
         settings=claim_settings(),
-        code=code("judge_claims"),
+        code=code("report/judge_claims"),
     message:
         "Judge the claims of the paper"
     script:
-        "../workflow_scripts/judge_claims.py"
+        "../workflow_scripts/report/judge_claims.py"

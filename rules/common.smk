@@ -8,11 +8,11 @@ from pathlib import Path
 from snakemake.cli import get_argument_parser
 from snakemake.exceptions import WorkflowError
 
-from mnmef import settings
-from mnmef.config import ConfigError, load_config, write_config
-from mnmef.digest import code_digest
-from mnmef.published import load_searches
-from mnmef.schema import GRIDDED_SYSTEMS, SPLITS
+from mnmef.config import settings
+from mnmef.config.loading import ConfigError, load_config, write_config
+from mnmef.io.digest import code_digest
+from mnmef.data.published import load_searches
+from mnmef.config.schema import GRIDDED_SYSTEMS, SPLITS
 
 try:
     CONFIG = load_config(config, overrides=workflow.config_settings.overwrite_config)

@@ -19,11 +19,11 @@ rule evaluate_baseline:
         mem_mb=growing(4000),
     params:
         settings=evaluation_settings(),
-        code=code("evaluate_baseline"),
+        code=code("evaluation/evaluate_baseline"),
     message:
         "Evaluate {wildcards.method} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
     script:
-        "../workflow_scripts/evaluate_baseline.py"
+        "../workflow_scripts/evaluation/evaluate_baseline.py"
 
 
 rule evaluate_learned:
@@ -45,8 +45,8 @@ rule evaluate_learned:
         mem_mb=growing(4000),
     params:
         settings=learned_evaluation_settings,
-        code=code("evaluate_learned"),
+        code=code("evaluation/evaluate_learned"),
     message:
         "Evaluate {wildcards.learned} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
     script:
-        "../workflow_scripts/evaluate_learned.py"
+        "../workflow_scripts/evaluation/evaluate_learned.py"

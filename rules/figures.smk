@@ -19,11 +19,11 @@ rule figure_1:
         mem_mb=growing(2000),
     params:
         system=FIGURES[1],
-        code=code("plot_scores"),
+        code=code("report/plot_scores"),
     message:
         "Figure 1: R-RMSE and relative improvement on Lorenz '96"
     script:
-        "../workflow_scripts/plot_scores.py"
+        "../workflow_scripts/report/plot_scores.py"
 
 
 use rule figure_1 as figure_4 with:
@@ -38,7 +38,7 @@ use rule figure_1 as figure_4 with:
         benchmark_file("figure_4")
     params:
         system=FIGURES[4],
-        code=code("plot_scores"),
+        code=code("report/plot_scores"),
     message:
         "Figure 4: R-RMSE and relative improvement on Kuramoto-Sivashinsky"
 
@@ -55,7 +55,7 @@ use rule figure_1 as figure_7 with:
         benchmark_file("figure_7")
     params:
         system=FIGURES[7],
-        code=code("plot_scores"),
+        code=code("report/plot_scores"),
     message:
         "Figure 7: R-RMSE and relative improvement on Lorenz '63"
 
@@ -78,11 +78,11 @@ rule figure_2:
         mem_mb=growing(2000),
     params:
         sigma_y=float(PANEL_NOISE),
-        code=code("plot_fields"),
+        code=code("report/plot_fields"),
     message:
         "Figure 2: truth, observations, mean, error and spread on Lorenz '96"
     script:
-        "../workflow_scripts/plot_fields.py"
+        "../workflow_scripts/report/plot_fields.py"
 
 
 use rule figure_2 as figure_5 with:
@@ -117,11 +117,11 @@ rule figure_3:
         mem_mb=growing(2000),
     params:
         sigma_y=float(PANEL_NOISE),
-        code=code("plot_components"),
+        code=code("report/plot_components"),
     message:
         "Figure 3: an observed and an unobserved component on Lorenz '96"
     script:
-        "../workflow_scripts/plot_components.py"
+        "../workflow_scripts/report/plot_components.py"
 
 
 use rule figure_3 as figure_6 with:
@@ -157,11 +157,11 @@ rule plot_search:
         runtime=growing(10),
         mem_mb=growing(2000),
     params:
-        code=code("plot_search"),
+        code=code("search/plot_search"),
     message:
         "Search of {wildcards.method} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
     script:
-        "../workflow_scripts/plot_search.py"
+        "../workflow_scripts/search/plot_search.py"
 
 
 use rule plot_search as figure_c12 with:

@@ -20,8 +20,8 @@ rule finetune_filter:
         mem_mb=growing(6000),
     params:
         settings=finetuning_settings,
-        code=code("finetune_filter"),
+        code=code("learning/finetune_filter"),
     message:
         "Fine-tune the learned filter on {wildcards.system}, sigma_y = {wildcards.sigma_y}, N = {wildcards.members}"
     script:
-        "../workflow_scripts/finetune_filter.py"
+        "../workflow_scripts/learning/finetune_filter.py"

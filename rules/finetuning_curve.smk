@@ -20,11 +20,11 @@ rule score_finetuning:
         mem_mb=growing(6000),
     params:
         settings=curve_settings,
-        code=code("score_finetuning"),
+        code=code("studies/score_finetuning"),
     message:
         "Fine-tune {wildcards.parameters} on {wildcards.system} at N = {wildcards.members}, scored along the way"
     script:
-        "../workflow_scripts/score_finetuning.py"
+        "../workflow_scripts/studies/score_finetuning.py"
 
 
 rule figure_11:
@@ -47,8 +47,8 @@ rule figure_11:
         mem_mb=growing(2000),
     params:
         settings={"cycles": CONFIG.finetuning_curve.cycles, "seed": CONFIG.seed},
-        code=code("plot_finetuning"),
+        code=code("report/plot_finetuning"),
     message:
         "Figure 11: R-RMSE against fine-tuning epoch, heads only and all parameters"
     script:
-        "../workflow_scripts/plot_finetuning.py"
+        "../workflow_scripts/report/plot_finetuning.py"

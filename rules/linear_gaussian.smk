@@ -16,11 +16,11 @@ rule run_linear:
         mem_mb=growing(4000),
     params:
         settings=linear_settings(),
-        code=code("run_linear"),
+        code=code("studies/run_linear"),
     message:
         "Linear-Gaussian system: {wildcards.variant}"
     script:
-        "../workflow_scripts/run_linear.py"
+        "../workflow_scripts/studies/run_linear.py"
 
 
 rule figure_c13:
@@ -41,8 +41,8 @@ rule figure_c13:
         mem_mb=growing(2000),
     params:
         settings={key: SETTINGS["linear_gaussian"][key] for key in ("ensemble_size", "weight_decay")},
-        code=code("plot_linear"),
+        code=code("report/plot_linear"),
     message:
         "Figure C.13: distance from the exact filter on a linear-Gaussian system"
     script:
-        "../workflow_scripts/plot_linear.py"
+        "../workflow_scripts/report/plot_linear.py"

@@ -19,11 +19,11 @@ rule search_published_baseline:
         mem_mb=growing(4000),
     params:
         settings=published_settings,
-        code=code("published_baselines"),
+        code=code("studies/published_baselines"),
     message:
         "Published grids of {wildcards.method} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
     script:
-        "../workflow_scripts/published_baselines.py"
+        "../workflow_scripts/studies/published_baselines.py"
 
 
 rule gather_published_baselines:
@@ -43,8 +43,8 @@ rule gather_published_baselines:
         runtime=growing(10),
         mem_mb=growing(2000),
     params:
-        code=code("gather_published_baselines"),
+        code=code("studies/gather_published_baselines"),
     message:
         "Gather the published baselines and ours"
     script:
-        "../workflow_scripts/gather_published_baselines.py"
+        "../workflow_scripts/studies/gather_published_baselines.py"

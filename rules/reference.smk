@@ -20,11 +20,11 @@ rule run_reference:
         mem_mb=growing(4000),
     params:
         settings=reference_settings,
-        code=code("run_reference"),
+        code=code("studies/run_reference"),
     message:
         "Very large ensemble on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
     script:
-        "../workflow_scripts/run_reference.py"
+        "../workflow_scripts/studies/run_reference.py"
 
 
 rule tabulate_reference:
@@ -44,8 +44,8 @@ rule tabulate_reference:
         runtime=growing(10),
         mem_mb=growing(2000),
     params:
-        code=code("tabulate_reference"),
+        code=code("studies/tabulate_reference"),
     message:
         "Table of very large ensembles"
     script:
-        "../workflow_scripts/tabulate_reference.py"
+        "../workflow_scripts/studies/tabulate_reference.py"

@@ -1,6 +1,6 @@
 # Functions of the results page and of Snakemake's report: what they show, in which category, with which caption; no rules.
 
-from mnmef import results_page as pages
+from mnmef.report import results_page as pages
 
 CAPTIONS = "docs/captions"
 RUN_PAGES = ("config", "versions", "run_times")

@@ -19,8 +19,8 @@ rule results_page:
         mem_mb=growing(2000),
     params:
         settings=page_settings(),
-        code=code("write_results_page"),
+        code=code("report/write_results_page"),
     message:
         "Results page"
     script:
-        "../workflow_scripts/write_results_page.py"
+        "../workflow_scripts/report/write_results_page.py"

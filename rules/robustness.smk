@@ -20,11 +20,11 @@ rule run_conditions:
         mem_mb=growing(4000),
     params:
         settings=robustness_settings,
-        code=code("run_conditions"),
+        code=code("studies/run_conditions"),
     message:
         "Robustness of {wildcards.tried} on {wildcards.system}"
     script:
-        "../workflow_scripts/run_conditions.py"
+        "../workflow_scripts/studies/run_conditions.py"
 
 
 rule tabulate_robustness:
@@ -45,8 +45,8 @@ rule tabulate_robustness:
         mem_mb=growing(2000),
     params:
         design=robustness_design(),
-        code=code("tabulate_robustness"),
+        code=code("studies/tabulate_robustness"),
     message:
         "Robustness table"
     script:
-        "../workflow_scripts/tabulate_robustness.py"
+        "../workflow_scripts/studies/tabulate_robustness.py"

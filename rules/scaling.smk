@@ -20,11 +20,11 @@ rule scale_learned:
         mem_mb=growing(8000),
     params:
         settings=scaling_conv_settings,
-        code=code("scale_learned"),
+        code=code("studies/scale_learned"),
     message:
         "mnmef_conv on {wildcards.state_size} variables"
     script:
-        "../workflow_scripts/scale_learned.py"
+        "../workflow_scripts/studies/scale_learned.py"
 
 
 rule scale_baseline:
@@ -47,11 +47,11 @@ rule scale_baseline:
         mem_mb=growing(8000),
     params:
         settings=scaling_settings,
-        code=code("scale_baseline"),
+        code=code("studies/scale_baseline"),
     message:
         "LETKF ({wildcards.engine}) on {wildcards.state_size} variables"
     script:
-        "../workflow_scripts/scale_baseline.py"
+        "../workflow_scripts/studies/scale_baseline.py"
 
 
 rule scaling_dimension:
@@ -72,8 +72,8 @@ rule scaling_dimension:
         runtime=growing(10),
         mem_mb=growing(2000),
     params:
-        code=code("plot_scaling"),
+        code=code("report/plot_scaling"),
     message:
         "Error, time and memory against the number of variables"
     script:
-        "../workflow_scripts/plot_scaling.py"
+        "../workflow_scripts/report/plot_scaling.py"

@@ -21,8 +21,8 @@ rule score_filters:
         mem_mb=growing(2000),
     params:
         seed=CONFIG.seed,
-        code=code("score_filters"),
+        code=code("scores/score_filters"),
     message:
         "Score all filters"
     script:
-        "../workflow_scripts/score_filters.py"
+        "../workflow_scripts/scores/score_filters.py"

@@ -17,8 +17,8 @@ rule simulate_data:
     params:
         settings=data_settings,
         seed=CONFIG.seed,
-        code=code("simulate_data"),
+        code=code("data/simulate_data"),
     message:
         "Simulate the {wildcards.split} split of {wildcards.system}"
     script:
-        "../workflow_scripts/simulate_data.py"
+        "../workflow_scripts/data/simulate_data.py"

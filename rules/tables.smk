@@ -1,5 +1,5 @@
 # Tables of the paper, each a target of its own: `snakemake --cores all table_4`. Each comes twice, as
-# tables/table_<number>.csv for programs and as tables/table_<number>.md for readers (mnmef/tables.py).
+# tables/table_<number>.csv for programs and as tables/table_<number>.md for readers (mnmef/report/tables.py).
 
 
 rule table_4:
@@ -20,11 +20,11 @@ rule table_4:
         runtime=growing(10),
         mem_mb=growing(2000),
     params:
-        code=code("table_deviations"),
+        code=code("report/table_deviations"),
     message:
         "Table 4: standard deviation of R-RMSE over test trajectories"
     script:
-        "../workflow_scripts/table_deviations.py"
+        "../workflow_scripts/report/table_deviations.py"
 
 
 rule list_weights:
@@ -43,11 +43,11 @@ rule list_weights:
         runtime=growing(10),
         mem_mb=growing(2000),
     params:
-        code=code("list_weights"),
+        code=code("learning/list_weights"),
     message:
         "List all checkpoints: parameters, time, hardware"
     script:
-        "../workflow_scripts/list_weights.py"
+        "../workflow_scripts/learning/list_weights.py"
 
 
 rule table_5:
@@ -68,11 +68,11 @@ rule table_5:
         runtime=growing(10),
         mem_mb=growing(2000),
     params:
-        code=code("table_parameters"),
+        code=code("report/table_parameters"),
     message:
         "Table 5: parameters of the learned filters"
     script:
-        "../workflow_scripts/table_parameters.py"
+        "../workflow_scripts/report/table_parameters.py"
 
 
 rule table_6:
@@ -93,8 +93,8 @@ rule table_6:
         runtime=growing(10),
         mem_mb=growing(2000),
     params:
-        code=code("table_times"),
+        code=code("report/table_times"),
     message:
         "Table 6: time of training and of fine-tuning"
     script:
-        "../workflow_scripts/table_times.py"
+        "../workflow_scripts/report/table_times.py"

@@ -21,11 +21,11 @@ rule time_filters:
         mem_mb=growing(4000),
     params:
         settings=timing_settings,
-        code=code("time_filters"),
+        code=code("studies/time_filters"),
     message:
         "Time all filters on {wildcards.system}"
     script:
-        "../workflow_scripts/time_filters.py"
+        "../workflow_scripts/studies/time_filters.py"
 
 
 rule figure_8:
@@ -47,8 +47,8 @@ rule figure_8:
         runtime=growing(10),
         mem_mb=growing(2000),
     params:
-        code=code("plot_timing"),
+        code=code("report/plot_timing"),
     message:
         "Figure 8: wall time of a cycle against ensemble size"
     script:
-        "../workflow_scripts/plot_timing.py"
+        "../workflow_scripts/report/plot_timing.py"

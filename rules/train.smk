@@ -20,8 +20,8 @@ rule train_filter:
         mem_mb=growing(4000),
     params:
         settings=training_settings,
-        code=code("train_filter"),
+        code=code("learning/train_filter"),
     message:
         "Train a learned filter ({wildcards.trained}) on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
     script:
-        "../workflow_scripts/train_filter.py"
+        "../workflow_scripts/learning/train_filter.py"

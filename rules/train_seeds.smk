@@ -12,7 +12,7 @@ use rule train_filter as train_seed with:
         benchmark_file("train_seed/{system}_{sigma_y}_{training}")
     params:
         settings=seed_training_settings,
-        code=code("train_filter"),
+        code=code("learning/train_filter"),
     message:
         "Training {wildcards.training} of the learned filter on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
 
@@ -29,6 +29,6 @@ use rule evaluate_learned as evaluate_seed with:
         benchmark_file("evaluate_seed/{system}_{sigma_y}_{learned}_{training}")
     params:
         settings=seed_evaluation_settings,
-        code=code("evaluate_learned"),
+        code=code("evaluation/evaluate_learned"),
     message:
         "Evaluate training {wildcards.training} of {wildcards.learned} on {wildcards.system}, {wildcards.sigma_y}"

@@ -21,8 +21,8 @@ rule tune_baseline:
         mem_mb=growing(4000),
     params:
         settings=tuning_settings,
-        code=code("tune_baseline"),
+        code=code("search/tune_baseline"),
     message:
         "Tune {wildcards.method} on {wildcards.system}, sigma_y = {wildcards.sigma_y}"
     script:
-        "../workflow_scripts/tune_baseline.py"
+        "../workflow_scripts/search/tune_baseline.py"

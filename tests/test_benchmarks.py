@@ -11,7 +11,7 @@ import torch
 from benchmarks import baselines, training
 from benchmarks.timing import Team, available_cores
 from mnmef.filters.classical import LOCALIZED_METHODS
-from mnmef.training import Trainer
+from mnmef.learning.trainer import Trainer
 
 BASELINES = [
     *("system", "method", "ensemble_size", "dapper_seconds_per_cycle", "batched_seconds_per_cycle", "ratio"),

@@ -11,8 +11,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from mnmef.checkpoints import read_card
 from mnmef.fit import TO_BE_CONTINUED, changed, main
+from mnmef.learning.checkpoints import read_card
 
 
 @pytest.fixture

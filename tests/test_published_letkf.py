@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from mnmef.grids import load_grids
-from mnmef.published import load_searches
-from mnmef.published_baselines import AGREES, Scorer, comparison_row, published_setting
-from mnmef.race import Race
+from mnmef.data.published import load_searches
+from mnmef.search.grids import load_grids
+from mnmef.search.race import Race
+from mnmef.studies.published_baselines import AGREES, Scorer, comparison_row, published_setting
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnmef.dapper_bridge import dapper_step
+from mnmef.filters.dapper_bridge import dapper_step
 from mnmef.systems import SYSTEMS, make_system
 from mnmef.systems.base import runge_kutta_4
 from mnmef.systems.lorenz96 import Lorenz96

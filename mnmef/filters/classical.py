@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnmef.errors import unknown_name
+from mnmef.core.errors import unknown_name
 from mnmef.filters.base import Filter
 from mnmef.filters.enkf import EnKF
 from mnmef.filters.esrf import ESRF

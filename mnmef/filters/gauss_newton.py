@@ -11,9 +11,9 @@ from mnmef.filters.linalg import add_product, principal_modes
 from mnmef.systems.base import HAS_NUMBA
 
 if HAS_NUMBA:
-    from mnmef.eights import EIGHT
-    from mnmef.filters.gauss_newton_kernel import PARTS, move, pack, step
-    from mnmef.threads import over_batch
+    from mnmef.core.threads import over_batch
+    from mnmef.kernels.eights import EIGHT
+    from mnmef.kernels.gauss_newton import PARTS, move, pack, step
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class GaussNewton:
 
 @dataclass(frozen=True)
 class PackedTransform:
-    """Transforms as `mnmef.filters.gauss_newton_kernel` keeps them, in P blocks, and their shape B, N, d."""
+    """Transforms as `mnmef.kernels.gauss_newton` keeps them, in P blocks, and their shape B, N, d."""
 
     state: Tensor
     shape: tuple[int, int, int]

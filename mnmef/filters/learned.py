@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from mnmef.errors import unknown_name
+from mnmef.core.errors import unknown_name
 from mnmef.filters.mnmef import Mnmef, ModelOptions
 from mnmef.filters.mnmef_conv import ConvOptions, MnmefConv
 from mnmef.systems.base import System

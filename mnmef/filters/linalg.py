@@ -8,7 +8,7 @@ from torch import Tensor
 from mnmef.systems.base import HAS_NUMBA
 
 if HAS_NUMBA:
-    from mnmef.eigen_kernel import eigenpairs
+    from mnmef.kernels.eigen import eigenpairs
 
 HUGE = 1e100
 """Entries beyond this belong to an ensemble that is about to overflow; LAPACK may fail to converge on them."""

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mnmef.errors import unknown_name
+from mnmef.core.errors import unknown_name
 from mnmef.filters.base import Filter, ensemble_mean, observation_perturbations
-from mnmef.networks import Head, SetTransformer
+from mnmef.filters.networks import Head, SetTransformer
 from mnmef.systems.base import System
 
 INPUTS = ("states", "separate", "joint")

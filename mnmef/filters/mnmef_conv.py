@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from mnmef.dense import add_product, sum_of_outer_products
 from mnmef.filters.base import Filter, ensemble_mean, observation_perturbations
 from mnmef.filters.mnmef import kalman_increment
+from mnmef.kernels.dense import add_product, sum_of_outer_products
 from mnmef.systems.base import System
 
 FIELDS = 6

@@ -2,7 +2,7 @@
 
 import torch
 
-from mnmef.errors import unknown_name
+from mnmef.core.errors import unknown_name
 from mnmef.systems.base import System
 from mnmef.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from mnmef.systems.lorenz63 import Lorenz63

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mnmef.kernels.etd import etd_coefficients
 from mnmef.systems.base import System
-from mnmef.systems.etd import etd_coefficients
 
 
 class KuramotoSivashinsky(System):
@@ -40,7 +40,7 @@ class KuramotoSivashinsky(System):
         return self._advance(state, self.steps_per_cycle)  # the steps in between stay in Fourier space
 
     def _run_compiled(self, rows: np.ndarray, result: np.ndarray, precision: str) -> None:
-        from mnmef.systems.ks_kernel import ks_cycle, make_tables
+        from mnmef.kernels.ks import ks_cycle, make_tables
 
         ks_cycle(rows, result, self.steps_per_cycle, make_tables(precision, self.state_size, self.step_size))
 

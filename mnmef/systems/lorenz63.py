@@ -41,7 +41,7 @@ class Lorenz63(System):
         return runge_kutta_4(self.tendency, state, self.step_size)
 
     def _run_compiled(self, rows: np.ndarray, result: np.ndarray, precision: str) -> None:
-        from mnmef.systems.lorenz63_kernel import lorenz63_cycle
+        from mnmef.kernels.lorenz63 import lorenz63_cycle
 
         h = self.step_size
         constants = np.array([self.sigma, self.rho, self.beta, h, h / 2, h / 3, h / 6], dtype=precision)

@@ -40,7 +40,7 @@ class Lorenz96(System):
         return runge_kutta_4(self.tendency, state, self.step_size)
 
     def _run_compiled(self, rows: np.ndarray, result: np.ndarray, precision: str) -> None:
-        from mnmef.systems.lorenz96_kernel import LANES, lorenz96_cycle
+        from mnmef.kernels.lorenz96 import LANES, lorenz96_cycle
 
         if self.state_size < LANES:  # a row is shorter than a vector
             result[...] = self._run_cycle(torch.from_numpy(rows).to(getattr(torch, precision))).numpy()

@@ -67,7 +67,7 @@ def since_last_state(run) -> float:
 def failed_once(tmp_path_factory, site, start):
     """The finished run of a job whose first attempt failed."""
     tree = site(tmp_path_factory.mktemp("drills") / "base")
-    script = tree / "workflow_scripts" / "simulate_data.py"
+    script = tree / "workflow_scripts" / "data" / "simulate_data.py"
     text, _, guard = script.read_text().partition("if __name__")
     script.write_text(f"{text}{FAIL_ONCE}if __name__{guard}")
     run = start(tree, DATA, *SETTINGS)

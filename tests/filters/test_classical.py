@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from mnmef.cycling import run_filter
-from mnmef.dapper_bridge import run_dapper
-from mnmef.data import load_trial, simulate_split
+from mnmef.assimilation.cycling import run_filter
+from mnmef.data.twin import load_trial, simulate_split
 from mnmef.filters.classical import CLASSICAL_METHODS, LOCALIZED_METHODS, make_classical
+from mnmef.filters.dapper_bridge import run_dapper
 from mnmef.systems import make_system
 
 CYCLES = 21

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from mnmef.eights import EIGHT
 from mnmef.filters.base import observation_perturbations
 from mnmef.filters.gauss_newton import CompiledGaussNewton, GaussNewton, gauss_newton
 from mnmef.filters.linalg import HUGE
+from mnmef.kernels.eights import EIGHT
 from mnmef.systems import make_system
 
 SIGMA = 0.7

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mnmef.dapper_bridge import hidden_markov_model
 from mnmef.filters.classical import CLASSICAL_METHODS, LOCALIZED_METHODS, make_classical
+from mnmef.filters.dapper_bridge import hidden_markov_model
 from mnmef.filters.ienks import IEnKS
 from mnmef.systems import make_system
 

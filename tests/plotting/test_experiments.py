@@ -5,11 +5,17 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mnmef import calibration
-from mnmef.plotting.calibration import LOWEST, NOMINAL, binned_spread_skill, figure_rank_histograms, figure_spread_skill
-from mnmef.plotting.finetuning import STRATEGY_LOOKS, figure_tuning_curves
-from mnmef.plotting.linear import figure_linear
-from mnmef.plotting.style import LOOKS
+from mnmef.evaluation import calibration
+from mnmef.report.figures.calibration import (
+    LOWEST,
+    NOMINAL,
+    binned_spread_skill,
+    figure_rank_histograms,
+    figure_spread_skill,
+)
+from mnmef.report.figures.finetuning import STRATEGY_LOOKS, figure_tuning_curves
+from mnmef.report.figures.linear import figure_linear
+from mnmef.report.figures.style import LOOKS
 
 PUBLISHED = pd.read_csv("resources/published/finetune_strategy_figure_11.csv")
 CYCLES, MEMBERS = 60, 10

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mnmef.plotting.curves import figure_curves
-from mnmef.plotting.panels import figure_components, figure_fields
-from mnmef.plotting.style import LOOKS, save_figure
-from mnmef.published import KEYS, load_curves
+from mnmef.data.published import KEYS, load_curves
+from mnmef.report.figures.curves import figure_curves
+from mnmef.report.figures.panels import figure_components, figure_fields
+from mnmef.report.figures.style import LOOKS, save_figure
 
 PUBLISHED = load_curves("resources/published/rrmse_figures_1_4_7.csv")
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from mnmef.plotting.inflation import VARIANTS, figure_inflation
-from mnmef.plotting.localization import figure_localization
-from mnmef.plotting.timing import DAPPER, FILTERS, figure_timing
+from mnmef.report.figures.inflation import VARIANTS, figure_inflation
+from mnmef.report.figures.localization import figure_localization
+from mnmef.report.figures.timing import DAPPER, FILTERS, figure_timing
 
 SIZES = [5, 10]
 

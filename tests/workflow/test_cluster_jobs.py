@@ -8,7 +8,7 @@ import yaml
 
 from benchmarks.costs import as_regex, measure
 from benchmarks.plan import WORK, extrapolate, planned, requests
-from mnmef.settings import at_scale
+from mnmef.config.settings import at_scale
 
 
 @pytest.fixture(scope="module")

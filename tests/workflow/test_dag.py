@@ -203,11 +203,11 @@ def test_every_rule_has_its_log_benchmark_and_environment_and_at_most_25_lines(r
 
 def test_every_script_is_used_and_every_rule_has_its_script(root):
     text = "".join(path.read_text() for path in (root / "rules").glob("*.smk"))
-    used = set(re.findall(r"workflow_scripts/(\w+)\.py", text))
-    assert used == {path.stem for path in (root / "workflow_scripts").glob("*.py")}
+    used = set(re.findall(r"workflow_scripts/(\w+/\w+)\.py", text))
+    assert used == {f"{path.parent.name}/{path.stem}" for path in (root / "workflow_scripts").rglob("*.py")}
     # The digest of a rule is that of its own script.
     for block in re.split(r"\n(?=rule )", text):
-        script = re.search(r"workflow_scripts/(\w+)\.py", block)
-        digest = re.search(r'code=code\("(\w+)"\)', block)
+        script = re.search(r"workflow_scripts/(\w+/\w+)\.py", block)
+        digest = re.search(r'code=code\("(\w+/\w+)"\)', block)
         if script and digest:
             assert script[1] == digest[1]

@@ -16,7 +16,7 @@ import rattler
 import yaml
 from packaging.requirements import Requirement
 
-from mnmef.digest import imported_modules
+from mnmef.io.digest import imported_modules
 
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 IMPORT_NAMES = {"yaml": "pyyaml", "llvmlite": "numba"}
@@ -28,7 +28,7 @@ def steps() -> dict[str, set[str]]:
     for path in (ROOT / "rules").glob("*.smk"):
         for rule in re.split(r"^(?:use )?rule ", path.read_text(), flags=re.MULTILINE)[1:]:
             environment = re.search(r'"\.\./envs/(\w+)\.yaml"', rule)
-            script = re.search(r'"\.\./workflow_scripts/(\w+)\.py"', rule)
+            script = re.search(r'"\.\./workflow_scripts/(\w+/\w+)\.py"', rule)
             if environment and script:
                 found.setdefault(environment[1], set()).add(script[1])
     return found
@@ -62,7 +62,9 @@ def pins(root, step: str) -> dict[str, str]:
 
 def test_every_script_runs_in_one_environment_and_every_environment_is_used(root):
     scripts = [script for step in STEPS.values() for script in step]
-    assert sorted(scripts) == sorted(path.stem for path in (root / "workflow_scripts").glob("*.py"))
+    assert sorted(scripts) == sorted(
+        f"{path.parent.name}/{path.stem}" for path in (root / "workflow_scripts").rglob("*.py")
+    )
     assert {path.stem for path in (root / "envs").glob("*.yaml")} == set(STEPS)
 
 
@@ -92,7 +94,7 @@ def test_an_environment_holds_exactly_what_its_step_imports(root, step):
     for script in sorted(STEPS[step]):
         path = root / "workflow_scripts" / f"{script}.py"
         # The module of logs counts too, although it is no part of digests.
-        for module in [path, root / "mnmef" / "logs.py", *imported_modules(path, root).values()]:
+        for module in [path, root / "mnmef" / "io" / "logs.py", *imported_modules(path, root).values()]:
             imported |= third_party(ast.parse(module.read_text()))
     # xarray writes through netcdf4 without our importing it.
     assert set(pins(root, step)) - {"python", "pip"} == imported | {"netcdf4"}
@@ -125,11 +127,11 @@ def test_the_lock_has_an_old_dapper_for_an_old_python_and_a_new_one_for_new_pyth
 
 def modules_of(root, step: str) -> tuple[set[str], set[str]]:
     """The modules that the scripts of a step run, and what any line of them imports, at its top or in a function."""
-    run, imported = {"mnmef.logs"}, set()
+    run, imported = {"mnmef.io.logs"}, set()
     for script in STEPS[step]:
         path = root / "workflow_scripts" / f"{script}.py"
         used = imported_modules(path, root)
-        run |= {f"workflow_scripts.{script}", *used}
+        run |= {f"workflow_scripts.{script.replace('/', '.')}", *used}
         for module in [path, *used.values()]:
             imported |= third_party(ast.parse(module.read_text()))
     return run, imported
@@ -168,7 +170,7 @@ modules, path = json.loads(sys.argv[1]), sys.argv[2]
 for name in modules:
     importlib.import_module(name)
 import xarray
-from mnmef.io import read_dataset, write_dataset
+from mnmef.io.files import read_dataset, write_dataset
 write_dataset(xarray.Dataset({"a": ("x", [1.0, 2.0])}), path, provenance={"kind": "data"})
 assert read_dataset(path, kind="data")["a"].sum() == 3.0
 """

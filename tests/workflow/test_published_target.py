@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mnmef.published_baselines import COLUMNS, VERDICTS, summarize
+from mnmef.studies.published_baselines import COLUMNS, VERDICTS, summarize
 
 LORENZ63 = ("--config", "scale=quick", "systems=[lorenz63]")
 

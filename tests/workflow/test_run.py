@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mnmef.results_page import menu_label
+from mnmef.report.results_page import menu_label
 
 QUICK = ("--config", "scale=quick")
 CALIBRATION = {"calibration_rank_histograms", "calibration_spread_skill"}
@@ -120,7 +120,7 @@ def test_every_job_leaves_a_log_and_a_benchmark(finished):
 
 
 def test_an_edit_of_plotting_code_draws_figures_and_trains_nothing(finished, planned):
-    plotting = finished / "mnmef" / "plotting"
+    plotting = finished / "mnmef" / "report" / "figures"
     with edited(plotting / "style.py", "COLUMN_WIDTH = 7.0", "COLUMN_WIDTH = 7.5"):
         # Tables and claims name filters as the figures do.
         assert planned(*QUICK) == FIGURES | {"table_4", "table_5", "table_6", "claims", "results_page"}
@@ -129,7 +129,7 @@ def test_an_edit_of_plotting_code_draws_figures_and_trains_nothing(finished, pla
 
 
 def test_an_edit_of_the_training_trains_anew_but_simulates_and_tunes_nothing(finished, planned):
-    with edited(finished / "mnmef" / "training.py", "CURVE_POINTS = 200", "CURVE_POINTS = 100"):
+    with edited(finished / "mnmef" / "learning" / "trainer.py", "CURVE_POINTS = 200", "CURVE_POINTS = 100"):
         jobs = planned(*QUICK)
     assert {"train_filter", "finetune_filter", "evaluate_learned", "score_filters"} <= jobs
     assert not jobs & {"simulate_data", "tune_baseline", "evaluate_baseline"}
@@ -137,8 +137,12 @@ def test_an_edit_of_the_training_trains_anew_but_simulates_and_tunes_nothing(fin
 
 def test_comments_and_docstrings_rerun_nothing(finished, planned):
     with (
-        edited(finished / "mnmef" / "training.py", "CURVE_POINTS = 200", "CURVE_POINTS = 200  # points of a curve"),
-        edited(finished / "workflow_scripts" / "simulate_data.py", '"""Simulate', '"""Simulates'),
+        edited(
+            finished / "mnmef" / "learning" / "trainer.py",
+            "CURVE_POINTS = 200",
+            "CURVE_POINTS = 200  # points of a curve",
+        ),
+        edited(finished / "workflow_scripts" / "data" / "simulate_data.py", '"""Simulate', '"""Simulates'),
     ):
         assert planned(*QUICK) == set()
 

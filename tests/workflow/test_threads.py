@@ -15,7 +15,7 @@ sys.path.insert(0, {root!r})
 import numpy, scipy.linalg, torch
 import dapper
 from threadpoolctl import threadpool_info
-from mnmef.logs import job_log
+from mnmef.io.logs import job_log
 with job_log(snakemake.log[0], snakemake.threads):
     pools = {{pool["user_api"] + " " + pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}}
     json.dump(pools | {{"torch": torch.get_num_threads()}}, open(snakemake.output[0], "w"))

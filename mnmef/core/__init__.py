@@ -1,0 +1,1 @@
+"""Errors, seeds, devices, hardware and threads. Imports nothing else of this package."""

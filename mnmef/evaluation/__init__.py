@@ -1,0 +1,1 @@
+"""Runs of filters on the test split. May import `learning` and below."""

@@ -1,1 +1,0 @@
-"""Figures, drawn with matplotlib without global state; needs no torch."""

@@ -1,0 +1,1 @@
+"""Figures, one file for each kind, drawn from tables and evaluations."""

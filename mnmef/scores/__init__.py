@@ -1,0 +1,1 @@
+"""Scores with intervals, from evaluations alone. May import `evaluation` and below."""

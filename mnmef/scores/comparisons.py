@@ -1,0 +1,140 @@
+"""Filters compared trajectory by trajectory: intervals, improvements, and the spread over trainings."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mnmef.assimilation.metrics import relative_rmse
+from mnmef.data.published import KEYS
+from mnmef.io.files import read_dataset
+from mnmef.scores.bootstrap import Estimate, improvement_with_interval, mean_with_interval
+from mnmef.scores.scoring import score_evaluations
+
+CELL = ["system", "sigma_y", "ensemble_size"]
+"""What filters that are compared have in common."""
+
+BENCHMARKS: Mapping[str, str] = {"lorenz63": "ienkf_pertobs", "lorenz96": "letkf", "ks": "letkf"}
+"""The filter that the paper measures itself against, per system: LETKF where there is a grid, else its IEnKF."""
+
+IMPROVEMENT_COLUMNS = [
+    *(*CELL, "method", "benchmark"),
+    *("improvement", "improvement_low", "improvement_high", "n_pairs", "n_left_out"),
+]
+FIRST_TRAINING = 1
+
+
+def is_learned(method: str) -> bool:
+    """Whether the filter named `method` is a learned one."""
+    return method.startswith("mnmef")
+
+
+def trajectory_scores(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """R-RMSE of every test trajectory from evaluation files: the keys of a score, trajectory (from 0), rrmse (NaN where
+    it diverged), sorted by these. The same number is the same truth, whatever the filter.
+    """
+    parts = []
+    for path in paths:
+        run = read_dataset(path, kind="evaluation")
+        values = relative_rmse(run["error_norm"].values.astype(float), run["truth_norm"].values.astype(float))
+        frame = pd.DataFrame(values, index=pd.Index(run["ensemble_size"].values, name="ensemble_size"))
+        part = frame.rename_axis(columns="trajectory").stack(future_stack=True).rename("rrmse").reset_index()
+        attributes = {"system": run.attrs["system"], "sigma_y": float(run.attrs["sigma_y"])}
+        parts.append(part.assign(**attributes, method=run.attrs["method"]))
+    columns = [*KEYS, "trajectory", "rrmse"]
+    return pd.concat(parts)[columns].sort_values(columns[:-1], ignore_index=True)
+
+
+def add_intervals(scores: pd.DataFrame, trajectories: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """`scores` with the 95 % interval of each R-RMSE, rrmse_low and rrmse_high; see `mnmef.scores.bootstrap`."""
+    values = _by_cell(trajectories, KEYS)
+    estimates = [mean_with_interval(values[key], seed) for key in scores[KEYS].itertuples(index=False, name=None)]
+    return scores.assign(rrmse_low=[e.low for e in estimates], rrmse_high=[e.high for e in estimates])
+
+
+def compare_filters(trajectories: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """What each learned filter improves on each other filter, with 95 % intervals over trajectories in pairs.
+
+    n_pairs: trajectories that neither lost; n_left_out: the others. improvement is NaN where there are no pairs, so it
+    can differ from that of two rows of scores.csv where a filter diverged.
+    """
+    rows = []
+    for cell, part in trajectories.groupby(CELL, sort=True):
+        values = _by_cell(part, ["method"])
+        for ours in [name for (name,) in values if is_learned(name)]:
+            for benchmark in [name for (name,) in values if name != ours]:
+                estimate = improvement_with_interval(values[benchmark,], values[ours,], seed)
+                rows.append([*cell, ours, benchmark, *_fields(estimate)])
+    return pd.DataFrame(rows, columns=IMPROVEMENT_COLUMNS)
+
+
+def add_improvements(scores: pd.DataFrame, improvements: pd.DataFrame) -> pd.DataFrame:
+    """`scores` with improvement, improvement_low and improvement_high of the learned filters over the paper's benchmark
+    (column benchmark), and the same with the prefix best_ over the classical filter with the lowest R-RMSE in this
+    cell (column best_classical), among those with the fewest diverged trajectories.
+    """
+    best = _best_classical(scores)
+    numbers = ["improvement", "improvement_low", "improvement_high"]
+    for column, prefix, chosen in (
+        ("benchmark", "", scores["system"].map(BENCHMARKS)),
+        ("best_classical", "best_", pd.MultiIndex.from_frame(scores[CELL]).map(best)),
+    ):
+        wanted = scores[KEYS].assign(benchmark=np.asarray(chosen, dtype=object))
+        found = wanted.merge(improvements, on=[*KEYS, "benchmark"], how="left")
+        known = found["n_pairs"].notna()
+        scores = scores.assign(**{column: found["benchmark"].where(known)} | {prefix + n: found[n] for n in numbers})
+    return scores
+
+
+def score_trainings(scores: pd.DataFrame, paths: Sequence[str | Path], seed: int) -> pd.DataFrame:
+    """R-RMSE of every training of the filters that were trained more than once.
+
+    scores: of the first trainings, with intervals. paths: evaluations of the further ones, named `..._<number>.nc`.
+    One row per cell and training (column training, from 1), sorted by these.
+    """
+    columns = [*KEYS, "training", "rrmse", "rrmse_std", "rrmse_low", "rrmse_high", "n_trajectories", "n_diverged"]
+    parts = [
+        add_intervals(score_evaluations([path]), trajectory_scores([path]), seed).assign(training=_training(path))
+        for path in paths
+    ]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    further = pd.concat(parts)
+    cells = further[KEYS].drop_duplicates()
+    first = scores.merge(cells, on=KEYS).assign(training=FIRST_TRAINING)
+    return pd.concat([first, further])[columns].sort_values([*KEYS, "training"], ignore_index=True)
+
+
+def add_trainings(scores: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame:
+    """`scores` with n_trainings (0 for a classical filter) and rrmse_training_std, the standard deviation of R-RMSE
+    over trainings (divisor n - 1), NaN where there is one.
+    """
+    spread = trainings.groupby(KEYS)["rrmse"].agg(n_trainings="size", rrmse_training_std="std").reset_index()
+    table = scores.merge(spread, on=KEYS, how="left")
+    single = table["method"].map(is_learned).astype(int)
+    return table.assign(n_trainings=table["n_trainings"].fillna(single).astype(int))
+
+
+def _best_classical(scores: pd.DataFrame) -> dict[Any, str]:
+    classical = scores[~scores["method"].map(is_learned)]
+    first = classical.sort_values(["n_diverged", "rrmse"]).groupby(CELL)["method"].first()
+    return dict(first.items())
+
+
+def _by_cell(trajectories: pd.DataFrame, keys: list[str]) -> dict[Any, np.ndarray]:
+    ordered = trajectories.sort_values("trajectory")
+    return {key: part["rrmse"].to_numpy() for key, part in ordered.groupby(keys, sort=False)}
+
+
+def _fields(estimate: Estimate) -> list[float | int]:
+    return [estimate.value, estimate.low, estimate.high, estimate.used, estimate.left_out]
+
+
+def _training(path: str | Path) -> int:
+    match = re.search(r"_(\d+)$", Path(path).stem)
+    if match is None:
+        raise ValueError(f"{path} does not end with the number of a training, such as ks_1.0_mnmef_pretrained_2.nc")
+    return int(match[1])

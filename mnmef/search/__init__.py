@@ -1,0 +1,1 @@
+"""The hyperparameter search of the classical filters. May import `assimilation` and below."""

@@ -1,0 +1,93 @@
+"""A race of settings: all of them run a short course, clear losers leave, and the rest run longer and longer ones.
+
+All settings of a round meet the same trials, so that their scores are compared trial by trial: what the trials have in
+common cancels in the differences, and far fewer of them tell a loser than would do for independent scores.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mnmef.assimilation.metrics import mean_over_survivors
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round before the final one.
+
+    trials: the first so many. cycles: averaged over, after the burn-in. keep: settings that stay at most.
+    """
+
+    trials: int
+    cycles: int
+    keep: int
+
+
+@dataclass(frozen=True)
+class Race:
+    """How the settings of a grid race.
+
+    trials: of the final round; the settings still in it run all cycles.
+    cycles: cap on the cycles of a trial, for tests (the burn-in shrinks in proportion); None for the published number.
+    rounds: those before the final one, which may be none: then every setting runs the full course.
+    standard_errors, fraction: a setting leaves where it is worse than the best one of its round by more than so many
+        standard errors of the paired difference and by more than this fraction of the best score. Three standard errors
+        alone would also drop, of settings that move together, those that are worse by next to nothing.
+    Raises `ValueError` for less than 2 trials, which have no spread, rounds that shrink or exceed the final one, and
+    counts that are not positive.
+    """
+
+    trials: int = 64
+    cycles: int | None = None
+    rounds: tuple[Round, ...] = (Round(trials=4, cycles=150, keep=8), Round(trials=16, cycles=400, keep=2))
+    standard_errors: float = 3.0
+    fraction: float = 0.02
+
+    def __post_init__(self) -> None:
+        counts = [r.trials for r in self.rounds]
+        if min([*counts, self.trials]) < 2:
+            raise ValueError(f"every round needs at least 2 trials, but there are {[*counts, self.trials]}")
+        for name, values in (("trials", [*counts, self.trials]), ("cycles", [r.cycles for r in self.rounds])):
+            if values != sorted(values):
+                raise ValueError(f"{name} must not decrease from round to round, but they are {values}")
+        cap = 1 if self.cycles is None else self.cycles
+        smallest = min([cap, *(r.cycles for r in self.rounds), *(r.keep for r in self.rounds)])
+        if smallest < 1 or min(self.standard_errors, self.fraction) < 0:
+            raise ValueError(f"cycles and keep must be at least 1, standard_errors and fraction at least 0: {self}")
+
+
+def race_of(settings: Mapping[str, Any]) -> Race:
+    """The race that the section `published` of the config describes."""
+    return Race(**{**settings, "rounds": tuple(Round(**entry) for entry in settings["rounds"])})
+
+
+def ranking(scores: np.ndarray) -> np.ndarray:
+    """Positions of settings from best to worst, by scores (S, T) that are NaN where a trial diverged.
+
+    Fewest diverged trials first, then the smallest mean over the others; ties keep their order.
+    """
+    means = np.array([mean_over_survivors(row)[0] for row in scores])
+    return np.lexsort((means, np.isnan(scores).sum(-1)))
+
+
+def survivors(scores: np.ndarray, keep: int, standard_errors: float, fraction: float) -> np.ndarray:
+    """Positions, from best to worst, of the settings that stay after a round with scores (S, T), NaN where diverged.
+
+    A setting leaves if more of its trials diverged than of the best one's, or if it is clearly worse than the best one
+    (see `Race`) on the trials that both survived; of those left, the best `keep` stay.
+    """
+    order = ranking(scores)
+    best = scores[order[0]]
+    allowed = np.isnan(best).sum()
+    margin = fraction * mean_over_survivors(best)[0]
+    staying = []
+    for i in order:
+        mean, deviation, missing = mean_over_survivors(scores[i] - best)
+        count = scores.shape[-1] - missing
+        # One common trial has no spread, so it tells nothing.
+        worse = count > 1 and mean > margin and mean > standard_errors * deviation / count**0.5
+        if np.isnan(scores[i]).sum() == allowed and not worse:
+            staying.append(i)
+    return np.array(staying[:keep])

@@ -1,0 +1,1 @@
+"""Experiments of single figures and tables, one file each. May import `scores` and below."""

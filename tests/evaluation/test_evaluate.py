@@ -1,0 +1,58 @@
+"""Evaluation keeps every trajectory's scores apart, counts divergence, and reproduces itself."""
+
+import numpy as np
+import pytest
+import torch
+
+from mnmef.data.twin import simulate_split
+from mnmef.evaluation.evaluate import evaluate
+from mnmef.filters.base import Filter
+from mnmef.systems import make_system
+
+
+class FreeRun(Filter):
+    """A filter that ignores observations, and blows up one trajectory at one call if told to."""
+
+    name = "free_run"
+
+    def __init__(self, bad: tuple[int, int] | None = None) -> None:
+        self.bad, self.calls = bad, -1
+
+    def analyze(self, forecast, observation, system, noise=None):
+        self.calls += 1
+        if self.bad is not None and self.bad[1] == self.calls:
+            forecast = forecast.clone()
+            forecast[self.bad[0], 0, 0] = torch.inf
+        return forecast
+
+
+@pytest.fixture(scope="module")
+def split():
+    return simulate_split("lorenz63", "test", 4, 12, [1.0], 6, seed=0)
+
+
+TRACED = {"ensemble_size": 6, "trajectories": 2}
+
+
+def test_scores_equal_those_of_the_ensemble_advanced_by_hand(split):
+    result = evaluate(lambda _: FreeRun(), split, "free_run", 1.0, [3, 6], traced=TRACED, seed=0, dtype=torch.float64)
+    system = make_system("lorenz63")
+    ensemble = torch.from_numpy(split["first_ensemble"].values[:, :3]).double()
+    for k in range(12):
+        ensemble = system.propagate(ensemble)
+        error = np.linalg.norm(ensemble.mean(1).numpy() - split["truth"].values[:, k], axis=-1)
+        spread = np.sqrt(ensemble.numpy().var(1, ddof=1).mean(-1))
+        np.testing.assert_allclose(result["error_norm"].sel(ensemble_size=3)[:, k], error, rtol=1e-5)
+        np.testing.assert_allclose(result["spread"].sel(ensemble_size=3)[:, k], spread, rtol=1e-5)
+    assert result["mean"].shape == (2, 12, 3)
+    assert result.attrs["traced_ensemble_size"] == 6
+
+
+def test_a_diverged_trajectory_is_dated_and_marked_and_leaves_the_others_alone(split):
+    whole = evaluate(lambda _: FreeRun(), split, "free_run", 1.0, [6], traced=TRACED, seed=0)
+    broken = evaluate(lambda _: FreeRun(bad=(1, 5)), split, "free_run", 1.0, [6], traced=TRACED, seed=0)
+    assert broken["diverged_at"].values.tolist() == [[-1, 5, -1, -1]]
+    assert np.isnan(broken["error_norm"].values[0, 1, 5:]).all()
+    assert np.isfinite(broken["error_norm"].values[0, 1, :5]).all()
+    others = [0, 2, 3]
+    np.testing.assert_array_equal(broken["error_norm"].values[0, others], whole["error_norm"].values[0, others])

@@ -1,0 +1,249 @@
+"""Training: it learns, it resumes bit for bit, and it survives what goes wrong."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mnmef.data.twin import simulate_truth
+from mnmef.learning.trainer import DECAYS, Trainer, TrainingOptions, initial_filter, train
+from mnmef.systems import make_system
+
+SMALL = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2}
+OPTIONS = TrainingOptions(ensemble_size=4, steps=12, window_cycles=6, batch=4, learning_rate=1e-3)
+SYSTEM = make_system("lorenz63")
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return torch.from_numpy(simulate_truth(SYSTEM, 16, 10, np.random.default_rng(0)))
+
+
+def make():
+    return initial_filter(SYSTEM, 1.0, SMALL, 0)
+
+
+def weights(filter_):
+    return torch.cat([p.detach().flatten() for p in filter_.parameters()])
+
+
+@pytest.mark.parametrize("schedule", ["cycle", "window"])
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(truth, schedule):
+    options = dataclasses.replace(OPTIONS, schedule=schedule, steps=4)
+    results = []
+    for seed in (0, 0, 1):
+        filter_ = make()
+        train(filter_, truth, dataclasses.replace(options, seed=seed))
+        results.append(weights(filter_))
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"schedule": "cycle"}, {"schedule": "window"}, {"optimizer": "muon"}, {"other_sizes": (2, 8)}],
+    ids=str,
+)
+def test_a_resumed_training_ends_with_the_bits_of_an_uninterrupted_one(truth, change):
+    options = dataclasses.replace(OPTIONS, steps=6, **change)
+    uninterrupted = make()
+    train(uninterrupted, truth, options)
+    first = Trainer(make(), truth, options)
+    for _ in range(3):
+        first.optimizer_step()
+    second = Trainer(make(), truth, options)
+    second.load_state_dict(first.state_dict())
+    while second.step_number < options.steps:
+        second.optimizer_step()
+    assert torch.equal(weights(second.filter), weights(uninterrupted))
+
+
+def test_kill_9_in_the_middle_then_a_second_start_ends_with_the_same_bits(tmp_path):
+    script = textwrap.dedent(
+        """
+        import sys, time, numpy as np, torch
+        from mnmef.data.twin import simulate_truth
+        from mnmef.systems import make_system
+        from mnmef.learning.trainer import Trainer, TrainingOptions, initial_filter, train
+        system = make_system("lorenz63")
+        truth = torch.from_numpy(simulate_truth(system, 16, 10, np.random.default_rng(0)))
+        options = TrainingOptions(ensemble_size=4, steps=40, window_cycles=6, batch=4, learning_rate=1e-3)
+        filter_ = initial_filter(system, 1.0, {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2}, 0)
+        if sys.argv[2] == "slow":
+            step = Trainer.optimizer_step
+            Trainer.optimizer_step = lambda self: (step(self), time.sleep(0.1))
+        folder = None if sys.argv[2] == "alone" else sys.argv[1]
+        train(filter_, truth, options, resume_folder=folder, checkpoint_seconds=0.2)
+        torch.save(filter_.state_dict(), sys.argv[1] + "/" + sys.argv[2] + ".weights")
+        """
+    )
+
+    def command(how):
+        return [sys.executable, "-c", script, str(tmp_path), how]
+
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(command("slow"), cwd=root, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("[!.]*.pt")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(tmp_path.glob("[!.]*.pt")), "no resume file was written before the kill"
+    for how in ("resumed", "alone"):
+        subprocess.run(command(how), cwd=root, check=True, stderr=subprocess.DEVNULL)
+    resumed, alone = (torch.load(tmp_path / f"{how}.weights") for how in ("resumed", "alone"))
+    assert all(torch.equal(resumed[key], alone[key]) for key in alone)
+    assert not list(tmp_path.glob("*.pt*")), "the resume file is left behind"
+
+
+def test_other_options_do_not_resume_from_a_foreign_state(truth):
+    digests = {
+        Trainer(make(), truth, dataclasses.replace(OPTIONS, learning_rate=rate)).digest() for rate in (1e-3, 2e-3)
+    }
+    assert len(digests) == 2
+
+
+def test_the_loss_falls(truth):
+    filter_ = make()
+    curve = train(filter_, truth, dataclasses.replace(OPTIONS, steps=300, batch=16, learning_rate=3e-3))
+    assert curve["loss"].tail(40).mean() < 0.7 * curve["loss"].iloc[15:40].mean()
+
+
+def test_one_step_by_window_equals_the_mean_gradient_of_its_cycles(truth):
+    options = dataclasses.replace(OPTIONS, schedule="window", steps=1)
+    by_window = Trainer(make(), truth, options)
+    by_window.optimizer.step = lambda: None
+    by_window.optimizer_step()
+    by_cycle = Trainer(make(), truth, options)
+    gradients = []
+    for _ in range(options.window_cycles):
+        by_cycle.optimizer.zero_grad()
+        by_cycle._cycle(1.0)
+        gradients.append([p.grad.clone() for p in by_cycle.parameters])
+    for parameter, *parts in zip(by_window.parameters, *gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, torch.stack(parts).mean(0))
+
+
+@pytest.mark.parametrize("schedule", ["cycle", "window"])
+def test_a_batch_in_chunks_side_by_side_has_the_gradient_of_the_whole(truth, schedule):
+    gradients = []
+    threads = torch.get_num_threads()
+    try:
+        for chunks, used_threads in ((1, 1), (3, 1), (3, 2)):
+            torch.set_num_threads(used_threads)
+            options = dataclasses.replace(OPTIONS, schedule=schedule, chunks=chunks)
+            trainer = Trainer(make(), truth, options)
+            trainer.optimizer_step()
+            assert (trainer.pool is not None) == (used_threads > 1)
+            gradients.append(torch.cat([p.grad.flatten() for p in trainer.parameters]))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.allclose(gradients[0], gradients[1], rtol=1e-4, atol=1e-7)
+    assert torch.equal(gradients[1], gradients[2])
+
+
+def test_in_chunks_a_lost_window_weighs_nothing_and_the_others_as_much_as_before(truth):
+    gradients = []
+    for chunks in (1, 2):
+        trainer = Trainer(make(), truth, dataclasses.replace(OPTIONS, batch=16, chunks=chunks))
+        trainer.batch.ensemble[0] = torch.nan
+        trainer.optimizer_step()
+        assert trainer.lost_windows == 1
+        gradients.append(torch.cat([p.grad.flatten() for p in trainer.parameters]))
+    assert gradients[0].isfinite().all()
+    assert torch.allclose(*gradients, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.3, 1.0])
+def test_the_asked_for_fraction_of_windows_starts_about_another_truth(truth, fraction):
+    options = dataclasses.replace(OPTIONS, batch=1000, misplaced=fraction)
+    batch = Trainer(make(), truth, options).batch
+    distance = (batch.ensemble.mean(1) - truth[batch.window, batch.position]).norm(dim=-1)
+    # The means of 4 members with standard deviation 0.1 are off by less than 0.5; another truth is farther away.
+    expected = fraction * (1 - 1 / len(truth))  # one draw in 16 is the window's own truth
+    assert float((distance > 0.5).float().mean()) == pytest.approx(expected, abs=0.05 if fraction else 0.0)
+
+
+def test_a_fraction_of_misplaced_windows_is_one():
+    with pytest.raises(ValueError, match=r"from 0 to 1, not 1\.5"):
+        dataclasses.replace(OPTIONS, misplaced=1.5)
+
+
+def test_fine_tuning_moves_the_heads_and_nothing_else(truth):
+    filter_ = make()
+    before = {name: p.detach().clone() for name, p in filter_.named_parameters()}
+    train(filter_, truth, dataclasses.replace(OPTIONS, heads_only=True))
+    for name, parameter in filter_.named_parameters():
+        assert torch.equal(parameter, before[name]) == name.startswith("encoders."), name
+
+
+def test_a_window_that_becomes_non_finite_is_dropped_and_counted_and_the_run_goes_on(truth):
+    damaged = truth.clone()
+    damaged[3] = torch.nan
+    filter_ = make()
+    curve = train(filter_, damaged, dataclasses.replace(OPTIONS, steps=40))
+    assert curve["lost_windows"].iloc[-1] > 0
+    assert bool(weights(filter_).isfinite().all())
+    assert np.isfinite(curve["loss"]).all()
+
+
+def test_a_non_finite_gradient_skips_the_step_and_is_counted(truth):
+    trainer = Trainer(make(), truth, OPTIONS)
+    before = weights(trainer.filter).clone()
+    trainer.parameters[0].register_hook(lambda grad: grad * torch.nan)
+    trainer.optimizer_step()
+    assert trainer.skipped_steps == 1
+    assert torch.equal(weights(trainer.filter), before)
+
+
+def test_ages_of_a_cycle_batch_are_spread_over_the_window(truth):
+    trainer = Trainer(make(), truth, dataclasses.replace(OPTIONS, batch=6, window_cycles=6))
+    for _ in range(13):
+        trainer._cycle(1.0)
+    assert len(set(trainer.batch.remaining.tolist())) == 6
+
+
+def test_ensemble_sizes_take_turns_with_as_many_members_in_a_batch(truth):
+    trainer = Trainer(make(), truth, dataclasses.replace(OPTIONS, other_sizes=(2, 16)))
+    seen = []
+    for _ in range(6):
+        trainer.optimizer_step()
+        seen.append(tuple(trainer.batch.ensemble.shape[:2]))
+    assert seen == [(4, 4), (8, 2), (1, 16)] * 2
+    # Each batch goes on with its own windows: two turns, two cycles.
+    assert all(int(batch.position.min()) >= 2 for batch in trainer.batches)
+
+
+def test_learning_rates_decay_as_documented():
+    assert [DECAYS["halve"](f) for f in (0.0, 0.19, 0.2, 0.3, 0.4, 0.99)] == [1, 1, 0.5, 0.25, 0.125, 0.125]
+    assert DECAYS["cosine"](0.0) == 1.0
+    assert DECAYS["cosine"](1.0) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schedule": "windows"}, "'windows'.*'window'"),
+        ({"loss": "nl3"}, "'nl3'.*'nl2'"),
+        ({"decay": "cosin"}, "'cosin'.*'cosine'"),
+        ({"optimizer": "adam"}, "'adam'.*'adamw'"),
+        ({"batch": 0}, "batch must be at least 1"),
+        ({"ensemble_size": 1}, "at least 2 members"),
+        ({"other_sizes": (5, 1)}, "at least 2 members, not 1"),
+    ],
+)
+def test_wrong_options_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(OPTIONS, **change)
+
+
+def test_truths_shorter_than_a_window_are_refused(truth):
+    with pytest.raises(ValueError, match="window of 6 cycles"):
+        Trainer(make(), truth[:, :5], OPTIONS)

@@ -1,0 +1,67 @@
+"""Score all filters with intervals, compare them in pairs, and put every published number beside ours."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnmef.data.published import load_curves, load_searches
+from mnmef.io.files import write_table
+from mnmef.io.logs import job_log
+from mnmef.scores.calibration import add_calibration
+from mnmef.scores.comparisons import (
+    add_improvements,
+    add_intervals,
+    add_trainings,
+    compare_filters,
+    score_trainings,
+    trajectory_scores,
+)
+from mnmef.scores.scoring import compare_with_published, score_evaluations
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+
+def score_filters(
+    *,
+    evaluations: Sequence[Path],
+    trainings: Sequence[Path],
+    curves: Path,
+    searches: Path,
+    seed: int,
+    scores: Path,
+    reproduction: Path,
+    trajectories: Path,
+    improvements: Path,
+    seeds: Path,
+) -> None:
+    """Write the table of scores, its comparison with the published ones, and what the intervals rest on: R-RMSE of
+    every trajectory, the improvement of each learned filter on each other filter, and R-RMSE of every training.
+    """
+    table = score_evaluations(evaluations)
+    write_table(compare_with_published(table, load_curves(curves), load_searches(searches)), reproduction)
+    by_trajectory = trajectory_scores(evaluations)
+    write_table(by_trajectory, trajectories)
+    table = add_intervals(table, by_trajectory, seed)
+    by_training = score_trainings(table, trainings, seed)
+    write_table(by_training, seeds)
+    compared = compare_filters(by_trajectory, seed)
+    write_table(compared, improvements)
+    table = add_trainings(add_improvements(table, compared), by_training)
+    write_table(add_calibration(table, evaluations), scores)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0], snakemake.threads):
+        score_filters(
+            evaluations=[Path(path) for path in snakemake.input.evaluations],
+            trainings=[Path(path) for path in snakemake.input.trainings],
+            curves=Path(snakemake.input.curves),
+            searches=Path(snakemake.input.searches),
+            seed=snakemake.params.seed,
+            scores=Path(snakemake.output.scores),
+            reproduction=Path(snakemake.output.reproduction),
+            trajectories=Path(snakemake.output.trajectories),
+            improvements=Path(snakemake.output.improvements),
+            seeds=Path(snakemake.output.seeds),
+        )

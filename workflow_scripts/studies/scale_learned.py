@@ -1,0 +1,52 @@
+"""Run mnmef_conv, as trained on forty variables, on a longer Lorenz '96."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnmef.core.devices import default_device
+from mnmef.filters.mnmef_conv import MnmefConv
+from mnmef.filters.mnmef_conv_local import MnmefConvLocal
+from mnmef.io.files import write_table
+from mnmef.io.logs import job_log
+from mnmef.learning.checkpoints import load_checkpoint
+from mnmef.studies.scaling import Plan, measure
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+
+def scale_learned(
+    *,
+    weights: Path,
+    state_size: int,
+    sigma_y: float,
+    model: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    seed: int,
+    table: Path,
+) -> None:
+    """Write error, time and memory on `state_size` variables to `table`."""
+    trained = load_checkpoint(weights, name="mnmef_conv", system="lorenz96", sigma_y=sigma_y, model=model)
+    assert isinstance(trained, MnmefConv)
+    device = default_device()
+    found = measure(
+        lambda system: MnmefConvLocal(trained, system).to(device),
+        "mnmef_conv",
+        state_size,
+        sigma_y,
+        Plan(**plan),
+        seed=seed,
+        device=device,
+    )
+    write_table(found, table)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0], snakemake.threads):
+        scale_learned(
+            weights=Path(snakemake.input.weights),
+            state_size=int(snakemake.wildcards.state_size),
+            **snakemake.params.settings,
+            table=Path(snakemake.output.table),
+        )
