@@ -2,18 +2,18 @@
 #                                                                      install what is needed, then compute and draw
 # make report [SCALE=...]                                              the same, then results/<scale>/report.html, for any browser
 # make test                                                            install what is needed, then run all fast tests
-# make check                                                           layout, lint, types and spelling
+# make check                                                           layout, lint, types, order of folders, measures and spelling
 # make test-cluster                                                    run the tests on a private SLURM, brought up for them
 # make plan [SCALE=paper]                                              what a run of everything takes, before it is started
 # make costs [SCALE=laptop]                                            after a run: note what it took, for `make plan`
 # make rulegraph                                                       draw docs/rulegraph.svg (graphviz)
 # make tutorial                                                        run docs/tutorial.ipynb and keep its outputs
-# make benchmark [BENCHMARK_ARGS="--systems ks --repeats 5"]           time filters and training on an idle machine
+# make benchmark [BENCHMARK_ARGS="--experiments ks --repeats 5"]           time filters and training on an idle machine
 # make install | unlock | clean
 
 # Python 3.11 or newer that makes the virtual environment.
 PYTHON ?= python3
-# Further arguments for pip, for example another index for a build of torch (README, "GPU").
+# Further arguments for pip, for example another index for a build of torch (docs/clusters.md, "GPU").
 PIP_ARGS ?=
 VENV ?= .venv
 SCALE ?= laptop
@@ -64,6 +64,8 @@ check: $(STAMP)
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m benchmarks.measures
 	$(BIN)/codespell
 
 plan: $(STAMP)

@@ -4,7 +4,7 @@
 #   snakemake --cores all --config scale=quick       # the same, tiny
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
-# Targets: all, data, tuning, training, evaluation, scores, figures, figure_1 ... figure_11, figure_c12, figure_c13,
+# Targets: all, data, search, training, evaluation, scores, figures, figure_1 ... figure_11, figure_c12, figure_c13,
 # calibration_rank_histograms, calibration_spread_skill, search_figures, table_4, table_5, table_6, claims, results_page,
 # published_baselines, robustness, scaling_dimension, reference,
 # or any file under results/.
@@ -21,36 +21,21 @@ report: "docs/report.rst"
 
 
 include: "rules/common.smk"
-include: "rules/cluster_common.smk"
-include: "rules/report_common.smk"
-include: "rules/simulate.smk"
-include: "rules/tune_baselines.smk"
-include: "rules/train.smk"
-include: "rules/finetune.smk"
-include: "rules/evaluate.smk"
-include: "rules/train_seeds.smk"
-include: "rules/score.smk"
-include: "rules/beyond_common.smk"
-include: "rules/reference.smk"
-include: "rules/figures.smk"
-include: "rules/finetuning_curve.smk"
-include: "rules/linear_gaussian.smk"
-include: "rules/calibration.smk"
-include: "rules/studies_common.smk"
-include: "rules/tables.smk"
-include: "rules/timing.smk"
-include: "rules/ablations.smk"
-include: "rules/claims.smk"
-include: "rules/results_page.smk"
-include: "rules/published_baselines.smk"
-include: "rules/robustness.smk"
-include: "rules/scaling.smk"
+include: "rules/cluster.smk"
+include: "rules/data.smk"
+include: "rules/search.smk"
+include: "rules/learning.smk"
+include: "rules/evaluation.smk"
+include: "rules/scores.smk"
+include: "rules/studies.smk"
+include: "rules/beyond.smk"
+include: "rules/report.smk"
 
 
 localrules:
     all,
     data,
-    tuning,
+    search,
     training,
     evaluation,
     scores,
@@ -66,7 +51,6 @@ rule all:
     input:
         rules.score_filters.output,
         figure_files(),
-        study_files(),
         rules.table_4.output,
         cost_tables(),
         rules.claims.output,
@@ -75,17 +59,17 @@ rule all:
 
 rule data:
     input:
-        expand(rules.simulate_data.output.dataset, system=CONFIG.systems, split=SPLITS),
+        expand(rules.simulate_data.output.dataset, experiment=list(SETTINGS), split=SPLITS),
 
 
-rule tuning:
+rule search:
     input:
-        expand(rules.tune_baseline.output, zip, **baseline_cells()),
+        expand(rules.search_baseline.output, zip, **baseline_cells()),
 
 
 rule training:
     input:
-        trained_files(),
+        training_files(),
 
 
 rule evaluation:
@@ -101,7 +85,6 @@ rule scores:
 rule figures:
     input:
         figure_files(),
-        study_files(),
 
 
 rule search_figures:
@@ -127,10 +110,9 @@ rule reference:
 
 batch_short_jobs(workflow)
 check_targets(
-    workflow,
     [
         *rules.data.input,
-        *rules.tuning.input,
+        *rules.search.input,
         *rules.training.input,
         *rules.published_baselines.input,
         *rules.gather_published_baselines.input,
@@ -143,7 +125,10 @@ check_targets(
         *rules.evaluation.input,
         *rules.all.input,
         *rules.search_figures.input,
-        *study_inputs(),
+        *panels_and_curves(),
+        *(file for rule in study_rules().values() for file in rule.input),
+        *rules.list_weights.input,
+        *rules.list_weights.output,
         *seed_files([*rules.train_seed.output, *rules.evaluate_seed.output]),
         results("config.yaml"),
     ],
@@ -152,4 +137,4 @@ check_targets(
 
 onstart:
     check_queue(Path.cwd())
-    write_config(CONFIG, results("config.yaml"))
+    write_config(RUN, results("config.yaml"))

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 
 import numpy as np
 import pandas as pd
@@ -22,12 +21,17 @@ from tqdm import tqdm
 
 from benchmarks.timing import Team, base_parser, check_names, positive, provenance, write_report
 from mnmef.assimilation.cycling import noise_source, run_filter
+from mnmef.core.clock import cycles_for, now
+from mnmef.core.names import LOCALIZED_METHODS
+from mnmef.data.published import load_searches
 from mnmef.data.twin import load_trial, simulate_split
-from mnmef.filters.classical import LOCALIZED_METHODS, make_classical
+from mnmef.experiments.files import overlay, shipped_experiments
+from mnmef.experiments.load import load_experiment
+from mnmef.filters.classical import Setting, make_classical
 from mnmef.filters.dapper_bridge import DAPPER_METHODS, run_dapper
-from mnmef.search.grids import Setting, load_grids, published_winners, settings_of
-from mnmef.search.search import WORKING_BYTES, Trial, settings_per_chunk
-from mnmef.systems import SYSTEMS, make_system
+from mnmef.search.engines import WORKING_BYTES, settings_per_chunk
+from mnmef.search.grids import settings_of
+from mnmef.search.trial import Trial
 
 PUBLISHED = Path(__file__).parents[1] / "resources" / "published"
 SIZES = (10, 40, 100)
@@ -61,7 +65,7 @@ DEFINITIONS = {
 class Cell:
     """One line of the table: what is run, from the first `members` of `stored` members of the first ensembles."""
 
-    system: str
+    experiment: str
     method: str
     members: int
     stored: int
@@ -69,65 +73,71 @@ class Cell:
     settings: int
 
 
-def choose_cells(systems: Sequence[str], methods: Sequence[str], sizes: Sequence[int]) -> list[Cell]:
+def choose_cells(experiments: Sequence[str], methods: Sequence[str], sizes: Sequence[int]) -> list[Cell]:
     """All combinations that exist, with their published settings and the batch of the published search.
 
-    Raises `ValueError` for a system or method that is unknown, with the nearest name, for an ensemble of less than 2
-    members, and where no combination exists.
+    Raises `ValueError` for a experiment or method that is unknown, with the nearest name, for an ensemble of less than
+    2 members, and where no combination exists.
     """
-    check_names("system", systems, list(SYSTEMS))
+    check_names("experiment", experiments, list(shipped_experiments()))
     check_names("method that DAPPER has", methods, DAPPER_METHODS)
     if min(sizes) < 2:
         raise ValueError(f"an ensemble needs at least 2 members, not {min(sizes)}")
     stored = max(*sizes, *SIZES)
     cells = [
-        Cell(system, method, members, stored, *published_search(system, method, members))
-        for system in systems
+        Cell(experiment, method, members, stored, *published_search(experiment, method, members))
+        for experiment in experiments
         for members in sizes
         for method in methods
-        if method not in LOCALIZED_METHODS or make_system(system).is_periodic
+        if method not in LOCALIZED_METHODS or load_experiment(experiment).is_periodic
     ]
     if not cells:
-        raise ValueError(f"{', '.join(methods)} cannot run on {', '.join(systems)}, which has no grid to localize on")
+        raise ValueError(
+            f"{', '.join(methods)} cannot run on {', '.join(experiments)}, which has no grid to localize on"
+        )
     return cells
 
 
-def published_search(system: str, method: str, members: int) -> tuple[Setting, int]:
+def published_search(experiment: str, method: str, members: int) -> tuple[Setting, int]:
     """The published best setting, of the nearest ensemble size that was published, and how many settings the batched
     engine would run at a time in the published search for it.
     """
-    winners = published_winners(PUBLISHED / "dapper_grid_search_best.csv")
-    same = (winners["system"] == system) & (winners["method"] == method) & np.isclose(winners["sigma_y"], SIGMA_Y)
+    winners = load_searches(PUBLISHED / "dapper_grid_search_best.csv")
+    same = (
+        (winners["experiment"] == experiment) & (winners["method"] == method) & np.isclose(winners["sigma_y"], SIGMA_Y)
+    )
     sizes = winners.loc[same, "ensemble_size"]
     best = winners.loc[np.log(sizes / members).abs().idxmin()]
-    setting = (float(best["inflation"]), float(best["localization_radius"]) if method in LOCALIZED_METHODS else None)
-    grids = load_grids(PUBLISHED / "search_grids.yaml")
-    searched = settings_of(grids, winners, (system, SIGMA_Y, method, int(best["ensemble_size"])))
-    trial = Trial(system, SIGMA_Y, method, members, TRAJECTORIES, SEARCHED_CYCLES, SEED)
-    return setting, min(len(searched), settings_per_chunk(make_system(system), trial, WORKING_BYTES, torch.float64))
+    setting = Setting.of(best)
+    searched = settings_of(
+        overlay(experiment)["search"], winners, (experiment, SIGMA_Y, method, int(best["ensemble_size"]))
+    )
+    trial = Trial(experiment, SIGMA_Y, method, members, TRAJECTORIES, SEARCHED_CYCLES, SEED)
+    return setting, min(
+        len(searched), settings_per_chunk(load_experiment(experiment), trial, WORKING_BYTES, torch.float64)
+    )
 
 
 @cache
-def tuning_split(system: str, stored: int) -> xr.Dataset:
+def tuning_split(experiment: str, stored: int) -> xr.Dataset:
     """The simulated tuning split, the same in every process."""
-    return simulate_split(system, "tune", TRAJECTORIES, CYCLES + 1, [SIGMA_Y], stored, SEED)
+    return simulate_split(load_experiment(experiment), "tune", TRAJECTORIES, CYCLES + 1, [SIGMA_Y], stored, SEED)
 
 
 def dapper_run(cell: Cell, cycles: int, trajectory: int) -> Callable[[], bool]:
     """A run of DAPPER on one trajectory; it returns whether it came to its end."""
-    split = tuning_split(cell.system, cell.stored)
+    split = tuning_split(cell.experiment, cell.stored)
     first, observations, _ = (t.numpy() for t in load_trial(split, SIGMA_Y, cell.members, torch.float64, None, cycles))
-    system, (inflation, radius) = make_system(cell.system), cell.setting
+    experiment = load_experiment(cell.experiment)
 
     def run() -> bool:
         means = run_dapper(
             cell.method,
-            system,
+            experiment,
             SIGMA_Y,
             first[trajectory],
             observations[trajectory],
-            inflation=inflation,
-            localization_radius=radius,
+            cell.setting,
             seed=trajectory + 1,
         )
         return bool(np.isfinite(means).all())
@@ -151,7 +161,7 @@ def prepare_survey(index: int, cell: Cell, cycles: int) -> Callable[[], int]:
             if dapper_run(cell, cycles, int(trajectory))():
                 return int(trajectory)
         raise FloatingPointError(
-            f"DAPPER diverges on every trajectory of {cell.system} with {cell.method}, N = {cell.members} and "
+            f"DAPPER diverges on every trajectory of {cell.experiment} with {cell.method}, N = {cell.members} and "
             f"{cell.setting} within {cycles} cycles: time fewer cycles (--seconds)"
         )
 
@@ -164,30 +174,32 @@ def prepare_batched(index: int, cell: Cell, cycles: int) -> Callable[[], float]:
 
     What diverges is put back to its first ensemble and goes on, so that its cycles cost the same.
     """
-    split = tuning_split(cell.system, cell.stored)
+    split = tuning_split(cell.experiment, cell.stored)
     first, observations, truth = load_trial(split, SIGMA_Y, cell.members, torch.float64, None, cycles + 1)
-    system = make_system(cell.system, torch.float32)
+    experiment = load_experiment(cell.experiment, torch.float32)
     inflation, radius = cell.setting
     filter_ = make_classical(
         cell.method,
-        system,
+        experiment,
         SIGMA_Y,
         np.full(cell.settings, inflation),
         None if radius is None else np.full(cell.settings, radius),
     )
-    draw = noise_source(SEED + index, cell.method, cell.members, (len(first), cell.members, system.observation_size))
+    draw = noise_source(
+        SEED + index, cell.method, cell.members, (len(first), cell.members, experiment.observation_size)
+    )
 
     def run() -> float:
         ends: list[float] = []
         with torch.no_grad():
             run_filter(
                 filter_,
-                system,
+                experiment,
                 first.expand(cell.settings, *first.shape),
                 observations,
                 truth,
                 draw,
-                progress=lambda _: ends.append(perf_counter()),
+                on_cycle=lambda *_: ends.append(now()),
             )
         return ends[-1] - ends[0]
 
@@ -210,11 +222,6 @@ def batched_seconds(team: Team, cell: Cell, cycles: int) -> float:
     return max(team.time(prepare_batched, cell, cycles)[1])
 
 
-def cycles_for(seconds: float, probe: int, elapsed: float) -> int:
-    """How many cycles take about `seconds` where `probe` of them, which is the least, took `elapsed`."""
-    return min(max(math.ceil(probe * seconds / elapsed), probe), CYCLES)
-
-
 def time_cells(team: Team, cells: Sequence[Cell], repeats: int, seconds: float) -> pd.DataFrame:
     """A row for each cell, medians over `repeats` timings of about `seconds` each. Columns: see `DEFINITIONS`."""
     return pd.DataFrame(_rows(team, cells, repeats, seconds))
@@ -224,10 +231,12 @@ def _rows(team: Team, cells: Sequence[Cell], repeats: int, seconds: float) -> It
     for cell in tqdm(cells, desc="baselines", unit="cell"):
         # DAPPER's first survey and the first run of the batched engine warm up: imports, caches, data.
         _, trajectories = team.time(prepare_survey, cell, DAPPER_PROBE)
-        dapper_cycles = cycles_for(seconds, DAPPER_PROBE, dapper_seconds(team, cell, DAPPER_PROBE, trajectories))
+        each = dapper_seconds(team, cell, DAPPER_PROBE, trajectories) / DAPPER_PROBE
+        dapper_cycles = cycles_for(seconds, each, CYCLES, DAPPER_PROBE)
         _, trajectories = team.time(prepare_survey, cell, dapper_cycles)
         batched_seconds(team, cell, BATCHED_PROBE)
-        batched_cycles = cycles_for(seconds, BATCHED_PROBE, batched_seconds(team, cell, BATCHED_PROBE))
+        each = batched_seconds(team, cell, BATCHED_PROBE) / BATCHED_PROBE
+        batched_cycles = cycles_for(seconds, each, CYCLES, BATCHED_PROBE)
         theirs, ours = [], []
         for _ in range(repeats):
             elapsed = dapper_seconds(team, cell, dapper_cycles, trajectories)
@@ -235,7 +244,7 @@ def _rows(team: Team, cells: Sequence[Cell], repeats: int, seconds: float) -> It
             elapsed = batched_seconds(team, cell, batched_cycles)
             ours.append(elapsed / (team.processes * TRAJECTORIES * cell.settings * batched_cycles))
         yield {
-            "system": cell.system,
+            "experiment": cell.experiment,
             "method": cell.method,
             "ensemble_size": cell.members,
             "dapper_seconds_per_cycle": median(theirs),
@@ -253,13 +262,13 @@ def _rows(team: Team, cells: Sequence[Cell], repeats: int, seconds: float) -> It
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Time what the command line asks for, write the table and print it."""
-    parser = base_parser((__doc__ or "").partition("\n")[0], list(SYSTEMS))
+    parser = base_parser((__doc__ or "").partition("\n")[0], list(shipped_experiments()))
     parser.add_argument("--methods", nargs="+", default=list(DAPPER_METHODS), help="classical filters")
     parser.add_argument("--sizes", nargs="+", type=positive, default=list(SIZES), help="ensemble sizes N")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long one timing should last")
     options = parser.parse_args(arguments)
     try:
-        cells = choose_cells(options.systems, options.methods, options.sizes)
+        cells = choose_cells(options.experiments, options.methods, options.sizes)
     except ValueError as error:
         parser.error(str(error))
     with Team(options.cores) as team:

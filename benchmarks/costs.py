@@ -9,12 +9,13 @@ import html
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from mnmef.io.files import write_table
+from mnmef.report.results_page import run_times
 from mnmef.report.tables import write_markdown
 
 ROOT = Path(__file__).parents[1]
@@ -47,52 +48,30 @@ def file_patterns(scale: str) -> dict[str, dict[str, list[str]]]:
             continue
         inputs, _, outputs = node.partition("output &rarr;")
         cells = [re.findall(r'face="monospace">(.*?)</font>', part) for part in (inputs, outputs)]
-        # A wildcard may carry its regular expression: {system,[a-z]+}.
+        # A wildcard may carry its regular expression: {experiment,[a-z]+}.
         texts = [[html.unescape(cell).replace("\\\\", "\\") for cell in part] for part in cells]
         found[name[1]] = {"inputs": texts[0], "outputs": texts[1]}
     return found
 
 
-def as_regex(pattern: str) -> re.Pattern[str]:
-    """The file names that a pattern of Snakemake stands for."""
-    parts = re.split(r"\{(\w+)(?:,((?:[^{}]|\{[^{}]*\})*))?\}", pattern)
-    texts = [re.escape(part) if i % 3 == 0 else "" for i, part in enumerate(parts)]
-    for i in range(1, len(parts), 3):
-        texts[i] = f"(?:{parts[i + 1] or '.+'})"
-    return re.compile("".join(texts))
+def measure(folder: Path, rules: Collection[str]) -> pd.DataFrame:
+    """Jobs, seconds and memory of each of `rules` that has left benchmark files in `folder`, a `results/<scale>`.
 
-
-def measure(folder: Path, outputs: Mapping[str, list[str]]) -> pd.DataFrame:
-    """Jobs, seconds, memory and bytes of each rule that has left benchmark files in `folder`, a `results/<scale>`.
-
-    outputs: patterns of each rule's outputs, relative to the folder that `folder` is named by.
     Raises `FileNotFoundError` if nothing was measured.
     """
-    tables: dict[str, list[pd.DataFrame]] = {}
-    benchmarks = folder / "benchmarks"
-    for path in sorted(benchmarks.rglob("*.tsv")):
-        rule = path.relative_to(benchmarks).parts[0].removesuffix(".tsv")
-        if rule in outputs:
-            tables.setdefault(rule, []).append(pd.read_csv(path, sep="\t", na_values="-"))
-    if not tables:
-        raise FileNotFoundError(f"no job has been measured in {benchmarks}: run the workflow at this scale first")
-    files = {str(path.relative_to(folder.parents[1])): path.stat().st_size for path in folder.rglob("*.*")}
-    rows = []
-    for rule, parts in tables.items():
-        jobs = pd.concat(parts)
-        patterns = [as_regex(pattern) for pattern in outputs[rule]]
-        made = sum(size for name, size in files.items() if any(pattern.fullmatch(name) for pattern in patterns))
-        rows.append(
-            {
-                "rule": rule,
-                "jobs": len(jobs),
-                "seconds": round(jobs["s"].mean(), 2),
-                "seconds_max": round(jobs["s"].max(), 2),
-                "memory_mb": round(jobs["max_rss"].max(), 0),
-                "bytes": round(made / len(jobs)),
-            }
-        )
-    return pd.DataFrame(rows)
+    times = run_times(folder / "benchmarks")
+    times = times[times["rule"].isin(rules)].sort_values("rule")
+    if times.empty:
+        raise FileNotFoundError(f"no job has been measured in {folder}: run the workflow at this scale first")
+    return pd.DataFrame(
+        {
+            "rule": times["rule"],
+            "jobs": times["jobs"],
+            "seconds": (times["seconds"] / times["jobs"]).round(2),
+            "seconds_max": times["longest"].round(2),
+            "memory_mb": times["memory"].round(0),
+        }
+    )
 
 
 def rules_before(scale: str) -> dict[str, list[str]]:
@@ -144,11 +123,11 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="folder of results (default: results)")
     given = parser.parse_args()
     patterns = file_patterns(given.scale)
-    costs = measure(given.results.resolve() / given.scale, {rule: part["outputs"] for rule, part in patterns.items()})
+    costs = measure(given.results / given.scale, patterns)
     costs.insert(0, "scale", given.scale)
     earlier = pd.read_csv(COSTS) if COSTS.exists() else costs
     table = pd.concat([earlier[earlier["scale"] != given.scale], costs])
-    write_table(table.sort_values(["scale", "rule"]).astype({"jobs": int, "bytes": int}), COSTS)
+    write_table(table.sort_values(["scale", "rule"]), COSTS)
     print(f"{COSTS.relative_to(ROOT)}: {len(costs)} rules at scale {given.scale}")
     if given.scale == PAGE_SCALE:
         title = f"Data flow at scale {given.scale}"

@@ -10,12 +10,12 @@ from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from threading import BrokenBarrierError
-from time import perf_counter
 from types import TracebackType
 from typing import Any
 
 import pandas as pd
 
+from mnmef.core.clock import elapsed
 from mnmef.core.errors import unknown_name
 from mnmef.core.hardware import cpu_name
 from mnmef.io.files import package_versions, source_commit, write_table, write_text
@@ -80,9 +80,7 @@ def _timed(prepare: Prepare, index: int, *arguments: Any) -> tuple[float, Any]:
         _START[0].abort()
         raise
     _START[0].wait()
-    begin = perf_counter()
-    value = run()
-    return perf_counter() - begin, value
+    return elapsed(run)
 
 
 def available_cores() -> int:
@@ -112,10 +110,10 @@ def write_report(table: pd.DataFrame, origin: Mapping[str, Any], folder: Path, n
     print(f"{shown}\n{origin['cpu']}, {origin['cores']} cores, commit {origin['commit']}: {folder / name}.csv, .json")
 
 
-def base_parser(text: str | None, systems: Sequence[str]) -> argparse.ArgumentParser:
+def base_parser(text: str | None, experiments: Sequence[str]) -> argparse.ArgumentParser:
     """A command line with what all benchmarks can be told."""
     parser = argparse.ArgumentParser(description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--systems", nargs="+", default=list(systems), help="dynamical systems")
+    parser.add_argument("--experiments", nargs="+", default=list(experiments), help="dynamical systems")
     parser.add_argument("--repeats", type=positive, default=3, help="timings of which the median is taken")
     parser.add_argument("--cores", type=positive, default=available_cores(), help="cores to keep busy")
     parser.add_argument("--out", type=Path, default=Path("results/benchmark"), help="folder for the tables")

@@ -1,6 +1,6 @@
 """Seconds that training takes for one assimilation cycle of one window, on all cores of this machine or on its GPU.
 
-`python -m benchmarks.training` writes training.csv and training.json: for each system the published schedule, one
+`python -m benchmarks.training` writes training.csv and training.json: for each experiment the published schedule, one
 optimizer step per window, at its published batch, and one step per cycle at a batch of 64. All other settings are those
 of config.yaml at its published scale.
 """
@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 
 import pandas as pd
 import torch
@@ -19,12 +18,13 @@ from tqdm import tqdm
 from benchmarks.timing import base_parser, check_names, positive, provenance, write_report
 from mnmef.config.loading import load_config
 from mnmef.config.schema import Config
-from mnmef.config.settings import for_system
+from mnmef.core.clock import elapsed
 from mnmef.core.devices import default_device
 from mnmef.data.twin import simulate_training
+from mnmef.experiments.files import shipped_experiments
+from mnmef.experiments.load import load_experiment
 from mnmef.learning.fitting import pretraining_options
 from mnmef.learning.trainer import Trainer, initial_filter
-from mnmef.systems import SYSTEMS, make_system
 
 CONFIG = Path(__file__).parents[1] / "config.yaml"
 SIGMA_Y = 1.0
@@ -51,65 +51,63 @@ DEFINITIONS = {
 
 
 @cache
-def published() -> Config:
-    """The config at its published scale."""
-    return load_config(yaml.safe_load(CONFIG.read_text(encoding="utf-8")), {"scale": "paper"})
+def published() -> Mapping[str, Config]:
+    """The config of each experiment at its published scale."""
+    return load_config(yaml.safe_load(CONFIG.read_text(encoding="utf-8")), {"scale": "paper"}).experiments
 
 
-def make_trainer(system: str, schedule: str, batch: int, window_cycles: int, device: torch.device) -> Trainer:
+def make_trainer(experiment: str, schedule: str, batch: int, window_cycles: int, device: torch.device) -> Trainer:
     """A training about to begin, on truths simulated for it: as many as the batch."""
-    config = published()
-    training = for_system(config.training.model_dump(), system) | {"schedule": schedule, "batch": batch}
+    config = published()[experiment]
+    training = config.training.model_dump() | {"schedule": schedule, "batch": batch}
     options = pretraining_options(training, batch, window_cycles, config.seed)
-    truth = simulate_training(system, batch, window_cycles + SPARE_CYCLES, config.seed)["truth"].values
+    truth = simulate_training(load_experiment(experiment), batch, window_cycles + SPARE_CYCLES, config.seed)[
+        "truth"
+    ].values
     model = config.model.model_dump()
-    filter_ = initial_filter(make_system(system), SIGMA_Y, model, config.seed).to(device)
+    filter_ = initial_filter(load_experiment(experiment), SIGMA_Y, model, config.seed).to(device)
     return Trainer(filter_, torch.from_numpy(truth), options)
 
 
 def seconds_per_step(trainer: Trainer, steps: int) -> float:
     """Wall seconds of each of `steps` optimizer steps in the mean."""
-    _wait(trainer.device)
-    begin = perf_counter()
-    for _ in range(steps):
-        trainer.optimizer_step()
-    _wait(trainer.device)
-    return (perf_counter() - begin) / steps
+
+    def run() -> None:
+        for _ in range(steps):
+            trainer.optimizer_step()
+
+    return elapsed(run, trainer.device)[0] / steps
 
 
-def _wait(device: torch.device) -> None:
-    """Until a GPU has done what it was told."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def time_training(systems: Sequence[str], repeats: int, cycles: int, steps: int) -> pd.DataFrame:
-    """A row for each system and schedule; columns: see `DEFINITIONS`.
+def time_training(experiments: Sequence[str], repeats: int, cycles: int, steps: int) -> pd.DataFrame:
+    """A row for each experiment and schedule; columns: see `DEFINITIONS`.
 
     cycles: of a window in the schedule `window`, hence of one timing. steps: of one timing in the schedule `cycle`.
-    Raises `ValueError` for a system that is unknown, with the nearest name.
+    Raises `ValueError` for a experiment that is unknown, with the nearest name.
     """
-    check_names("system", systems, list(SYSTEMS))
-    return pd.DataFrame(_rows(systems, repeats, cycles, steps))
+    check_names("experiment", experiments, list(shipped_experiments()))
+    return pd.DataFrame(_rows(experiments, repeats, cycles, steps))
 
 
-def _rows(systems: Sequence[str], repeats: int, cycles: int, steps: int) -> Iterator[Mapping[str, str | float | None]]:
+def _rows(
+    experiments: Sequence[str], repeats: int, cycles: int, steps: int
+) -> Iterator[Mapping[str, str | float | None]]:
     device = default_device()
-    config = published()
-    whole = config.data.train.window_cycles
-    for system in tqdm(systems, desc="training", unit="system"):
+    for experiment in tqdm(experiments, desc="training", unit="experiment"):
+        config = published()[experiment]
+        whole = config.data.train.window_cycles
         # Schedule, batch, cycles of a window, cycles of a step, steps of a timing.
         for schedule, batch, window, per_step, count in (
-            ("window", config.training.batch[system], cycles, cycles, 1),
+            ("window", config.training.batch, cycles, cycles, 1),
             ("cycle", CYCLE_BATCH, whole, 1, steps),
         ):
-            trainer = make_trainer(system, schedule, batch, window, device)
+            trainer = make_trainer(experiment, schedule, batch, window, device)
             seconds_per_step(trainer, count)  # to warm up
             step = median(seconds_per_step(trainer, count) for _ in range(repeats))
             mine = step / (batch * per_step)
-            reference = REFERENCE.get((system, schedule))
+            reference = REFERENCE.get((experiment, schedule))
             yield {
-                "system": system,
+                "experiment": experiment,
                 "schedule": schedule,
                 "batch": batch,
                 "window_cycles": window,
@@ -124,13 +122,13 @@ def _rows(systems: Sequence[str], repeats: int, cycles: int, steps: int) -> Iter
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Time what the command line asks for, write the table and print it."""
-    parser = base_parser((__doc__ or "").partition("\n")[0], list(SYSTEMS))
+    parser = base_parser((__doc__ or "").partition("\n")[0], list(shipped_experiments()))
     parser.add_argument("--cycles", type=positive, default=10, help="cycles of a window in the schedule `window`")
     parser.add_argument("--steps", type=positive, default=20, help="steps of a timing in the schedule `cycle`")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.cores)
     try:
-        table = time_training(options.systems, options.repeats, options.cycles, options.steps)
+        table = time_training(options.experiments, options.repeats, options.cycles, options.steps)
     except ValueError as error:
         parser.error(str(error))
     write_report(table, provenance(options, DEFINITIONS), options.out, "training")

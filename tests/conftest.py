@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,18 @@ GENERATED = shutil.ignore_patterns(
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def rule_blocks() -> Callable[[Path], list[str]]:
+    """A function that cuts the rules out of a file that holds functions as well: each ends before the first line that
+    is not indented.
+    """
+
+    def cut(path: Path) -> list[str]:
+        return re.findall(r"^(?:use )?rule \w.*\n(?:(?:[ \t].*)?\n)+", path.read_text(), flags=re.MULTILINE)
+
+    return cut
 
 
 @pytest.fixture(scope="session")

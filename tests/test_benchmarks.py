@@ -10,16 +10,17 @@ import torch
 
 from benchmarks import baselines, training
 from benchmarks.timing import Team, available_cores
-from mnmef.filters.classical import LOCALIZED_METHODS
+from mnmef.core.names import LOCALIZED_METHODS
+from mnmef.experiments.files import shipped_experiments
 from mnmef.learning.trainer import Trainer
 
 BASELINES = [
-    *("system", "method", "ensemble_size", "dapper_seconds_per_cycle", "batched_seconds_per_cycle", "ratio"),
+    *("experiment", "method", "ensemble_size", "dapper_seconds_per_cycle", "batched_seconds_per_cycle", "ratio"),
     *("repeats", "dapper_cycles", "batched_cycles", "batch_trajectories", "batch_settings"),
     *("inflation", "localization_radius"),
 ]
 TRAINING = [
-    *("system", "schedule", "batch", "window_cycles", "device", "seconds_per_step", "seconds_per_window_cycle"),
+    *("experiment", "schedule", "batch", "window_cycles", "device", "seconds_per_step", "seconds_per_window_cycle"),
     *("reference_seconds_per_window_cycle", "ratio", "repeats"),
 ]
 
@@ -34,11 +35,11 @@ def check_origin(path, repeats):
 
 
 def test_a_row_of_the_baselines_has_both_sides_and_their_ratio(tmp_path, capsys):
-    options = ["--systems", "lorenz63", "--methods", "esrf", "--sizes", "10", "--repeats", "1", "--cores", "1"]
+    options = ["--experiments", "lorenz63", "--methods", "esrf", "--sizes", "10", "--repeats", "1", "--cores", "1"]
     baselines.main([*options, "--seconds", "0.001", "--out", str(tmp_path)])
     table = pd.read_csv(tmp_path / "baselines.csv")
     assert table.columns.tolist() == BASELINES
-    assert table[["system", "method", "ensemble_size"]].values.tolist() == [["lorenz63", "esrf", 10]]
+    assert table[["experiment", "method", "ensemble_size"]].values.tolist() == [["lorenz63", "esrf", 10]]
     assert (table[["dapper_seconds_per_cycle", "batched_seconds_per_cycle"]] > 0).all(axis=None)
     ratio = table["dapper_seconds_per_cycle"] / table["batched_seconds_per_cycle"]
     np.testing.assert_allclose(table["ratio"], ratio, rtol=1e-12)
@@ -73,8 +74,8 @@ def test_both_sides_run_the_same_filter_on_the_same_data(monkeypatch):
     means, errors = {}, []
     run_dapper, run_filter = baselines.run_dapper, baselines.run_filter
 
-    def kept_means(method, system, sigma_y, first, observations, **options):
-        means[len(means)] = run_dapper(method, system, sigma_y, first, observations, **options)
+    def kept_means(*arguments, **options):
+        means[len(means)] = run_dapper(*arguments, **options)
         return means[len(means) - 1]
 
     def kept_errors(*arguments, **options):
@@ -115,16 +116,10 @@ def test_the_time_of_a_run_that_dapper_ended_early_is_not_used():
         baselines.dapper_seconds(Diverged(), None, 5, [0, 1])
 
 
-def test_a_timing_has_as_many_cycles_as_it_should_last_within_limits():
-    assert baselines.cycles_for(seconds=1.0, probe=20, elapsed=0.5) == 40
-    assert baselines.cycles_for(seconds=1.0, probe=20, elapsed=5.0) == 20
-    assert baselines.cycles_for(seconds=1.0, probe=1, elapsed=1e-6) == baselines.CYCLES
-
-
 def test_all_cells_are_timed_but_those_without_a_grid_or_without_dapper():
-    cells = baselines.choose_cells(list(baselines.SYSTEMS), baselines.DAPPER_METHODS, baselines.SIZES)
+    cells = baselines.choose_cells(list(shipped_experiments()), baselines.DAPPER_METHODS, baselines.SIZES)
     assert len(cells) == 3 * (5 + 6 + 6)
-    assert not [cell for cell in cells if cell.system == "lorenz63" and cell.method in LOCALIZED_METHODS]
+    assert not [cell for cell in cells if cell.experiment == "lorenz63" and cell.method in LOCALIZED_METHODS]
     assert all((cell.setting[1] is None) == (cell.method not in LOCALIZED_METHODS) for cell in cells)
 
 
@@ -134,11 +129,11 @@ def test_a_size_that_was_not_published_takes_the_settings_of_the_nearest_one():
 
 
 def test_unknown_names_are_refused_with_the_nearest_one(capsys):
-    with pytest.raises(ValueError, match=r"unknown system 'lorenz69'.*'lorenz6?9?6?3?'"):
+    with pytest.raises(ValueError, match=r"unknown experiment 'lorenz69'.*'lorenz6?9?6?3?'"):
         baselines.choose_cells(["lorenz69"], ["esrf"], [10])
     with pytest.raises(ValueError, match=r"unknown method that DAPPER has 'ienkf_sqr'. Did you mean 'ienkf_sqrt'"):
         baselines.choose_cells(["ks"], ["ienkf_sqr"], [10])
-    with pytest.raises(ValueError, match=r"unknown system 'kss'. Did you mean 'ks'"):
+    with pytest.raises(ValueError, match=r"unknown experiment 'kss'. Did you mean 'ks'"):
         training.time_training(["kss"], 1, 1, 1)
     with pytest.raises(ValueError, match="at least 2 members, not 1"):
         baselines.choose_cells(["ks"], ["esrf"], [1])
@@ -154,7 +149,7 @@ def test_rows_of_the_training_have_both_schedules_and_agree_with_their_definitio
     steps = []
     whole = Trainer.optimizer_step
     monkeypatch.setattr(Trainer, "optimizer_step", lambda trainer: steps.append(trainer.options) or whole(trainer))
-    options = ["--systems", "lorenz63", "--repeats", "2", "--cores", "1", "--cycles", "1", "--steps", "2"]
+    options = ["--experiments", "lorenz63", "--repeats", "2", "--cores", "1", "--cycles", "1", "--steps", "2"]
     training.main([*options, "--out", str(tmp_path)])
     table = pd.read_csv(tmp_path / "training.csv").set_index("schedule")
     assert table.reset_index()[TRAINING].shape == (2, len(TRAINING))

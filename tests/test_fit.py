@@ -11,7 +11,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from mnmef.fit import TO_BE_CONTINUED, changed, main
+from mnmef.fit import TO_BE_CONTINUED, main, merged_settings
 from mnmef.learning.checkpoints import read_card
 
 
@@ -20,7 +20,7 @@ def config(tmp_path, root):
     settings = yaml.safe_load((root / "config.yaml").read_text())
     quick = settings["scales"]["quick"]
     quick["data"]["train"] = {"windows": 8, "window_cycles": 4, "offset_cycles": 2}
-    quick["training"] |= {"steps": 6, "batch": {"lorenz63": 4, "lorenz96": 4, "ks": 4}}
+    quick["training"] |= {"steps": 6, "batch": 4}
     quick["finetuning"] = {"steps": 3}
     quick["model"] = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2, "hidden_layers": 1}
     file = tmp_path / "config.yaml"
@@ -29,7 +29,7 @@ def config(tmp_path, root):
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "lorenz96_1.0" / "pretrained.safetensors")
+    return load_file(folder / "lorenz96_1.0" / "mnmef_pretrained.safetensors")
 
 
 def test_pretraining_and_finetuning_write_checkpoints_and_curves_and_are_not_repeated(config, tmp_path, capsys):
@@ -37,13 +37,24 @@ def test_pretraining_and_finetuning_write_checkpoints_and_curves_and_are_not_rep
     assert main(arguments) == 0
     folder = tmp_path / "out" / "lorenz96_1.0"
     assert sorted(p.name for p in folder.iterdir() if p.is_file()) == [
-        *("pretrained.safetensors", "pretrained_curve.csv", "tuned_5.safetensors", "tuned_5_curve.csv")
+        *(f"mnmef_{stem}{end}" for stem in ("finetuned_5", "pretrained") for end in (".safetensors", "_curve.csv"))
     ]
-    assert pd.read_csv(folder / "pretrained_curve.csv")["step"].iloc[-1] == 6
-    before = (folder / "pretrained.safetensors").stat().st_mtime_ns
+    assert pd.read_csv(folder / "mnmef_pretrained_curve.csv")["step"].iloc[-1] == 6
+    before = (folder / "mnmef_pretrained.safetensors").stat().st_mtime_ns
     assert main(arguments) == 0
-    assert (folder / "pretrained.safetensors").stat().st_mtime_ns == before
+    assert (folder / "mnmef_pretrained.safetensors").stat().st_mtime_ns == before
     assert capsys.readouterr().out.count("is there already") == 2
+
+
+def test_another_filter_is_trained_with_its_own_settings_into_files_of_its_own(config, tmp_path):
+    sets = ["--set", "mnmef_conv.training.steps=2", "--set", "mnmef_conv.training.batch=4"]
+    assert main([*config, *sets, "--out", str(tmp_path / "out"), "--filter", "mnmef_conv", "lorenz96_1.0"]) == 0
+    folder = tmp_path / "out" / "lorenz96_1.0"
+    assert sorted(p.name for p in folder.iterdir() if p.is_file()) == [
+        *("mnmef_conv_pretrained.safetensors", "mnmef_conv_pretrained_curve.csv")
+    ]
+    assert pd.read_csv(folder / "mnmef_conv_pretrained_curve.csv")["step"].iloc[-1] == 2
+    assert read_card(folder / "mnmef_conv_pretrained.safetensors")["filter"] == "mnmef_conv"
 
 
 def test_a_training_in_pieces_ends_with_the_same_bits(config, tmp_path):
@@ -62,14 +73,14 @@ def test_a_pretraining_may_begin_with_weights_of_another_noise_level(config, tmp
     one, other, still = (tmp_path / name for name in ("one", "other", "still"))
     noise = ["--set", "noise_levels=[1.0, 0.7]"]
     assert main([*config, "--out", str(one), "lorenz96_1.0"]) == 0
-    start = one / "lorenz96_1.0" / "pretrained.safetensors"
+    start = one / "lorenz96_1.0" / "mnmef_pretrained.safetensors"
     arguments = [*config, *noise, "--start", str(start), "lorenz96_0.7", "--out"]
     assert main([*arguments, str(other)]) == 0
-    assert main([*arguments, str(still), "--set", "training.learning_rate.lorenz96=0.0"]) == 0
-    kept, trained = (load_file(out / "lorenz96_0.7" / "pretrained.safetensors") for out in (still, other))
+    assert main([*arguments, str(still), "--set", "training.learning_rate=0.0"]) == 0
+    kept, trained = (load_file(out / "lorenz96_0.7" / "mnmef_pretrained.safetensors") for out in (still, other))
     assert all(torch.equal(kept[name], value) for name, value in weights(one).items())
     assert not all(torch.equal(trained[name], value) for name, value in weights(one).items())
-    card = read_card(other / "lorenz96_0.7" / "pretrained.safetensors")
+    card = read_card(other / "lorenz96_0.7" / "mnmef_pretrained.safetensors")
     assert card["sigma_y"] == 0.7
     assert card["start"]["sigma_y"] == 1.0
     assert card["start"]["seconds"] == read_card(start)["seconds"]
@@ -77,34 +88,36 @@ def test_a_pretraining_may_begin_with_weights_of_another_noise_level(config, tmp
 
 def test_weights_of_another_system_are_refused_before_anything_is_trained(config, tmp_path, capsys):
     assert main([*config, "--out", str(tmp_path), "lorenz63_1.0"]) == 0
-    start = tmp_path / "lorenz63_1.0" / "pretrained.safetensors"
+    start = tmp_path / "lorenz63_1.0" / "mnmef_pretrained.safetensors"
     with pytest.raises(SystemExit):
         main([*config, "--out", str(tmp_path), "--start", str(start), "lorenz96_1.0"])
-    assert "was trained with system = 'lorenz63', but 'lorenz96' is asked for" in capsys.readouterr().err
+    assert "was trained with experiment = 'lorenz63', but 'lorenz96' is asked for" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("cell", "message"),
+    ("cells", "message"),
     [
-        ("lorenz69_1.0", r"'lorenz69'.*lorenz96"),
-        ("lorenz96_0.5", r"noise level.*'0\.5'.*1\.0"),
-        ("lorenz96_1.0_7", r"ensemble size.*'7'.*5, 10"),
-        ("lorenz96", r"names no cell"),
+        (["lorenz69_1.0"], r"'lorenz69'.*lorenz96"),
+        (["lorenz96_0.5"], r"noise level.*'0\.5'.*1\.0"),
+        (["lorenz96_1.0_7"], r"ensemble size.*'7'.*5, 10"),
+        (["lorenz96"], r"names no cell"),
+        (["lorenz96_1.0", "--filter", "mnmef_cnv"], r"learned filter.*'mnmef_cnv'.*'mnmef_conv'"),
+        (["lorenz96_1.0_5", "--filter", "mnmef_conv"], r"lorenz96_1\.0_5.*mnmef_conv is not fine-tuned"),
     ],
 )
 def test_a_cell_that_the_config_does_not_know_is_named_before_anything_is_trained(
-    config, tmp_path, capsys, cell, message
+    config, tmp_path, capsys, cells, message
 ):
     with pytest.raises(SystemExit):
-        main([*config, "--out", str(tmp_path), cell])
+        main([*config, "--out", str(tmp_path), *cells])
     assert re.search(message, capsys.readouterr().err)
 
 
 def test_a_variant_is_trained_with_its_setting_and_scored_on_the_tuning_split(config, tmp_path, capsys):
     out = tmp_path / "out"
     assert main([*config, "--out", str(out), "--set", "training.steps=2", "--score", "5,10", "lorenz96_1.0"]) == 0
-    assert pd.read_csv(out / "lorenz96_1.0" / "pretrained_curve.csv")["step"].iloc[-1] == 2
-    table = pd.read_csv(out / "lorenz96_1.0" / "pretrained_scores.csv")
+    assert pd.read_csv(out / "lorenz96_1.0" / "mnmef_pretrained_curve.csv")["step"].iloc[-1] == 2
+    table = pd.read_csv(out / "lorenz96_1.0" / "mnmef_pretrained_scores.csv")
     assert list(table["ensemble_size"]) == [5, 10]
     assert (table[["rrmse", "spread_ratio", "seconds"]] > 0).all(axis=None)
     assert "spread_ratio" in capsys.readouterr().out
@@ -112,11 +125,11 @@ def test_a_variant_is_trained_with_its_setting_and_scored_on_the_tuning_split(co
 
 def test_fine_tuning_that_did_harm_is_undone_if_the_better_weights_are_to_be_kept(config, tmp_path):
     for keep in ("last", "better"):
-        harm = ["finetuning.learning_rate_factor.lorenz96=1000", f"finetuning.keep={keep}"]
+        harm = ["finetuning.learning_rate_factor=1000", f"finetuning.keep={keep}"]
         sets = [argument for text in harm for argument in ("--set", text)]
         assert main([*config, *sets, "--out", str(tmp_path / keep), "lorenz96_1.0", "lorenz96_1.0_5"]) == 0
         folder = tmp_path / keep / "lorenz96_1.0"
-        start, end = (load_file(folder / f"{stem}.safetensors") for stem in ("pretrained", "tuned_5"))
+        start, end = (load_file(folder / f"{stem}.safetensors") for stem in ("mnmef_pretrained", "mnmef_finetuned_5"))
         assert all(torch.equal(end[name], start[name]) for name in start) is (keep == "better")
 
 
@@ -141,10 +154,17 @@ def test_it_imports_neither_the_workflow_nor_dapper_nor_netcdf_nor_pydantic(root
 
 
 def test_a_number_may_be_written_as_in_python():
-    settings = {"training": {"rate": 0.1, "loss": "nl2", "sizes": []}}
-    assert changed(settings, ["training.rate=1e-3", "training.sizes=[5]"])["training"] == {
-        **settings["training"],
-        "rate": 0.001,
-        "sizes": [5],
-    }
-    assert changed(settings, ["training.loss=crps"])["training"]["loss"] == "crps"
+    raw = {"training": {"rate": 0.1, "loss": "nl2", "sizes": []}, "scale": "one", "scales": {"one": {}}}
+
+    def changed(*assignments):
+        return merged_settings(raw, None, assignments)["training"]
+
+    assert changed("training.rate=1e-3", "training.sizes=[5]") == {**raw["training"], "rate": 0.001, "sizes": [5]}
+    assert changed("training.loss=crps")["loss"] == "crps"
+
+
+def test_settings_are_those_of_the_experiment_and_assignments_win_over_its_file(root):
+    raw = yaml.safe_load((root / "config.yaml").read_text())
+    assert merged_settings(raw, "paper", [], "ks")["training"]["batch"] == 256
+    assert merged_settings(raw, "laptop", [], "lorenz96")["training"]["loss"] == "crps"
+    assert merged_settings(raw, "laptop", ["training.loss=l2"], "lorenz96")["training"]["loss"] == "l2"

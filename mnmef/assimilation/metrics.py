@@ -1,29 +1,55 @@
-"""Scores of a run. Each docstring states definition, estimator and the order of mean and root."""
+"""Scores of a run: definition, estimator and the order of mean and root."""
 
 import numpy as np
 
 
 def relative_rmse(error_norm: np.ndarray, truth_norm: np.ndarray) -> np.ndarray:
-    """R-RMSE of each trajectory: `sum_k ||mean_k - truth_k|| / sum_k ||truth_k||` over all cycles k (last axis).
+    """Compute R-RMSE, the paper's score: `sum_k ||mean_k - truth_k|| / sum_k ||truth_k||` over all cycles k.
 
-    error_norm, truth_norm: Euclidean norms (..., K). The root is inside the sum over cycles: norms are averaged, not
-    squares.
-    Returns (...); NaN where any cycle is NaN (a diverged trajectory). Source: the paper's definition of R-RMSE.
+    The root is inside the sum over cycles: norms are averaged, not squares.
+
+    Parameters
+    ----------
+    error_norm, truth_norm : ndarray (..., K)
+        Euclidean norms of error and truth.
+
+    Returns
+    -------
+    ndarray (...)
+        NaN where a cycle is NaN, hence for a diverged trajectory.
     """
     return error_norm.sum(-1) / truth_norm.sum(-1)
 
 
 def time_mean_rmse(rmse: np.ndarray, burn_in: int = 0) -> np.ndarray:
-    """Mean over cycles `k >= burn_in` of the per-cycle RMSE (..., K); returns (...). The field's usual 'rmse.a'
-    average.
+    """Average the RMSE of every cycle over cycles `k >= burn_in`, DAPPER's 'rmse.a'.
+
+    Parameters
+    ----------
+    rmse : ndarray (..., K)
+        RMSE of each cycle, state units.
+    burn_in : int
+        Number of first cycles to leave out.
+
+    Returns
+    -------
+    ndarray (...)
     """
     return rmse[..., burn_in:].mean(-1)
 
 
 def mean_over_survivors(values: np.ndarray) -> tuple[float, float, int]:
-    """Mean, standard deviation (divisor T - 1) and number of NaNs of per-trajectory scores (T,).
+    """Average the scores of trajectories that did not diverge.
 
-    Diverged trajectories are NaN and counted, not averaged; the mean is NaN if none survives.
+    Parameters
+    ----------
+    values : ndarray (T,)
+        Score of each trajectory, NaN where it diverged.
+
+    Returns
+    -------
+    mean, deviation, diverged : float, float, int
+        Mean and standard deviation (divisor T - 1) over the survivors, NaN without any, and the number of NaNs.
     """
     finite = values[np.isfinite(values)]
     diverged = int(values.size - finite.size)
@@ -33,5 +59,5 @@ def mean_over_survivors(values: np.ndarray) -> tuple[float, float, int]:
 
 
 def relative_improvement(benchmark: np.ndarray, ours: np.ndarray) -> np.ndarray:
-    """`(benchmark - ours) / benchmark`: the fraction by which our error is below the benchmark's."""
+    """Compute `(benchmark - ours) / benchmark`, the fraction by which our error is below the benchmark's."""
     return (benchmark - ours) / benchmark

@@ -1,9 +1,13 @@
-"""What all sections of the schema of config.yaml are made of: numbers, names, fields with units, and their base."""
+"""Building blocks of the schema of config.yaml: numbers, names, fields with units, and the base of all sections."""
 
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
+
+from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS
+from mnmef.experiments.files import shipped_experiments
 
 
 def _number(value: object) -> object:
@@ -14,25 +18,67 @@ def _number(value: object) -> object:
 
 
 Int = Annotated[int, Field(strict=True)]
+Whole = Annotated[Int, Field(ge=0)]
 Count = Annotated[Int, Field(ge=1)]
-Members = Annotated[Int, Field(ge=2)]
-Trials = Annotated[Int, Field(ge=2)]
+Several = Annotated[Int, Field(ge=2)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Switch = Annotated[bool, Field(strict=True)]
 Positive = Annotated[Real, Field(gt=0)]
 Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|crps|spread)(\+(nl2|l2|rmse|crps|spread))*$")]
 Nonnegative = Annotated[Real, Field(ge=0)]
 Fraction = Annotated[Real, Field(ge=0, le=1)]
-SystemName = Literal["lorenz63", "lorenz96", "ks"]
-GriddedName = Literal["lorenz96", "ks"]
 
 
-def knob(description: str, *, unit: str = "1", section: str, **limits: Any) -> Any:
-    """A field of the schema: what it means, in which unit ("1" for a pure number), and where the paper speaks of it."""
-    return Field(description=description, json_schema_extra={"unit": unit, "section": section}, **limits)
+def one_of(names: Iterable[str]) -> Any:
+    """Annotate a text that must be one of `names`, which the error text lists."""
+    return Literal[tuple(names)]
+
+
+def holds(condition: Callable[[Any], bool], requirement: str) -> AfterValidator:
+    """Annotate a value that must meet a condition; the error text says the requirement, such as "must be odd"."""
+
+    def check(value: Any) -> Any:
+        if not condition(value):
+            raise PydanticCustomError("requirement", requirement)
+        return value
+
+    return AfterValidator(check)
+
+
+ExperimentName = one_of(shipped_experiments())
+MethodName = one_of(CLASSICAL_METHODS)
+GridName = one_of(("default", *CLASSICAL_METHODS))
+FilterName = one_of(LEARNED_FILTERS)
+
+
+def knob(description: str, *, unit: str = "1", section: str = "none", default: Any = ...) -> Any:
+    """Declare a field of the schema.
+
+    Parameters
+    ----------
+    description : str
+        Meaning of the key.
+    unit : str
+        "1" for a pure number.
+    section : str
+        Where the paper speaks of it; "none" for what is not in the paper.
+    default : object
+        Value of a key that is not there. Without it the key is required.
+    """
+    return Field(default, description=description, json_schema_extra={"unit": unit, "section": section})
 
 
 class Section(BaseModel):
     """Base of all sections: no unknown keys, no changes after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _no_entry_twice(cls, value: Any) -> Any:
+        """Refuse a list that has an entry twice."""
+        if isinstance(value, list):
+            twice = [entry for i, entry in enumerate(value) if entry in value[:i]]
+            if twice:
+                raise PydanticCustomError("twice", "must not have {entry} twice", {"entry": twice[0]})
+        return value

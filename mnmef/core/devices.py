@@ -1,11 +1,11 @@
-"""Where tensors live."""
+"""The device that tensors are on."""
 
 import torch
 
 
 def default_device() -> torch.device:
-    """The first CUDA device that the process may see, else the CPU; the one place that decides it.
+    """Return the first visible CUDA device, else the CPU.
 
-    Hide a GPU with `CUDA_VISIBLE_DEVICES=` as in any PyTorch program.
+    No other function chooses a device. Hide a GPU with `CUDA_VISIBLE_DEVICES=` as in any PyTorch program.
     """
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

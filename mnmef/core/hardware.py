@@ -1,4 +1,4 @@
-"""What a time was measured on, and how a process makes the best of it."""
+"""Names of processors, and the memory of a process."""
 
 import ctypes
 import platform
@@ -9,7 +9,7 @@ import torch
 
 
 def cpu_name() -> str:
-    """The name that the processor gives itself, or the architecture's where it gives none."""
+    """Return the name that the processor gives itself, or that of its architecture."""
     listing = Path("/proc/cpuinfo")
     lines = listing.read_text(encoding="utf-8").splitlines() if listing.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -17,19 +17,19 @@ def cpu_name() -> str:
 
 
 def hardware_name(device: torch.device | str) -> str:
-    """The name of the GPU or CPU behind a device of torch."""
+    """Return the name of the GPU or CPU behind a device of torch."""
     return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else cpu_name()
 
 
 MMAP_THRESHOLD, TRIM_THRESHOLD, LARGEST = -3, -1, 2**30
-"""Numbers of glibc's `mallopt`, and bytes."""
+"""Parameters of glibc's `mallopt`, and a size in bytes."""
 
 
 @cache
 def keep_freed_memory() -> None:
-    """Let this process keep what it frees for the next step of the same arithmetic, where the C library is glibc.
+    """Let this process keep freed memory for its next arrays, if the C library is glibc.
 
-    Asked of the system anew, memory comes page by page, each zeroed: up to a quarter of a cheap filter's time.
+    The system hands out memory page by page and zeroes each page: up to a quarter of a cheap filter's time.
     """
     if platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)
@@ -38,6 +38,6 @@ def keep_freed_memory() -> None:
 
 
 def give_freed_memory_back() -> None:
-    """Return what this process has freed and kept to the system, where the C library is glibc."""
+    """Return freed memory of this process to the system, if the C library is glibc."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""How many threads torch uses, and compiled functions that work on a batch on as many."""
+"""Threads of torch and of compiled functions."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def over_batch(kernel: Callable[..., None], batch: int, *arguments: object) -> None:
-    """Call `kernel(begin, end, *arguments)` on parts of the range up to `batch`, each on a thread of its own."""
+    """Call `kernel(begin, end, *arguments)` on parts of `range(batch)`, one part for each thread of torch."""
     threads = min(torch.get_num_threads(), batch)
     if threads <= 1:
         kernel(0, batch, *arguments)
@@ -27,7 +27,7 @@ def over_batch(kernel: Callable[..., None], batch: int, *arguments: object) -> N
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Let torch use `count` threads where it is called from this one."""
+    """Let torch use `count` threads inside a `with` block of this thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -1,1 +1,1 @@
-"""Twin experiments and the published numbers. May import what lies below: `core` to `systems`."""
+"""Twin experiments and the published numbers. May import what lies below: `core` to `experiments`."""

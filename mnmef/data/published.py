@@ -8,25 +8,48 @@ from pathlib import Path
 
 import pandas as pd
 
-KEYS = ["system", "sigma_y", "method", "ensemble_size"]
+KEYS = ["experiment", "sigma_y", "method", "ensemble_size"]
 
 BURN_IN = {
     "lorenz63": "106 of 1500 cycles",
     "lorenz96": "133 of 1500 cycles",
     "ks": "1000 of 2000 cycles",
 }
-"""What the published baselines dropped before averaging; the published MNMEF dropped nothing."""
+"""Cycles that the published baselines dropped before averaging; the published MNMEF dropped none."""
 
-LEARNED = ("mnmef_pretrained", "mnmef_tuned")
+LEARNED = ("mnmef_pretrained", "mnmef_finetuned")
 
 
 def load_curves(path: str | Path) -> pd.DataFrame:
-    """R-RMSE of figures 1, 4 and 7: system, sigma_y, method, ensemble_size, rrmse (NaN where the figure says NaN)."""
+    """Read R-RMSE of figures 1, 4 and 7.
+
+    Returns
+    -------
+    DataFrame
+        Columns experiment, sigma_y, method, ensemble_size and rrmse (NaN where the figure has NaN).
+
+    Raises
+    ------
+    ValueError
+        If a column is missing.
+    """
     return _load(path, [*KEYS, "rrmse"])
 
 
 def load_searches(path: str | Path) -> pd.DataFrame:
-    """Best settings and scores of the published search, one row per system, noise level, method and ensemble size."""
+    """Read the best settings and scores of the published search.
+
+    Returns
+    -------
+    DataFrame
+        One row for each experiment, sigma_y, method and ensemble_size, with its setting (inflation,
+        localization_radius) and its scores.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing.
+    """
     scores = ["rmse", "rmse_std_over_trials", "rrmse", "some_trials_diverged"]
     return _load(path, [*KEYS, "inflation", "localization_radius", *scores])
 

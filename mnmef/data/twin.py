@@ -1,5 +1,7 @@
-"""Truths, observations and first ensembles of the twin experiments."""
+"""Twin experiments: simulated truths, observations and first ensembles."""
 
+import json
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,112 +10,150 @@ import xarray as xr
 from torch import Tensor
 
 from mnmef.core.seeds import numpy_generator
-from mnmef.systems import System, make_system
+from mnmef.experiments.experiment import Experiment
+from mnmef.io.files import variable
 
 SPLITS = ("train", "tune", "test")
 
 
-def simulate_truth(system: System, trajectories: int, cycles: int, rng: np.random.Generator) -> np.ndarray:
-    """States (trajectories, cycles + 1, Nx) at observation times 0 (no observation), 1, ..., cycles.
+def simulate_truth(experiment: Experiment, trajectories: int, cycles: int, rng: np.random.Generator) -> np.ndarray:
+    """Simulate truths at observation times, in float64, each from an initial state and a burn-in of its own.
 
-    All trajectories advance together in float64, each from its own initial state through its own burn-in.
+    Parameters
+    ----------
+    experiment : Experiment
+        The dynamics.
+    trajectories : int
+        Number T of truths.
+    cycles : int
+        Number K of cycles after the first state.
+    rng : numpy.random.Generator
+        Source of the initial states.
+
+    Returns
+    -------
+    ndarray (T, K + 1, Nx) of float32
+        States at times 0 (no observation), 1, ..., K.
+
+    Raises
+    ------
+    FloatingPointError
+        If a state is not finite.
     """
-    state = torch.from_numpy(system.initial_states(trajectories, rng))
-    for _ in range(round(system.burn_in_time / system.cycle_length)):
-        state = system.propagate(state)
-    states = np.empty((trajectories, cycles + 1, system.state_size), dtype=np.float32)
+    state = torch.from_numpy(experiment.initial_states(trajectories, rng))
+    for _ in range(round(experiment.burn_in_time / experiment.cycle_length)):
+        state = experiment.propagate(state)
+    states = np.empty((trajectories, cycles + 1, experiment.state_size), dtype=np.float32)
     for k in range(cycles + 1):
         states[:, k] = state.numpy()
         if k < cycles:
-            state = system.propagate(state)
+            state = experiment.propagate(state)
     if not np.isfinite(states).all():
-        raise FloatingPointError(f"a truth of {system.title} became non-finite during simulation")
+        raise FloatingPointError(f"a truth of {experiment.title} became non-finite during simulation")
     return states
 
 
-def simulate_training(system_name: str, windows: int, segment_cycles: int, seed: int) -> xr.Dataset:
-    """Training truths `truth(window, time, state)`; `segment_cycles` observation times follow the first state.
+def simulate_training(experiment: Experiment, windows: int, segment_cycles: int, seed: int) -> xr.Dataset:
+    """Simulate the training split: truths alone.
 
-    Observation noise and first ensembles are drawn afresh in every pass of the training, so they are not stored.
+    Observation noise and first ensembles are drawn anew in every pass of the training, so they are not stored.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The dynamics.
+    windows : int
+        Number of truths.
+    segment_cycles : int
+        Number of observation times after the first state.
+    seed : int
+        Seed of the config.
+
+    Returns
+    -------
+    Dataset
+        `truth` (window, time, state).
     """
-    system = make_system(system_name)
-    truth = simulate_truth(system, windows, segment_cycles, numpy_generator(seed, system_name, "train", "truth"))
-    dataset = xr.Dataset({"truth": (("window", "time", "state"), truth, {"long_name": "true state", "units": "1"})})
-    return _describe(dataset, system, "train", np.arange(segment_cycles + 1))
+    rng = numpy_generator(seed, experiment.name, "train", "truth")
+    truth = simulate_truth(experiment, windows, segment_cycles, rng)
+    dataset = xr.Dataset({"truth": variable(("window", "time", "state"), truth, "true state")})
+    return _described(dataset, experiment, "train", np.arange(segment_cycles + 1))
 
 
 def simulate_split(
-    system_name: str, split: str, trajectories: int, cycles: int, noise_levels: list[float], members: int, seed: int
+    experiment: Experiment,
+    split: str,
+    trajectories: int,
+    cycles: int,
+    noise_levels: list[float],
+    members: int,
+    seed: int,
 ) -> xr.Dataset:
-    """Truth, observations and first ensembles of the tune or test split.
+    """Simulate the tune or the test split: truths, observations and first ensembles.
 
-    noise_levels: sigma_y, standard deviations of the observation noise, in units of the state; the same standard normal
-    draws are scaled for each level. members: size of the stored first ensemble; a filter with N members starts from the
-    first N.
-    The first ensemble lies one cycle before the first observation.
+    Parameters
+    ----------
+    experiment, split : Experiment, str
+        The dynamics and the observation operator; "tune" or "test".
+    trajectories, cycles : int
+        Numbers T and K.
+    noise_levels : list of float
+        Standard deviations sigma_y of the observation noise, state units, which scale the same normal draws.
+    members, seed : int
+        Size of the stored first ensembles, of which a filter takes the first N; seed of the config.
+
+    Returns
+    -------
+    Dataset
+        `truth` (trajectory, cycle, state), `observation` (sigma_y, trajectory, cycle, observed) and `first_ensemble`
+        (trajectory, member, state), which lies one cycle before the first observation.
+
+    Raises
+    ------
+    ValueError
+        For another split.
     """
-    if split not in ("tune", "test"):
+    if split not in SPLITS[1:]:
         raise ValueError(f"split {split!r} holds no observations; it must be 'tune' or 'test'")
-    system = make_system(system_name)
-    streams = {
-        what: numpy_generator(seed, system_name, split, what) for what in ("truth", "observation", "first_ensemble")
-    }
-    states = simulate_truth(system, trajectories, cycles, streams["truth"])
-    truth = states[:, 1:]
-    draws = streams["observation"].standard_normal((trajectories, cycles, system.observation_size))
-    observation = np.stack([truth[..., list(system.observed)] + level * draws for level in noise_levels])
-    anomalies = system.first_spread * streams["first_ensemble"].standard_normal(
-        (trajectories, members, system.state_size)
-    )
+    stream = partial(numpy_generator, seed, experiment.name, split)
+    states = simulate_truth(experiment, trajectories, cycles, stream("truth"))
+    truth, cycle = states[:, 1:], np.arange(1, cycles + 1)
+    draws = stream("observation").standard_normal((trajectories, cycles, experiment.observation_size))
+    observation = np.stack([truth[..., list(experiment.observed)] + level * draws for level in noise_levels])
+    shape = (trajectories, members, experiment.state_size)
+    first = states[:, :1] + experiment.first_spread * stream("first_ensemble").standard_normal(shape)
+    observation, first = observation.astype(np.float32), first.astype(np.float32)
+    text = "members one cycle before the first observation; N members are the first N"
     dataset = xr.Dataset(
         {
-            "truth": (
-                ("trajectory", "cycle", "state"),
-                truth,
-                {"long_name": "true state at observation times", "units": "1"},
+            "truth": variable(("trajectory", "cycle", "state"), truth, "true state at observation times"),
+            "observation": variable(
+                ("sigma_y", "trajectory", "cycle", "observed"), observation, "observed components plus Gaussian noise"
             ),
-            "observation": (
-                ("sigma_y", "trajectory", "cycle", "observed"),
-                observation.astype(np.float32),
-                {"long_name": "observed components plus Gaussian noise", "units": "1"},
-            ),
-            "first_ensemble": (
-                ("trajectory", "member", "state"),
-                (states[:, :1] + anomalies).astype(np.float32),
-                {
-                    "long_name": "members one cycle before the first observation; N members are the first N",
-                    "units": "1",
-                },
-            ),
+            "first_ensemble": variable(("trajectory", "member", "state"), first, text),
         },
         coords={
-            "sigma_y": (
-                "sigma_y",
-                noise_levels,
-                {"long_name": "standard deviation of observation noise", "units": "1"},
-            ),
-            "observed": ("observed", list(system.observed), {"long_name": "index of the observed state component"}),
-            "cycle": ("cycle", np.arange(1, cycles + 1), {"long_name": "assimilation cycle"}),
+            "sigma_y": variable("sigma_y", noise_levels, "standard deviation of observation noise"),
+            "observed": variable("observed", list(experiment.observed), "index of the observed state component", None),
+            "cycle": variable("cycle", cycle, "assimilation cycle", None),
         },
     )
-    return _describe(dataset, system, split, np.arange(1, cycles + 1))
+    return _described(dataset, experiment, split, cycle)
 
 
-def _describe(dataset: xr.Dataset, system: System, split: str, cycles: np.ndarray) -> xr.Dataset:
-    axis = "time" if split == "train" else "cycle"
-    times = (
-        axis,
-        cycles * system.cycle_length,
-        {"long_name": "model time since the first state", "units": "model time units"},
-    )
+def _described(dataset: xr.Dataset, experiment: Experiment, split: str, cycles: np.ndarray) -> xr.Dataset:
+    """Add model times and the attributes of the experiment."""
+    name, axis = ("time", "time") if split == "train" else ("model_time", "cycle")
     attributes: dict[str, Any] = {
-        "title": f"{system.title}: {split} split of a twin experiment",
-        "system": system.name,
+        "title": f"{experiment.title}: {split} split of a twin experiment",
+        "experiment": experiment.name,
+        "description": json.dumps(experiment.description),
         "split": split,
-        "step_size": system.step_size,
-        "steps_per_cycle": system.steps_per_cycle,
+        "step_size": experiment.system.step_size,
+        "steps_per_cycle": experiment.steps_per_cycle,
     }
-    return dataset.assign_coords({"model_time" if split != "train" else "time": times}).assign_attrs(attributes)
+    times = variable(axis, cycles * experiment.cycle_length, "model time since the first state", "model time units")
+    return dataset.assign_coords({name: times}).assign_attrs(attributes)
 
 
 def load_trial(
@@ -124,10 +164,30 @@ def load_trial(
     trajectories: int | None = None,
     cycles: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """First ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx) of a tune or test split.
+    """Load first ensembles, observations and truths of a tune or test split.
 
-    trajectories, cycles: take the first so many only. Raises `ValueError` if the split has fewer members, or no such
-    noise level.
+    Parameters
+    ----------
+    dataset : Dataset
+        The split.
+    sigma_y : float
+        Noise level, state units.
+    members : int
+        Ensemble size N.
+    dtype : dtype
+        Of the tensors.
+    trajectories, cycles : int or None
+        Numbers of leading trajectories T and cycles K; all by default.
+
+    Returns
+    -------
+    first_ensemble, observations, truth : Tensor
+        Of shapes (T, N, Nx), (T, K, d) and (T, K, Nx).
+
+    Raises
+    ------
+    ValueError
+        If the split has fewer members, or no such noise level.
     """
     levels = dataset["sigma_y"].values
     match = np.flatnonzero(np.isclose(levels, sigma_y))
@@ -139,8 +199,5 @@ def load_trial(
     first = dataset["first_ensemble"].values[some, :members]
     observations = dataset["observation"].values[match[0], some, times]
     truth = dataset["truth"].values[some, times]
-    return (
-        torch.from_numpy(first).to(dtype),
-        torch.from_numpy(observations).to(dtype),
-        torch.from_numpy(truth).to(dtype),
-    )
+    tensors = (torch.from_numpy(part).to(dtype) for part in (first, observations, truth))
+    return next(tensors), next(tensors), next(tensors)

@@ -1,8 +1,8 @@
-"""Whether an ensemble says how wrong it is: CRPS, energy score, ranks of the truth, coverage; and errors by component.
+"""Calibration of an ensemble: CRPS, energy score, ranks of the truth and coverage; and errors by component.
 
 The truth of a calibrated ensemble is exchangeable with its members: every rank is equally likely, and an interval of
-95 % holds the truth in 95 % of the cases. Scores count every `stride`-th cycle, since those next to each other say the
-same; errors count every cycle. Nothing is dropped as burn-in.
+95 % holds the truth in 95 % of the cases. Scores count every `stride`-th cycle, since neighboring cycles are alike;
+errors count every cycle. There is no burn-in.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,9 @@ import numpy as np
 import xarray as xr
 from torch import Tensor
 
+from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import CycleResult
-from mnmef.systems.base import System
+from mnmef.io.files import variable
 
 COVERAGE = 0.95
 DESCRIPTIONS = {
@@ -25,14 +26,21 @@ DESCRIPTIONS = {
 
 
 class Calibration:
-    """Running sums of one run with ensembles (T, N, Nx); hand it to `run_filter` as `observe`.
+    """Running sums of one run with ensembles (T, N, Nx); the `on_cycle` of `run_filter`.
 
-    stride: score cycles 0, stride, 2 stride, ...
+    Parameters
+    ----------
+    trajectories, members : int
+        Numbers T and N.
+    experiment : Experiment
+        Source of the observed components.
+    stride : int
+        Score cycles 0, stride, 2 stride, ...
     """
 
-    def __init__(self, trajectories: int, members: int, system: System, stride: int) -> None:
+    def __init__(self, trajectories: int, members: int, experiment: Experiment, stride: int) -> None:
         self.members, self.stride = members, stride
-        self.observed = np.isin(np.arange(system.state_size), system.observed)
+        self.observed = np.isin(np.arange(experiment.state_size), experiment.observed)
         self.sums = {name: np.zeros(trajectories) for name in DESCRIPTIONS}
         self.ranks = np.zeros((trajectories, members + 1), dtype=np.int64)
         self.cycles = self.scored = 0
@@ -52,7 +60,7 @@ class Calibration:
         import scoringrules
         from scipy.stats import t as student
 
-        # What diverged is replaced by zeros here and masked in the end: the libraries need numbers.
+        # Diverged members are zeros here, for libraries that need numbers, and masked in the end.
         members = np.nan_to_num(analysis, posinf=0.0, neginf=0.0)
         self.sums["crps"] += scoringrules.crps_ensemble(truth, members, m_axis=1).mean(-1)
         self.sums["energy_score"] += scoringrules.es_ensemble(truth, members, m_axis=1, v_axis=-1)
@@ -66,7 +74,7 @@ class Calibration:
         self.scored += 1
 
     def results(self, diverged: np.ndarray) -> dict[str, np.ndarray]:
-        """Scores (T,) by name, and rank_count (T, N + 1); NaN, and no counts, where a trajectory `diverged` (T,)."""
+        """Return scores (T,) by name and rank_count (T, N + 1); NaN and zero where a trajectory `diverged` (T,)."""
         means = {
             name: np.where(diverged, np.nan, total / (self.cycles if name.startswith("rmse") else self.scored))
             for name, total in self.sums.items()
@@ -75,18 +83,20 @@ class Calibration:
 
 
 def calibration_dataset(results: Mapping[int, Mapping[str, np.ndarray]]) -> xr.Dataset:
-    """What `Calibration.results` returned for each ensemble size N.
+    """Join the results of `Calibration.results` for each ensemble size N.
 
-    rank_count (ensemble_size, trajectory, rank): how often the truth had so many members below it, over components and
-    scored cycles; zero beyond rank N.
+    Returns
+    -------
+    Dataset
+        Scores (ensemble_size, trajectory), and rank_count (ensemble_size, trajectory, rank): number of components and
+        scored cycles in which the truth had `rank` members below it; zero beyond rank N.
     """
-    dims = ("ensemble_size", "trajectory")
-    largest = max(results)
+    dims, largest = ("ensemble_size", "trajectory"), max(results)
     dataset = xr.Dataset(coords={"ensemble_size": list(results)})
     for name, text in DESCRIPTIONS.items():
         values = np.stack([part[name] for part in results.values()]).astype(np.float32)
-        dataset[name] = (dims, values, {"long_name": text, "units": "1"})
+        dataset[name] = variable(dims, values, text)
     counts = [np.pad(part["rank_count"], ((0, 0), (0, largest - n))) for n, part in results.items()]
     text = "number of components and scored cycles in which the truth had this many members below it"
-    dataset["rank_count"] = ((*dims, "rank"), np.stack(counts).astype(np.int32), {"long_name": text})
+    dataset["rank_count"] = variable((*dims, "rank"), np.stack(counts).astype(np.int32), text, None)
     return dataset

@@ -1,22 +1,24 @@
-"""Run a filter over the test split for every ensemble size and keep what figures and scores need."""
+"""Runs of a filter on the test split, for every ensemble size, with the numbers that scores and figures need."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 import xarray as xr
+from torch import Tensor
 from tqdm import tqdm
 
-from mnmef.assimilation.cycling import CycleRecord, noise_source, run_filter
+from mnmef.assimilation.cycling import CycleRecord, OnCycle, in_turn, noise_source, run_filter
+from mnmef.core.names import stream_of
 from mnmef.core.seeds import numpy_generator
 from mnmef.data.twin import load_trial
 from mnmef.evaluation.calibration import Calibration, calibration_dataset
+from mnmef.experiments.experiment import Experiment
+from mnmef.experiments.load import experiment_of
 from mnmef.filters.base import Filter
-from mnmef.systems import System, make_system
-
-Trial = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-"""First ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx)."""
+from mnmef.io.files import variable
 
 SCORES = {
     "error_norm": "Euclidean norm of analysis mean minus truth",
@@ -26,82 +28,144 @@ SCORES = {
 }
 
 
-def evaluate(
-    make_filter: Callable[[int], Filter],
-    split: xr.Dataset,
-    method: str,
-    sigma_y: float,
-    ensemble_sizes: list[int],
-    *,
-    traced: Mapping[str, int],
-    seed: int,
-    calibration_stride: int | None = None,
-    climatology: Mapping[str, int] | None = None,
-    system: System | None = None,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
-) -> xr.Dataset:
-    """Scores of `make_filter(N)` for every N on all trajectories and cycles of `split`, without burn-in.
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """Options of an evaluation: the section `evaluation` of the config, and the seed.
 
-    split: a tune or test split. sigma_y: which of its noise levels. method: the name that the scores go by.
-    traced: `{"ensemble_size": N, "trajectories": m}`: keep mean and deviation of the first m trajectories of the run
-    with N members.
-    calibration_stride: add the scores of `mnmef.evaluation.calibration`, of every so many cycles. climatology:
-    `{"ensemble_size": N, "cycles": k}`: add climatology_error_norm (trajectory, climatology_cycle) of a run over the
-    first k cycles from a climatological first ensemble, if N is among `ensemble_sizes`.
-    system: the dynamics to run, those of the split by default. dtype: of ensembles.
-    Analysis noise comes from streams named by (method, N), drawn on the CPU.
-    Returns dimensions (ensemble_size, trajectory, cycle); a trajectory's scores are NaN from the cycle at which it
-    diverged.
+    Parameters
+    ----------
+    seed : int
+        Root of the analysis noise and of climatological ensembles.
+    traced : mapping
+        `{"ensemble_size": N, "trajectories": m}`: keep mean and deviation of the first m trajectories of the run with
+        N members; none by default.
+    calibration_stride : int or None
+        Add the scores of `mnmef.evaluation.calibration`, of every so many cycles.
+    climatology : mapping or None
+        `{"ensemble_size": N, "cycles": k}`: add a run with N members over the first k cycles from a climatological
+        first ensemble, if N is evaluated.
     """
-    system = system or make_system(split.attrs["system"])
 
-    def run(trial: Trial, stream: str, keep: int = 0, observe: Calibration | None = None) -> CycleRecord:
-        first, observations, truth = (t.to(device) for t in trial)
-        members = first.shape[1]
-        draw = noise_source(seed, stream, members, (len(first), members, system.observation_size))
-        title = f"{system.name} {sigma_y} {stream} N={members}"
+    seed: int
+    traced: Mapping[str, int] = field(default_factory=lambda: {"ensemble_size": 0, "trajectories": 0})
+    calibration_stride: int | None = None
+    climatology: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Runs of the filters of one method on one experiment, on one device."""
+
+    filters: Mapping[int, Filter]
+    experiment: Experiment
+    stream: str
+    title: str
+    seed: int
+    device: torch.device | str
+
+    def run(
+        self, trial: tuple[Tensor, Tensor, Tensor], label: str = "", traced: int = 0, watch: OnCycle | None = None
+    ) -> CycleRecord:
+        """Run the filter for the ensemble size of `trial`, with the analysis noise of the stream and a `label`."""
+        first, observations, truth = (part.to(self.device) for part in trial)
+        (count, members), stream = first.shape[:2], self.stream + label
+        draw = noise_source(self.seed, stream, members, (count, members, self.experiment.observation_size))
+        title = f"{self.title} {stream} N={members}"
         with torch.no_grad(), tqdm(total=truth.shape[1], desc=title, unit="cycle", mininterval=5) as bar:
+            callbacks = [lambda *_: bar.update(), *([watch] if watch else [])]
             return run_filter(
-                make_filter(members),
-                system,
+                self.filters[members],
+                self.experiment,
                 first,
                 observations,
                 truth,
                 draw,
-                traced=min(keep, len(first)),
-                observe=observe,
-                progress=lambda _: bar.update(),
+                traced=min(traced, count),
+                on_cycle=in_turn(*callbacks),
             )
 
-    records: list[CycleRecord] = []
-    seconds: list[float] = []
-    watched: dict[int, Mapping[str, np.ndarray]] = {}
-    for members in ensemble_sizes:
+
+def evaluate(
+    filters: Mapping[int, Filter],
+    split: xr.Dataset,
+    method: str,
+    sigma_y: float,
+    options: EvaluationOptions,
+    *,
+    experiment: Experiment | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> xr.Dataset:
+    """Run a filter on all trajectories and cycles of a split, for every ensemble size, without burn-in.
+
+    Analysis noise comes from streams named by (method, N), drawn on the CPU.
+
+    Parameters
+    ----------
+    filters : mapping of int to Filter
+        The filter for each ensemble size N.
+    split : Dataset
+        A tune or test split.
+    method : str
+        Name of the method in tables.
+    sigma_y : float
+        Noise level, state units.
+    options : EvaluationOptions
+        Seed and further scores.
+    experiment : Experiment, optional
+        The dynamics to run; those of the split by default.
+    dtype : dtype
+        Of ensembles.
+    device : device
+        Where the filters run.
+
+    Returns
+    -------
+    Dataset
+        Scores (ensemble_size, trajectory, cycle), NaN from the cycle on at which a trajectory diverged, and as options
+        ask for: mean and deviation (traced, cycle, state), calibration, and climatology_error_norm (trajectory,
+        climatology_cycle).
+    """
+    experiment = experiment or experiment_of(split)
+    runs = _Runs(filters, experiment, stream_of(method), f"{experiment.name} {sigma_y}", options.seed, device)
+    stride, records, seconds, watched = options.calibration_stride, [], [], {}
+    for members in filters:
         trial = load_trial(split, sigma_y, members, dtype)
-        watch = Calibration(len(trial[0]), members, system, calibration_stride) if calibration_stride else None
-        keep = traced["trajectories"] if members == traced["ensemble_size"] else 0
+        watch = Calibration(len(trial[0]), members, experiment, stride) if stride else None
+        traced = options.traced["trajectories"] if members == options.traced["ensemble_size"] else 0
         began = time.monotonic()
-        records.append(run(trial, method, keep, watch))
+        records.append(runs.run(trial, traced=traced, watch=watch))
         seconds.append(time.monotonic() - began)
         if watch is not None:
             watched[members] = watch.results(records[-1].diverged_at.cpu().numpy() >= 0)
-    dataset = _as_dataset(records, seconds, split, method, sigma_y, ensemble_sizes, traced)
+    dataset = _scores_dataset(records, list(filters), split, method, sigma_y)
+    dataset["seconds"] = variable("ensemble_size", seconds, "wall time of the run", "s")
+    dataset = _add_traced(dataset, records, options)
     if watched:
-        dataset = dataset.merge(calibration_dataset(watched)).assign_attrs(calibration_stride=calibration_stride)
-    if climatology is not None and climatology["ensemble_size"] in ensemble_sizes:
-        members = climatology["ensemble_size"]
-        _, observations, truth = load_trial(split, sigma_y, members, dtype, cycles=climatology["cycles"])
-        first = torch.from_numpy(climatological_ensemble(split["truth"].values, members, seed)).to(dtype)
-        _add_climatology(dataset, run((first, observations, truth), f"{method}/climatology"), members)
-    return dataset
+        dataset = dataset.merge(calibration_dataset(watched)).assign_attrs(calibration_stride=stride)
+    return _add_climatology(dataset, runs, split, sigma_y, dtype, options)
 
 
 def climatological_ensemble(truth: np.ndarray, members: int, seed: int) -> np.ndarray:
-    """First ensembles (T, N, Nx) that know the climate and nothing else: for each trajectory, states of the other
-    trajectories of truth (T, K, Nx) at random cycles.
+    """Draw first ensembles that know the climate alone: states of the other trajectories at random cycles.
 
-    Raises `ValueError` if there is one trajectory only.
+    Parameters
+    ----------
+    truth : ndarray (T, K, Nx)
+        States to choose from.
+    members : int
+        Ensemble size N.
+    seed : int
+        Seed of the config.
+
+    Returns
+    -------
+    ndarray (T, N, Nx)
+
+    Raises
+    ------
+    ValueError
+        If there is one trajectory only.
     """
     trajectories, cycles, _ = truth.shape
     if trajectories < 2:
@@ -111,67 +175,52 @@ def climatological_ensemble(truth: np.ndarray, members: int, seed: int) -> np.nd
     return truth[others, rng.integers(0, cycles, (trajectories, members))]
 
 
-def _add_climatology(dataset: xr.Dataset, record: CycleRecord, members: int) -> None:
-    with np.errstate(over="ignore"):  # of a filter that diverges, the error may become infinite
-        values = record.error_norm.numpy().astype(np.float32)
-    text = f"Euclidean norm of analysis mean minus truth, run with {members} members from a climatological ensemble"
-    dataset["climatology_error_norm"] = (
-        ("trajectory", "climatology_cycle"),
-        values,
-        {"long_name": text, "units": "1"},
-    )
-    dataset.attrs["climatology_ensemble_size"] = members
-
-
-def _as_dataset(
-    records: list[CycleRecord],
-    seconds: list[float],
-    split: xr.Dataset,
-    method: str,
-    sigma_y: float,
-    ensemble_sizes: list[int],
-    traced: Mapping[str, int],
+def _scores_dataset(
+    records: list[CycleRecord], ensemble_sizes: list[int], split: xr.Dataset, method: str, sigma_y: float
 ) -> xr.Dataset:
     dims = ("ensemble_size", "trajectory", "cycle")
-    variables = {
-        name: (
-            dims,
-            np.stack([getattr(r, name).numpy() for r in records]).astype(np.float32),
-            {"long_name": text, "units": "1"},
-        )
-        for name, text in SCORES.items()
-    }
+
+    def stacked(name: str) -> np.ndarray:
+        return np.stack([getattr(record, name).cpu().numpy() for record in records])
+
     dataset = xr.Dataset(
-        variables,
+        {name: variable(dims, stacked(name).astype(np.float32), text) for name, text in SCORES.items()},
         coords={"ensemble_size": ensemble_sizes, "cycle": split["cycle"], "model_time": split["model_time"]},
         attrs={
-            "title": f"{method} on the {split.attrs['split']} split of {split.attrs['system']}, sigma_y = {sigma_y}",
-            "system": split.attrs["system"],
-            "split": split.attrs["split"],
+            "title": f"{method} on {split.attrs['experiment']} ({split.attrs['split']} split), sigma_y = {sigma_y}",
+            **{name: split.attrs[name] for name in ("experiment", "description", "split")},
             "method": method,
             "sigma_y": str(sigma_y),
             "state_size": split.sizes["state"],
             "burn_in_cycles": 0,
         },
     )
-    dataset["diverged_at"] = (
-        dims[:2],
-        np.stack([r.diverged_at.cpu().numpy() for r in records]),
-        {"long_name": "cycle index at which the ensemble became non-finite, -1 for never"},
-    )
-    dataset["seconds"] = ("ensemble_size", seconds, {"long_name": "wall time of the run", "units": "s"})
-    for record in records:
-        if record.mean is not None and record.deviation is not None:
-            dataset["mean"] = (
-                ("traced", "cycle", "state"),
-                record.mean.numpy(),
-                {"long_name": "analysis mean", "units": "1"},
-            )
-            text = "analysis standard deviation over members (divisor N - 1)"
-            dataset["deviation"] = (
-                ("traced", "cycle", "state"),
-                record.deviation.numpy(),
-                {"long_name": text, "units": "1"},
-            )
-            dataset.attrs["traced_ensemble_size"] = traced["ensemble_size"]
+    text = "cycle index at which the ensemble became non-finite, -1 for never"
+    dataset["diverged_at"] = variable(dims[:2], stacked("diverged_at"), text, None)
     return dataset
+
+
+def _add_traced(dataset: xr.Dataset, records: list[CycleRecord], options: EvaluationOptions) -> xr.Dataset:
+    texts = {"mean": "analysis mean", "deviation": "analysis standard deviation over members (divisor N - 1)"}
+    for record in records:
+        if record.mean is not None:
+            dims = ("traced", "cycle", "state")
+            dataset = dataset.assign({n: variable(dims, getattr(record, n).numpy(), t) for n, t in texts.items()})
+            dataset.attrs["traced_ensemble_size"] = options.traced["ensemble_size"]
+    return dataset
+
+
+def _add_climatology(
+    dataset: xr.Dataset, runs: _Runs, split: xr.Dataset, sigma_y: float, dtype: torch.dtype, options: EvaluationOptions
+) -> xr.Dataset:
+    if options.climatology is None or options.climatology["ensemble_size"] not in runs.filters:
+        return dataset
+    members = options.climatology["ensemble_size"]
+    _, observations, truth = load_trial(split, sigma_y, members, dtype, cycles=options.climatology["cycles"])
+    first = torch.from_numpy(climatological_ensemble(split["truth"].values, members, options.seed)).to(dtype)
+    record = runs.run((first, observations, truth), "/climatology")
+    with np.errstate(over="ignore"):  # the error of a filter that diverges may become infinite
+        values = record.error_norm.numpy().astype(np.float32)
+    text = f"Euclidean norm of analysis mean minus truth, run with {members} members from a climatological ensemble"
+    dataset["climatology_error_norm"] = variable(("trajectory", "climatology_cycle"), values, text)
+    return dataset.assign_attrs(climatology_ensemble_size=members)

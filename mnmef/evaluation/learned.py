@@ -7,7 +7,7 @@ from typing import Any
 import xarray as xr
 
 from mnmef.core.devices import default_device
-from mnmef.evaluation.evaluate import evaluate
+from mnmef.evaluation.evaluate import EvaluationOptions, evaluate
 from mnmef.learning.checkpoints import load_checkpoint
 
 
@@ -16,27 +16,43 @@ def evaluate_learned(
     method: str,
     sigma_y: float,
     checkpoints: Mapping[int, Path],
+    options: EvaluationOptions,
     *,
     filter_name: str,
     model: Mapping[str, Any],
-    **options: Any,
 ) -> xr.Dataset:
-    """Evaluate learned filters: `checkpoints` says which weights to use for each ensemble size (several may share one
-    file) of the filter `filter_name`. options: as of `mnmef.evaluation.evaluate.evaluate`.
+    """Evaluate a learned filter.
+
+    Parameters
+    ----------
+    split : Dataset
+        A tune or test split.
+    method : str
+        Name of the method in tables.
+    sigma_y : float
+        Noise level, state units.
+    checkpoints : mapping of int to Path
+        Weights for each ensemble size; several sizes may share a file.
+    options : EvaluationOptions
+        Seed and further scores.
+    filter_name : str
+        The filter of the checkpoints.
+    model : mapping
+        Options of its network.
+
+    Returns
+    -------
+    Dataset
+        See `mnmef.evaluation.evaluate.evaluate`.
+
+    Raises
+    ------
+    ValueError
+        If a checkpoint is of another filter, experiment, noise level or network.
     """
-    system = split.attrs["system"]
-    device = default_device()
-    # All are loaded before the first run, so that a bad file costs no evaluation.
+    experiment, device = split.attrs["experiment"], default_device()
     filters = {
-        n: load_checkpoint(p, name=filter_name, system=system, sigma_y=sigma_y, model=model)
-        for n, p in checkpoints.items()
+        members: load_checkpoint(path, name=filter_name, experiment=experiment, sigma_y=sigma_y, model=model).to(device)
+        for members, path in checkpoints.items()
     }
-    return evaluate(
-        lambda members: filters[members].to(device),
-        split,
-        method,
-        sigma_y,
-        list(filters),
-        device=device,
-        **options,
-    )
+    return evaluate(filters, split, method, sigma_y, options, device=device)

@@ -6,15 +6,19 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from mnmef.systems.base import System
+from mnmef.experiments.experiment import Experiment
 
 
 @dataclass(frozen=True)
 class CycleResult:
-    """What one assimilation cycle yields.
+    """Result of one assimilation cycle.
 
-    forecast, analysis: ensembles (..., N, Nx) at the observation time, before and after using the observation.
-    carry: what the filter starts its next cycle from (for most filters the analysis itself).
+    Parameters
+    ----------
+    forecast, analysis : Tensor (..., N, Nx)
+        Ensembles at the observation time, before and after the use of the observation.
+    carry : object
+        Start of the next cycle; for most filters the analysis itself.
     """
 
     forecast: Tensor
@@ -31,38 +35,77 @@ class Filter:
 
     name: ClassVar[str]
     needs_noise: ClassVar[bool] = False
-    """Whether the analysis perturbs observations, so that `cycle` must be given `noise`."""
+    """True if the analysis perturbs observations; `cycle` then needs `noise`."""
 
     def start(self, ensemble: Tensor) -> Any:
-        """What the first cycle starts from, given the first ensemble (..., N, Nx) one cycle before the first
+        """Return the start of the first cycle from the first ensemble (..., N, Nx), one cycle before the first
         observation.
         """
         return ensemble
 
-    def cycle(self, carry: Any, observation: Tensor, system: System, noise: Tensor | None = None) -> CycleResult:
-        """Forecast to the next observation time and assimilate `observation` (..., d) there.
+    def cycle(
+        self, carry: Any, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
+    ) -> CycleResult:
+        """Forecast to the next observation time and assimilate the observation there.
 
-        noise: standard normal draws (..., N, d) if `needs_noise`, not yet centered or scaled.
+        Parameters
+        ----------
+        carry : object
+            From `start` or the last `CycleResult`.
+        observation : Tensor (..., d)
+            Observed components.
+        experiment : Experiment
+            The dynamics and the observation operator.
+        noise : Tensor (..., N, d), optional
+            Standard normal draws if `needs_noise`, not yet centered or scaled.
+
+        Returns
+        -------
+        CycleResult
         """
-        forecast = system.propagate(carry)
-        analysis = self.analyze(forecast, observation, system, noise)
+        forecast = experiment.propagate(carry)
+        analysis = self.analyze(forecast, observation, experiment, noise)
         return CycleResult(forecast, analysis, analysis)
 
-    def analyze(self, forecast: Tensor, observation: Tensor, system: System, noise: Tensor | None = None) -> Tensor:
-        """Map a forecast ensemble (..., N, Nx) and an observation (..., d) to the analysis ensemble (..., N, Nx)."""
+    def analyze(
+        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
+    ) -> Tensor:
+        """Map a forecast ensemble to the analysis ensemble.
+
+        Parameters
+        ----------
+        forecast : Tensor (..., N, Nx)
+            Forecast ensemble.
+        observation : Tensor (..., d)
+            Observed components.
+        experiment : Experiment
+            The observation operator.
+        noise : Tensor (..., N, d), optional
+            Standard normal draws if `needs_noise`, not yet centered or scaled.
+
+        Returns
+        -------
+        Tensor (..., N, Nx)
+            Analysis ensemble.
+
+        Raises
+        ------
+        ValueError
+            Without noise, if the filter needs it.
+        """
         raise NotImplementedError(f"{type(self).__name__} overrides cycle() and has no stand-alone analysis")
 
 
 def ensemble_mean(ensemble: Tensor) -> Tensor:
-    """Mean over members, kept as an axis: (..., N, Nx) -> (..., 1, Nx)."""
+    """Average over members (..., N, Nx); the axis is kept (..., 1, Nx)."""
     return ensemble.mean(-2, keepdim=True)
 
 
 def observation_perturbations(noise: Tensor, sigma_y: float) -> Tensor:
-    """Perturbations (..., N, d) with mean zero over members and the variance that centering took away given back.
+    """Compute perturbations (..., N, d) of observations: mean zero over members, variance sigma_y^2.
 
     `sigma_y sqrt(N / (N - 1)) (noise - mean(noise))`, as in DAPPER's perturbed-observation EnKF and in the paper's
-    code.
+    code: the factor restores the variance lost by centering.
     """
     members = noise.shape[-2]
     return (sigma_y * (members / (members - 1)) ** 0.5) * (noise - ensemble_mean(noise))

@@ -1,38 +1,93 @@
 """The classical filters by name, one setting or a batch of settings at a time."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from mnmef.core.errors import unknown_name
+from mnmef.core.names import CLASSICAL_METHODS, LOCALIZED_METHODS
+from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter
 from mnmef.filters.enkf import EnKF
 from mnmef.filters.esrf import ESRF
 from mnmef.filters.ienks import IEnKS
 from mnmef.filters.letkf import LETKF
 from mnmef.filters.localization import gaspari_cohn
-from mnmef.systems.base import System
-
-CLASSICAL_METHODS = ("enkf", "enkf_localized", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks_sqrt_lag2")
-LOCALIZED_METHODS = ("enkf_localized", "letkf")
 
 Values = float | np.ndarray | Tensor
 
 
-def make_classical(
-    method: str, system: System, sigma_y: float, inflation: Values, localization_radius: Values | None = None
-) -> Filter:
-    """The classical filter called `method` for observations of `system` with noise `sigma_y`.
+class Setting(NamedTuple):
+    """Hyperparameters of a classical filter.
 
-    inflation: factor >= 1 on analysis anomalies. localization_radius: in grid points, for the localized methods only.
-    Either numbers, for ensembles (T, N, Nx), or arrays (S,) of S settings, for ensembles (S, T, N, Nx).
-    Raises `ValueError` for an unknown method, an inflation below 1, a radius that is not positive, missing or not used.
+    Parameters
+    ----------
+    inflation : float
+        Factor >= 1 on the analysis anomalies.
+    localization_radius : float or None
+        In grid points; None for a method without localization.
+    """
+
+    inflation: float = 1.0
+    localization_radius: float | None = None
+
+    @classmethod
+    def of(cls, row: Any) -> "Setting":
+        """Return the setting of a table's row with columns inflation and localization_radius (NaN for None)."""
+        radius = float(row["localization_radius"])
+        return cls(float(row["inflation"]), None if np.isnan(radius) else radius)
+
+
+def check_radius(method: str, radius: Values | None) -> None:
+    """Raise `ValueError` for a localized method without a radius, or one that does not localize with a radius."""
+    if (radius is not None) != (method in LOCALIZED_METHODS):
+        verb = "needs" if method in LOCALIZED_METHODS else "does not use"
+        raise ValueError(f"{method} {verb} a localization radius, but the radius given is {radius}")
+
+
+def make_classical(
+    method: str,
+    experiment: Experiment,
+    sigma_y: float,
+    inflation: Values,
+    localization_radius: Values | None = None,
+    *,
+    lag: int = 2,
+) -> Filter:
+    """Make a classical filter with one setting, or with S settings that run as a batch.
+
+    Parameters
+    ----------
+    method : str
+        One of `CLASSICAL_METHODS`.
+    experiment : Experiment
+        Source of the distances between components and observations.
+    sigma_y : float
+        Standard deviation of the observation noise, state units.
+    inflation : float or array (S,)
+        Factor >= 1 on the analysis anomalies. A number serves ensembles (T, N, Nx), an array (S, T, N, Nx).
+    localization_radius : float, array (S,) or None
+        In grid points, for the localized methods only.
+    lag : int
+        Window of `ienks`, in cycles.
+
+    Returns
+    -------
+    Filter
+
+    Raises
+    ------
+    ValueError
+        For an unknown method, an inflation below 1, a lag below 1, and a radius that is not positive, missing or of no
+        use.
     """
     if method not in CLASSICAL_METHODS:
         raise ValueError(unknown_name("method", method, CLASSICAL_METHODS))
-    if (localization_radius is not None) != (method in LOCALIZED_METHODS):
-        verb = "needs" if method in LOCALIZED_METHODS else "does not use"
-        raise ValueError(f"{method} {verb} a localization radius, but the radius given is {localization_radius}")
+    check_radius(method, localization_radius)
+    if lag < 1:
+        raise ValueError(f"the window of {method} spans at least one cycle, not {lag}")
     factors = np.asarray(inflation, dtype=float)
     if not (np.isfinite(factors) & (factors >= 1.0)).all():
         raise ValueError(f"inflation must be a finite factor of at least 1, not {inflation}")
@@ -43,18 +98,18 @@ def make_classical(
         )
     factor = float(factors) if factors.ndim == 0 else torch.from_numpy(factors)[:, None, None, None]
     if method == "letkf":
-        return LETKF(system, sigma_y, factor, radii)
+        return LETKF(experiment, sigma_y, factor, radii)
     if method == "enkf_localized":
-        return EnKF(sigma_y, factor, _tapers(system, radii))
+        return EnKF(sigma_y, factor, _tapers(experiment, radii))
     if method == "enkf":
         return EnKF(sigma_y, factor)
     if method == "esrf":
         return ESRF(sigma_y, factor)
-    return IEnKS(sigma_y, factor, lag=2 if method.endswith("lag2") else 1, perturbed=method == "ienkf_pertobs")
+    return IEnKS(sigma_y, factor, lag=lag if method == "ienks" else 1, perturbed=method == "ienkf_pertobs")
 
 
-def _tapers(system: System, radii: np.ndarray) -> Tensor:
-    """Covariance tapers (Nx, d), or (S, 1, Nx, d) for S radii."""
-    if radii.ndim == 0:
-        return torch.from_numpy(gaspari_cohn(system.distances(), float(radii)))
-    return torch.stack([torch.from_numpy(gaspari_cohn(system.distances(), float(r))) for r in radii]).unsqueeze(1)
+def _tapers(experiment: Experiment, radii: np.ndarray) -> Tensor:
+    """Return covariance tapers (Nx, d), or (S, 1, Nx, d) for S radii."""
+    distances = experiment.distances()
+    tapers = torch.stack([torch.from_numpy(gaspari_cohn(distances, float(r))) for r in np.atleast_1d(radii)])
+    return tapers.unsqueeze(1) if radii.ndim else tapers[0]

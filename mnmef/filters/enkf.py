@@ -5,17 +5,23 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter, ensemble_mean, inflate, observation_perturbations
 from mnmef.filters.linalg import add_product, solve_rows
-from mnmef.systems.base import System
 
 
 class EnKF(Filter):
     """Perturbed-observation EnKF (Burgers et al. 1998), as DAPPER's `EnKF("PertObs")`, inflated after the analysis.
 
-    inflation: factor on the analysis anomalies, broadcastable to (..., 1, 1).
-    taper: covariance taper (..., Nx, d) for localization, or None. With it,
-        `K = (C_vh o L_vh) (C_hh o L_hh + R)^-1`, L_hh being the rows of the taper that belong to observed components.
+    Parameters
+    ----------
+    sigma_y : float
+        Standard deviation of the observation noise, state units.
+    inflation : Tensor or float
+        Factor on the analysis anomalies, broadcastable to (..., 1, 1).
+    taper : Tensor (..., Nx, d) or None
+        Covariance taper L_vh for localization: `K = (C_vh o L_vh) (C_hh o L_hh + R)^-1`, with the rows of the observed
+        components as L_hh.
     """
 
     name: ClassVar[str] = "enkf"
@@ -24,22 +30,22 @@ class EnKF(Filter):
     def __init__(self, sigma_y: float, inflation: Tensor | float = 1.0, taper: Tensor | None = None) -> None:
         self.sigma_y, self.inflation, self.taper = sigma_y, inflation, taper
 
-    def analyze(self, forecast: Tensor, observation: Tensor, system: System, noise: Tensor | None = None) -> Tensor:
-        """Map forecast (..., N, Nx), observation (..., d) and standard normal noise (..., N, d) to the analysis
-        ensemble.
-        """
+    def analyze(
+        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
+    ) -> Tensor:
+        """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`)."""
         if noise is None:
             raise ValueError("the perturbed-observation EnKF needs standard normal noise (..., N, d)")
         members = forecast.shape[-2]
-        observed = system.observe(forecast)
+        observed = experiment.observe(forecast)
         h_anomalies = observed - ensemble_mean(observed)
         # The mean forecast drops out of the first product, as anomalies sum to zero.
         cross, covariance = h_anomalies.mT @ forecast, h_anomalies.mT @ h_anomalies
         if self.taper is not None:
             taper = self.taper.to(forecast)
             cross = cross * taper.mT
-            covariance = covariance * taper.index_select(-2, system.observation_index(forecast.device))
-        eye = torch.eye(system.observation_size, dtype=forecast.dtype, device=forecast.device)
+            covariance = covariance * taper.index_select(-2, experiment.observation_index(forecast.device))
+        eye = torch.eye(experiment.observation_size, dtype=forecast.dtype, device=forecast.device)
         innovation = observation.unsqueeze(-2) - observed - observation_perturbations(noise, self.sigma_y)
         weights = solve_rows(covariance + (members - 1) * self.sigma_y**2 * eye, innovation)
         return inflate(add_product(forecast, weights, cross), self.inflation)

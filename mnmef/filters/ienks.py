@@ -7,22 +7,33 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import CycleResult, Filter, ensemble_mean, inflate, observation_perturbations
 from mnmef.filters.gauss_newton import gauss_newton
-from mnmef.systems.base import System
 
 EIGHT, PART = 8, 2**14
-"""Trajectories that are computed together, and numbers of one of them that a thread works on at a time, taken eight
-times: with what belongs to them they stay in a CPU's cache."""
+"""Trajectories in one vector, and numbers of an ensemble in a thread's share of the batch, which fits a CPU's cache."""
 
 
 class IEnKS(Filter):
     """Gauss-Newton smoother over a window of `lag` cycles, as DAPPER's `iEnKS` with its default of 10 iterations.
 
     The ensemble carried between cycles is the one at the start of the window; the analysis at its end is the last
-    forecast plus a linear increment. perturbed: the stochastic form (EnRML; "PertObs"), else the square-root form
-    ("Sqrt"). Weights and transforms stay in the d-dimensional observation space: an iteration costs the forecasts and
-    products linear in N.
+    forecast plus a linear increment. Weights and transforms stay in the d-dimensional observation space: an iteration
+    costs the forecasts and products linear in N.
+
+    Parameters
+    ----------
+    sigma_y : float
+        Standard deviation of the observation noise, state units.
+    inflation : Tensor or float
+        Factor on the anomalies, broadcastable to (..., 1, 1).
+    lag : int
+        Cycles of the window.
+    perturbed : bool
+        The stochastic form (EnRML; "PertObs"), else the square-root form ("Sqrt").
+    iterations : int
+        Gauss-Newton iterations in a cycle.
     """
 
     name: ClassVar[str] = "ienks"
@@ -41,10 +52,12 @@ class IEnKS(Filter):
         self.needs_noise = perturbed  # type: ignore[misc]
 
     def start(self, ensemble: Tensor) -> tuple[Tensor, int]:
-        """The first window starts at the first ensemble (..., N, Nx); the number counts the cycles it already spans."""
+        """Return the start of the first window (..., N, Nx) and the number of cycles that the window spans so far."""
         return ensemble, 0
 
-    def cycle(self, carry: Any, observation: Tensor, system: System, noise: Tensor | None = None) -> CycleResult:
+    def cycle(
+        self, carry: Any, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
+    ) -> CycleResult:
         """Assimilate `observation` (..., d) at the end of the window and shift the window once it is full."""
         if self.perturbed and noise is None:
             raise ValueError("the perturbed-observation smoother needs standard normal noise (..., N, d)")
@@ -62,7 +75,7 @@ class IEnKS(Filter):
         results = [torch.empty_like(ensembles) for _ in range(3)]
         for begin in range(0, len(ensembles), part):
             given = (x[begin : begin + part] if isinstance(x, Tensor) else x for x in (observations, draws, factor))
-            window = self._window(ensembles[begin : begin + part], spanned + 1, system, *given)
+            window = self._window(ensembles[begin : begin + part], spanned + 1, experiment, *given)
             for result, computed in zip(results, window, strict=True):
                 result[begin : begin + part] = computed
         forecast, analysis, smoothed = (x.view(start.shape) for x in results)
@@ -72,30 +85,30 @@ class IEnKS(Filter):
         self,
         start: Tensor,
         spanned: int,
-        system: System,
+        experiment: Experiment,
         observation: Tensor,
         draws: Tensor | None,
         inflation: Tensor | float,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Forecast, analysis and the next start of a batch of windows (B, N, Nx) that span some cycles."""
-        # What the model sees needs no more digits than it keeps.
+        """Return forecast, analysis and next start of a batch of windows (B, N, Nx) that span some cycles."""
+        # Ensembles for the model are rounded to its precision.
         seen = start, start - ensemble_mean(start)
-        model_start, model_anomalies = (x.to(system.model_dtype or x.dtype) for x in seen)
+        model_start, model_anomalies = (x.to(experiment.model_dtype or x.dtype) for x in seen)
         iteration: Any = gauss_newton(observation, self.sigma_y, draws, start.shape)
 
         def end_of_window(ensemble: Tensor) -> Tensor:
             for _ in range(spanned):
-                ensemble = system.propagate(ensemble)
+                ensemble = experiment.propagate(ensemble)
             return ensemble
 
         ensemble = forecast = end_of_window(start)
-        old, new = None, iteration.step(system.observe(forecast), None)
+        old, new = None, iteration.step(experiment.observe(forecast), None)
         for _ in range(self.iterations - 1):
             ensemble = end_of_window(new.moved(model_start, model_anomalies))
-            old, new = new, iteration.step(system.observe(ensemble), new)
+            old, new = new, iteration.step(experiment.observe(ensemble), new)
         # A transform takes the mean off: in double precision, ensembles serve as their anomalies.
         analysis = new.moved(ensemble.to(forecast), forecast)
         if old is not None:
             analysis = old.moved(analysis, forecast, -1.0)
         smoothed = inflate(new.moved(start, start), inflation)
-        return forecast, analysis, system.propagate(smoothed) if spanned == self.lag else smoothed
+        return forecast, analysis, experiment.propagate(smoothed) if spanned == self.lag else smoothed

@@ -7,19 +7,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter, ensemble_mean
 from mnmef.filters.localization import domain_taper
 from mnmef.filters.tridiagonal import transform_local
-from mnmef.systems.base import System
 
-BLOCK = 2**17
-"""Entries of local matrices worked on at a time on a CPU, so that they stay in its cache."""
+LOCAL_BLOCK = 2**17
+"""Entries of local matrices in one pass on a CPU, so that they stay in its cache."""
 
 
 @dataclass(frozen=True)
 class Patches:
-    """The p observations in reach of each component: sites (p, Nx), and square roots (p, Nx) of their tapers, zero
-    where fewer reach.
+    """The p observations in reach of each component.
+
+    sites (p, Nx): their indices. roots (p, Nx): square roots of their tapers, zero where fewer are in reach.
     """
 
     sites: Tensor
@@ -27,16 +28,14 @@ class Patches:
 
     @classmethod
     def of(cls, taper: np.ndarray) -> "Patches":
-        """Patches from a taper (Nx, d) that is zero for observations left out; p as large as the fullest patch
-        needs.
-        """
+        """Make patches from a taper (Nx, d) that is zero for observations left out; p is that of the fullest patch."""
         width = max(1, int((taper > 0).sum(1).max()))
         sites = np.sort(np.argsort(-taper, axis=1, kind="stable")[:, :width], axis=1)
         roots = np.sqrt(np.take_along_axis(taper, sites, 1))
         return cls(torch.from_numpy(sites.T.copy()), torch.from_numpy(roots.T.copy()))
 
     def to(self, like: Tensor) -> "Patches":
-        """The same on the device of `like`, roots in its precision."""
+        """Return the patches on the device of `like`, roots in its precision."""
         return Patches(self.sites.to(like.device), self.roots.to(like))
 
 
@@ -46,29 +45,44 @@ class LETKF(Filter):
 
     The local analysis of component i sees S_i = S diag(sqrt(rho_i)). It is needed on one vector only, the component's
     own anomalies A_i, and `(I + S_i S_i')^-1/2 A_i = A_i - S_i g(C_i) S_i'A_i` with C_i = S_i'S_i. Both C_i and S_i'A_i
-    are tapered pieces of two global products, S'S (d x d) and S'A (d x Nx), so that nothing but these and the final S V
-    costs more as N grows.
-    A component out of reach of all observations keeps its forecast, apart from inflation.
+    are tapered pieces of two global products, S'S (d x d) and S'A (d x Nx), so that only these and the final S V cost
+    more as N grows. A component out of reach of all observations keeps its forecast, apart from inflation.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Source of the distances.
+    sigma_y : float
+        Standard deviation of the observation noise, state units.
+    inflation : Tensor or float
+        Factor on the analysis anomalies, broadcastable to (..., 1, 1).
+    radius : float or ndarray (S,)
+        Localization radius in grid points, or one for each setting.
     """
 
     name: ClassVar[str] = "letkf"
 
     def __init__(
-        self, system: System, sigma_y: float, inflation: Tensor | float = 1.0, radius: np.ndarray | float = 1.0
+        self, experiment: Experiment, sigma_y: float, inflation: Tensor | float = 1.0, radius: np.ndarray | float = 1.0
     ) -> None:
         self.sigma_y, self.inflation = sigma_y, inflation
         radii = np.atleast_1d(np.asarray(radius, dtype=float))
         self.is_scalar, self.settings = np.ndim(radius) == 0, len(radii)
         # Settings of the same radius share patches.
         self.groups = [
-            (torch.from_numpy(np.flatnonzero(radii == r)), Patches.of(domain_taper(system, r)))
+            (torch.from_numpy(np.flatnonzero(radii == r)), Patches.of(domain_taper(experiment, r)))
             for r in np.unique(radii)
         ]
 
-    def analyze(self, forecast: Tensor, observation: Tensor, system: System, noise: Tensor | None = None) -> Tensor:
-        """Map forecast (..., N, Nx) and observation (..., d) to the analysis ensemble (..., N, Nx).
+    def analyze(
+        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
+    ) -> Tensor:
+        """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`).
 
-        With S radii, the first dimension of the forecast is that of the settings; raises `ValueError` where it is not.
+        Raises
+        ------
+        ValueError
+            With S radii, for a forecast whose first dimension is not S.
         """
         if not self.is_scalar and len(forecast) != self.settings:
             count = self.settings
@@ -76,8 +90,8 @@ class LETKF(Filter):
         scale = self.sigma_y * (forecast.shape[-2] - 1) ** 0.5
         mean = ensemble_mean(forecast)
         anomalies = forecast - mean
-        s = system.observe(anomalies) / scale
-        innovation = ((observation - system.observe(mean.squeeze(-2))) / scale).expand(*forecast.shape[:-2], -1)
+        s = experiment.observe(anomalies) / scale
+        innovation = ((observation - experiment.observe(mean.squeeze(-2))) / scale).expand(*forecast.shape[:-2], -1)
         cross, gram = s.mT @ anomalies, s.mT @ s  # (..., d, Nx), (..., d, d)
         if self.is_scalar:
             shift, reduction = local_updates(gram, cross, innovation, self.groups[0][1])
@@ -92,8 +106,7 @@ class LETKF(Filter):
 
 
 def local_updates(gram: Tensor, cross: Tensor, innovation: Tensor, patches: Patches) -> tuple[Tensor, Tensor]:
-    """Shift of the mean (..., Nx) and reduction V (..., d, Nx) of the anomalies, `A <- A - S V`, from all local
-    analyses.
+    """Compute all local analyses: shift of the mean (..., Nx), and V (..., d, Nx) in `A <- A - S V`.
 
     gram S'S (..., d, d), cross S'A (..., d, Nx), innovation (..., d) in units of sigma_y sqrt(N - 1).
     """
@@ -103,7 +116,7 @@ def local_updates(gram: Tensor, cross: Tensor, innovation: Tensor, patches: Patc
     shift, reduction = torch.empty_like(cross[:, 0]), torch.empty_like(cross)
     patches = patches.to(gram)
     width, components = patches.sites.shape
-    block = max(1, BLOCK // (width**2 * components)) if gram.device.type == "cpu" else len(gram)
+    block = max(1, LOCAL_BLOCK // (width**2 * components)) if gram.device.type == "cpu" else len(gram)
     for begin in range(0, len(gram), block):
         part = slice(begin, begin + block)
         shift[part], reduction[part] = _block_updates(gram[part], cross[part], innovation[part], patches)
@@ -111,9 +124,7 @@ def local_updates(gram: Tensor, cross: Tensor, innovation: Tensor, patches: Patc
 
 
 def _block_updates(gram: Tensor, cross: Tensor, innovation: Tensor, patches: Patches) -> tuple[Tensor, Tensor]:
-    """`local_updates` for B problems. Their dimension is made the last one, so that gathering copies contiguous
-    rows.
-    """
+    """Compute `local_updates` for B problems, with their axis last, so that gathering copies contiguous rows."""
     sites, roots = patches.sites, patches.roots.unsqueeze(-1)  # (p, Nx), (p, Nx, 1)
     (width, components), (count, size, _) = sites.shape, cross.shape
     pairs = (sites.unsqueeze(1) * size + sites).flatten()

@@ -2,21 +2,35 @@
 
 import numpy as np
 
-from mnmef.systems.base import System
+from mnmef.experiments.experiment import Experiment
 
 SUPPORT_FACTOR = 1.82
-"""Half the support of the taper in units of the localization radius, about sqrt(10 / 3): makes the taper exp(-1/2) at
-one radius."""
+"""Half the support of the taper in units of the localization radius, about sqrt(10 / 3): the taper is exp(-1/2) at one
+radius."""
 
 CUTOFF = 1e-3
 """Domain localization leaves out observations whose taper is at most this, as DAPPER does."""
 
 
 def gaspari_cohn(distance: np.ndarray, radius: float) -> np.ndarray:
-    """Taper in [0, 1] of `distance` (any shape, in grid points) for a localization `radius` (grid points).
+    """Compute the taper (4.10) of Gaspari and Cohn (1999), a fifth-order piecewise rational function.
 
-    The fifth-order piecewise rational function (4.10) of Gaspari and Cohn (1999) with c = 1.82 `radius`, DAPPER's
-    convention. Raises `ValueError` for a radius that is not positive.
+    Parameters
+    ----------
+    distance : ndarray
+        Of any shape, in grid points.
+    radius : float
+        Localization radius in grid points; c = 1.82 `radius`, DAPPER's convention.
+
+    Returns
+    -------
+    ndarray
+        Taper in [0, 1], in the shape of `distance`.
+
+    Raises
+    ------
+    ValueError
+        For a radius that is not positive.
     """
     if not radius > 0:
         raise ValueError(f"localization radius must be positive, not {radius}")
@@ -27,7 +41,7 @@ def gaspari_cohn(distance: np.ndarray, radius: float) -> np.ndarray:
     return np.where(z <= 1, near, np.where(z <= 2, far, 0.0))
 
 
-def domain_taper(system: System, radius: float) -> np.ndarray:
-    """Taper (Nx, d) of every observation in the local analysis of every component; zero where left out."""
-    taper = gaspari_cohn(system.distances(), radius)
+def domain_taper(experiment: Experiment, radius: float) -> np.ndarray:
+    """Compute the taper (Nx, d) of each observation in the local analysis of each component; zero where left out."""
+    taper = gaspari_cohn(experiment.distances(), radius)
     return np.where(taper > CUTOFF, taper, 0.0)

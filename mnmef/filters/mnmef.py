@@ -1,16 +1,16 @@
 """MNMEF, the learned correction of the ensemble Kalman filter (arXiv 2504.17836), in the form of its released code."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mnmef.core.errors import unknown_name
+from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter, ensemble_mean, observation_perturbations
 from mnmef.filters.networks import Head, SetTransformer
-from mnmef.systems.base import System
 
 INPUTS = ("states", "separate", "joint")
 
@@ -19,12 +19,26 @@ INPUTS = ("states", "separate", "joint")
 class ModelOptions:
     """Sizes and variants of the network; the defaults are the paper's.
 
-    feature_size: length of the ensemble feature f. width: layers of set transformer and heads. heads: of attention.
-    seeds: learned seeds of the pooling. hidden_layers: of each head.
-    input: what the set transformer sees: `states`, `joint` pairs (v_n, H v_n), or both `separate`ly, each giving half
-    of f.
-    observation_in_localization: append y to the localization head's input. localization: learned localization.
-    inflation: add the learned inflation (False leaves it out at inference; its head is kept, so weights still load).
+    Parameters
+    ----------
+    feature_size : int
+        Length of the ensemble feature f.
+    width : int
+        Width of the layers of set transformer and heads.
+    heads : int
+        Heads of the attention.
+    seeds : int
+        Learned seeds of the pooling.
+    hidden_layers : int
+        Hidden layers of each head.
+    input : str
+        Input of the set transformer: `states`, `joint` pairs (v_n, H v_n), or both `separate`, each for half of f.
+    observation_in_localization : bool
+        Append y to the input of the localization head.
+    localization : bool
+        Learn a localization.
+    inflation : bool
+        Add the learned inflation. Without it the head is kept, so that weights still load.
     """
 
     feature_size: int = 128
@@ -57,35 +71,35 @@ class Mnmef(nn.Module, Filter):
     needs_noise: ClassVar[bool] = True
     distance_index: Tensor
 
-    def __init__(self, system: System, sigma_y: float, options: ModelOptions | None = None) -> None:
+    def __init__(self, experiment: Experiment, sigma_y: float, options: ModelOptions | None = None) -> None:
         super().__init__()
         options = options or ModelOptions()
-        self.system, self.sigma_y, self.options = system, sigma_y, options
-        nx, ny = system.state_size, system.observation_size
+        self.experiment, self.sigma_y, self.options = experiment, sigma_y, options
+        nx, ny = experiment.state_size, experiment.observation_size
         sizes = (options.width, options.heads, options.seeds)
         inputs = {"states": [nx], "joint": [nx + ny], "separate": [nx, ny]}[options.input]
         self.encoders = nn.ModuleList(SetTransformer(i, options.feature_size // len(inputs), *sizes) for i in inputs)
         shape = (options.width, options.hidden_layers)
         self.gain_head = Head(nx + ny, ny + options.feature_size, nx + ny, *shape)
         self.inflation_head = Head(nx, options.feature_size, nx, *shape)
-        self.is_localized = options.localization and system.is_periodic
+        self.is_localized = options.localization and experiment.is_periodic
         if self.is_localized:
-            distances = system.distances()
+            distances = experiment.distances()
             values, index = np.unique(distances, return_inverse=True)
             self.localization_head = Head(
                 0, options.feature_size + ny * options.observation_in_localization, len(values), *shape
             )
             state_index = torch.from_numpy(index.reshape(nx, ny))
             # Distances between observed components are the rows of the same table that belong to them.
-            pairs = torch.cat((state_index, state_index[list(system.observed)]))
+            pairs = torch.cat((state_index, state_index[list(experiment.observed)]))
             self.register_buffer("distance_index", pairs.flatten(), persistent=False)
 
     def head_parameters(self) -> list[nn.Parameter]:
-        """The parameters that fine-tuning changes: those of the heads."""
+        """Return the parameters that fine-tuning changes: those of the heads."""
         return [p for name, p in self.named_parameters() if not name.startswith("encoders.")]
 
     def feature(self, forecast: Tensor, observed: Tensor) -> Tensor:
-        """Ensemble feature f (B, F) of forecast members (B, N, Nx) and their observed components (B, N, d)."""
+        """Compute the feature f (B, F) of forecast members (B, N, Nx) and their observed components (B, N, d)."""
         mode = self.options.input
         parts = {"states": [forecast], "separate": [forecast, observed]}.get(mode) or [
             torch.cat((forecast, observed), -1)
@@ -93,72 +107,105 @@ class Mnmef(nn.Module, Filter):
         return torch.cat([encoder(part) for encoder, part in zip(self.encoders, parts, strict=True)], -1)
 
     def distance_weights(self, feature: Tensor, observation: Tensor) -> Tensor:
-        """Localization weights (B, number of distances) in [0, 2], ordered by increasing cyclic distance."""
+        """Compute localization weights (B, number of distances) in [0, 2], ordered by increasing cyclic distance."""
         extra = [observation] if self.options.observation_in_localization else []
         return 2.0 * torch.sigmoid(self.localization_head(torch.cat([feature, *extra], -1)))
 
     def localization(self, feature: Tensor, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """The weights as matrices L_vh (B, Nx, d) and L_hh (B, d, d)."""
+        """Compute the localization weights as matrices L_vh (B, Nx, d) and L_hh (B, d, d)."""
         weights = self.distance_weights(feature, observation)
         matrices = weights.index_select(-1, self.distance_index).unflatten(-1, (-1, observation.shape[-1]))
-        return matrices[..., : self.system.state_size, :], matrices[..., self.system.state_size :, :]
+        return matrices[..., : self.experiment.state_size, :], matrices[..., self.experiment.state_size :, :]
 
-    def analyze(self, forecast: Tensor, observation: Tensor, system: System, noise: Tensor | None = None) -> Tensor:
-        """Map forecast (..., N, Nx), observation (..., d) and noise (..., N, d) to the analysis ensemble (..., N, Nx).
+    def analyze(
+        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
+    ) -> Tensor:
+        """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`).
 
-        Where the gain's linear system is singular or yields non-finite numbers, that ensemble keeps its (inflated)
+        An ensemble whose linear system of the gain is singular, or has a non-finite solution, keeps its (inflated)
         forecast.
-        Raises `ValueError` without noise or for another system than the filter was made for.
+
+        Raises
+        ------
+        ValueError
+            Without noise, or for another experiment than the filter was made for.
         """
-        if noise is None:
-            raise ValueError("MNMEF perturbs observations: pass standard normal noise (..., N, d)")
-        if system.name != self.system.name or system.state_size != self.system.state_size:
+        if experiment.name != self.experiment.name or experiment.state_size != self.experiment.state_size:
             raise ValueError(
-                f"this filter was made for {self.system.name} with {self.system.state_size} components, "
-                f"not for {system.name} with {system.state_size}"
+                f"this filter was made for {self.experiment.name} with {self.experiment.state_size} components, "
+                f"not for {experiment.name} with {experiment.state_size}"
             )
-        lead, members = forecast.shape[:-2], forecast.shape[-2]
-        v = forecast.reshape(-1, members, system.state_size)
-        y = observation.expand(*lead, -1).reshape(-1, system.observation_size)
-        r = observation_perturbations(noise, self.sigma_y).expand(*lead, -1, -1).reshape(len(v), members, -1)
-        h = system.observe(v)
+        v, y, r = as_batch(self, forecast, observation, noise)
+        h = experiment.observe(v)
         f = self.feature(v, h)
         gain_members, gain_shared = torch.cat((v, h), -1), torch.cat((y, f), -1)
-        w, z = self.gain_head(gain_shared, gain_members).split((system.state_size, system.observation_size), -1)
+        w, z = self.gain_head(gain_shared, gain_members).split((experiment.state_size, experiment.observation_size), -1)
         v_anomaly = v - ensemble_mean(v) + w
         h_anomaly = h - ensemble_mean(h) + z
         localization = self.localization(f, y) if self.is_localized else None
         increment = kalman_increment(v_anomaly, h_anomaly, y.unsqueeze(-2) - h - r, self.sigma_y, localization)
         inflation = self.inflation_head(f, v) if self.options.inflation else 0.0
-        analysis = (v + inflation + increment).clamp(-system.clamp, system.clamp)
+        analysis = (v + inflation + increment).clamp(-experiment.bound, experiment.bound)
         return analysis.reshape(forecast.shape)
+
+
+def as_batch(
+    filter_: Any, forecast: Tensor, observation: Tensor, noise: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return members (B, N, Nx), observations (B, d) and their perturbations (B, N, d), leading dimensions flattened.
+
+    Raises
+    ------
+    ValueError
+        Without noise.
+    """
+    if noise is None:
+        raise ValueError(f"{filter_.name} perturbs observations: pass standard normal noise (..., N, d)")
+    lead, r = forecast.shape[:-2], observation_perturbations(noise, filter_.sigma_y)
+    parts = (forecast, 2), (observation.expand(*lead, -1), 1), (r.expand(*lead, -1, -1), 2)
+    v, y, r = (part.reshape(-1, *part.shape[-kept:]) for part, kept in parts)
+    return v, y, r
 
 
 def kalman_increment(
     v_anomaly: Tensor, h_anomaly: Tensor, innovation: Tensor, sigma_y: float, localization: tuple[Tensor, Tensor] | None
 ) -> Tensor:
-    """`K innovation_n` (B, N, Nx) with `K = (V'Y o L_vh) (Y'Y o L_hh + (N - 1) sigma_y^2 I)^-1`.
+    """Compute `K innovation_n` with `K = (V'Y o L_vh) (Y'Y o L_hh + (N - 1) sigma_y^2 I)^-1`.
 
-    v_anomaly (B, N, Nx), h_anomaly (B, N, d), innovation (B, N, d), localization (L_vh (B, Nx, d), L_hh (B, d, d)).
-    The weights are no positive definite kernel, so the system may be singular: such an ensemble gets the increment
-    zero, without touching the others or the gradient. Singular is also what only rounding keeps from it: a solution
+    Localization weights are no positive definite kernel, so the matrix may be singular: such an ensemble gets the
+    increment zero, without influence on the others or the gradient. A matrix also counts as singular if its solution is
     eps^-1/2 times larger than positive definite weights could give.
+
+    Parameters
+    ----------
+    v_anomaly : Tensor (B, N, Nx)
+        V, anomalies of the state.
+    h_anomaly, innovation : Tensor (B, N, d)
+        Y, anomalies of the observed components, and innovations.
+    sigma_y : float
+        Standard deviation of the observation noise, state units.
+    localization : tuple of Tensor (B, Nx, d) and (B, d, d), or None
+        L_vh and L_hh.
+
+    Returns
+    -------
+    Tensor (B, N, Nx)
     """
     members, size = h_anomaly.shape[-2:]
     cross = v_anomaly.mT @ h_anomaly
-    system = h_anomaly.mT @ h_anomaly
+    matrix = h_anomaly.mT @ h_anomaly
     if localization is not None:
-        cross, system = cross * localization[0], system * localization[1]
-    system = system + (members - 1) * sigma_y**2 * torch.eye(size, dtype=system.dtype, device=system.device)
-    solution, info = torch.linalg.solve_ex(system, innovation.mT)
-    limit = innovation.detach().abs().amax((-2, -1)) / (torch.finfo(system.dtype).eps ** 0.5 * sigma_y**2)
+        cross, matrix = cross * localization[0], matrix * localization[1]
+    matrix = matrix + (members - 1) * sigma_y**2 * torch.eye(size, dtype=matrix.dtype, device=matrix.device)
+    solution, info = torch.linalg.solve_ex(matrix, innovation.mT)
+    limit = innovation.detach().abs().amax((-2, -1)) / (torch.finfo(matrix.dtype).eps ** 0.5 * sigma_y**2)
     # A comparison with what is not finite is false.
     bad = (info != 0) | ~(solution.detach().abs().amax((-2, -1)) <= limit)
     if bool(bad.any()):
-        # Solve again with the bad systems replaced, so that neither values nor gradients of the others see them.
-        eye = torch.eye(size, dtype=system.dtype, device=system.device)
-        system = torch.where(bad[:, None, None], eye, system)
+        # Solve again with the bad matrices replaced, so that neither values nor gradients of the others see them.
+        eye = torch.eye(size, dtype=matrix.dtype, device=matrix.device)
+        matrix = torch.where(bad[:, None, None], eye, matrix)
         right = torch.where(bad[:, None, None], 0.0, innovation.mT)
-        solution = torch.linalg.solve_ex(system, right)[0]
+        solution = torch.linalg.solve_ex(matrix, right)[0]
         cross = torch.where(bad[:, None, None], 0.0, cross)
     return solution.mT @ cross.mT

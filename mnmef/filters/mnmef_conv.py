@@ -1,7 +1,7 @@
 """A learned filter that treats all sites of a periodic grid alike: MNMEF with convolutions in place of dense layers.
 
-The gain formula, its learned corrections, inflation and localization are those of `mnmef.filters.mnmef`. What sees the
-ensemble is a stack of circular convolutions over space; members exchange mean and standard deviation after each layer.
+The gain formula, its learned corrections, inflation and localization are those of `mnmef.filters.mnmef`. The ensemble
+enters a stack of circular convolutions over space; members exchange mean and standard deviation after each layer.
 The filter is equivariant to permutations of members and to shifts that map the observed sites onto themselves, and its
 weights depend neither on the number of members nor on the length of the grid.
 """
@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from mnmef.filters.base import Filter, ensemble_mean, observation_perturbations
-from mnmef.filters.mnmef import kalman_increment
+from mnmef.experiments.experiment import Experiment
+from mnmef.filters.base import Filter, ensemble_mean
+from mnmef.filters.mnmef import as_batch, kalman_increment
 from mnmef.kernels.dense import add_product, sum_of_outer_products
-from mnmef.systems.base import System
 
 FIELDS = 6
 """Inputs at each site: member, anomaly, mean, spread, innovation (0 where nothing is observed), observed or not."""
@@ -30,9 +30,20 @@ EPSILON = 1e-6
 class ConvOptions:
     """Sizes of the network.
 
-    channels: of each layer. layers: number of convolutions. kernel: sites that a convolution sees, odd. patch: grid
-    points that make one site, which must divide the grid and the distance between observations. reach: largest
-    distance, in grid points, of which observations have a weight in the gain. inflation: add the learned inflation.
+    Parameters
+    ----------
+    channels : int
+        Channels of each layer.
+    layers : int
+        Number of convolutions.
+    kernel : int
+        Width of a convolution in sites, odd.
+    patch : int
+        Grid points of one site; divides the grid and the distance between observations.
+    reach : int
+        Largest distance, in grid points, from an observation to a component with a weight in the gain.
+    inflation : bool
+        Add the learned inflation.
     """
 
     channels: int = 64
@@ -51,22 +62,28 @@ class ConvOptions:
 
 
 def deviation(fields: Tensor, mean: Tensor) -> Tensor:
-    """Standard deviation (S, B, C) over the members of fields (S, B, N, C), with a gradient where members agree.
+    """Compute the deviation (S, B, C) over members of fields (S, B, N, C), with a gradient where members agree.
 
     In three passes, which on a CPU take a quarter of the time of `Tensor.std`.
     """
     return ((fields - mean.unsqueeze(2)).square().mean(2) + EPSILON).sqrt()
 
 
+def member_statistics(fields: Tensor) -> Tensor:
+    """Return mean and standard deviation (S, B, 2 C) over the members of fields (S, B, N, C)."""
+    mean = fields.mean(2)
+    return torch.cat((mean, deviation(fields, mean)), -1)
+
+
 def pad_circle(fields: Tensor, width: int) -> Tensor:
-    """Fields (S, ...) with `width` sites of the other end before and behind: (S + 2 width, ...)."""
+    """Pad fields (S, ...) on both ends with `width` sites of the other end: (S + 2 width, ...)."""
     return torch.cat((fields[len(fields) - width :], fields, fields[:width])) if width else fields
 
 
 def correlate(padded: Tensor, taps: Tensor) -> Tensor:
     """Sum over taps (K, C, O) of their products with padded (S + K - 1, M, C), shifted site by site: (S, M, O).
 
-    With sites first, what a tap sees of all sites is one contiguous matrix: nothing is copied.
+    With sites first, the input of a tap at all sites is one contiguous matrix: nothing is copied.
     """
     sites, rest = len(padded) - len(taps) + 1, padded.shape[1]
     rows, size = padded.flatten(0, 1), sites * rest
@@ -78,8 +95,8 @@ def correlate(padded: Tensor, taps: Tensor) -> Tensor:
 
 
 def correlation_gradient(padded: Tensor, gradient: Tensor) -> Tensor:
-    """Gradient (O, C, K) of a convolution's weight from its padded input (S + K - 1, M, C) and the gradient (S, M, O)
-    of its output.
+    """Compute the gradient (O, C, K) of a convolution's weight from its padded input (S + K - 1, M, C) and the gradient
+    (S, M, O) of its output.
     """
     rows, above = padded.flatten(0, 1), gradient.flatten(0, 1)
     size, rest = len(above), gradient.shape[1]
@@ -114,7 +131,7 @@ class LayerFunction(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of fields, own, bias and pooled."""
+        """Compute the gradients of fields, own, bias and pooled."""
         fields, mean, spread, padded, statistics, hidden, own, pooled = ctx.saved_tensors
         width = own.shape[-1] // 2
         by_hidden = torch.ops.aten.gelu_backward(gradient, hidden)
@@ -163,15 +180,16 @@ class MnmefConv(nn.Module, Filter):
     state_index: Tensor
     observed_index: Tensor
 
-    def __init__(self, system: System, sigma_y: float, options: ConvOptions | None = None) -> None:
+    def __init__(self, experiment: Experiment, sigma_y: float, options: ConvOptions | None = None) -> None:
         super().__init__()
-        if not system.is_periodic:
-            raise ValueError(f"mnmef_conv needs a periodic grid, which {system.title} does not have")
+        if not experiment.is_periodic:
+            raise ValueError(f"mnmef_conv needs a periodic grid, which {experiment.title} does not have")
         options = options or ConvOptions()
-        self.system, self.sigma_y, self.options = system, sigma_y, options
-        if any(index % options.patch for index in (*system.observed, system.state_size)):
+        self.experiment, self.sigma_y, self.options = experiment, sigma_y, options
+        if any(index % options.patch for index in (*experiment.observed, experiment.state_size)):
             raise ValueError(
-                f"the patch of mnmef_conv must divide the grid of {system.title}, {system.state_size} points, and the "
+                f"the patch of mnmef_conv must divide the grid of {experiment.title}, {experiment.state_size} points, "
+                f"and the "
                 f"distance between its observed points; {options.patch} does not"
             )
         widths = [FIELDS * options.patch] + [options.channels] * options.layers
@@ -186,64 +204,75 @@ class MnmefConv(nn.Module, Filter):
             taper = torch.exp(-0.5 * (torch.arange(options.reach + 1) / (options.reach / 4)) ** 2)
             self.weigh.weight.mul_(0.1)
             self.weigh.bias.copy_(torch.logit((taper / 2).clamp(1e-3)))
-        distances = torch.from_numpy(system.distances())
-        # One more column than distances in reach: the weight 0 of all that are farther.
+        distances = torch.from_numpy(experiment.distances())
         self.register_buffer("state_index", distances.clamp(max=options.reach + 1), persistent=False)
-        observed = system.observation_index()
+        observed = experiment.observation_index()
         self.register_buffer("observed_index", self.state_index[observed], persistent=False)
 
     def head_parameters(self) -> list[nn.Parameter]:
-        """The parameters that fine-tuning changes: all."""
+        """Return the parameters that fine-tuning changes: all."""
         return list(self.parameters())
 
     def fields(self, v: Tensor, innovation: Tensor) -> Tensor:
-        """Inputs (B, N, 6, Nx) of the network for members (B, N, Nx) and innovations y - h_n (B, N, d)."""
+        """Compute the inputs (B, N, 6, Nx) of the network for members (B, N, Nx) and innovations y - h_n (B, N, d)."""
         mean = ensemble_mean(v)
         anomaly = v - mean
         spread = (anomaly.square().mean(-2, keepdim=True) + EPSILON).sqrt()
-        observed = self.system.observation_index(v.device)
+        observed = self.experiment.observation_index(v.device)
         placed = torch.zeros_like(v).index_copy(-1, observed, innovation)
         mask = torch.zeros(v.shape[-1], dtype=v.dtype, device=v.device).index_fill(0, observed, 1.0)
-        scale = 5.0 / self.system.clamp  # states become numbers of order one
+        scale = 5.0 / self.experiment.bound  # states become numbers of order one
         unit = 1.0 / self.sigma_y
         shared = (scale * mean, unit * spread, mask)
         parts = (scale * v, unit * anomaly, shared[0].expand_as(v), shared[1].expand_as(v), unit * placed)
         return torch.stack((*parts, mask.expand_as(v)), -2)
 
-    def analyze(self, forecast: Tensor, observation: Tensor, system: System, noise: Tensor | None = None) -> Tensor:
-        """Map forecast (..., N, Nx), observation (..., d) and noise (..., N, d) to the analysis ensemble (..., N, Nx).
+    def analyze(
+        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
+    ) -> Tensor:
+        """Map a forecast ensemble to the analysis ensemble (see `mnmef.filters.base.Filter.analyze`).
 
         Where the gain's linear system is singular, that ensemble keeps its (inflated) forecast.
-        Raises `ValueError` without noise.
+
+        Raises
+        ------
+        ValueError
+            Without noise.
         """
-        if noise is None:
-            raise ValueError("mnmef_conv perturbs observations: pass standard normal noise (..., N, d)")
-        lead, members = forecast.shape[:-2], forecast.shape[-2]
-        v = forecast.reshape(-1, members, system.state_size)
-        y = observation.expand(*lead, -1).reshape(-1, 1, system.observation_size)
-        r = observation_perturbations(noise, self.sigma_y).expand(*lead, -1, -1).reshape(len(v), members, -1)
-        h = system.observe(v)
-        hidden = self.layers(self.sites(self.fields(v, y - h)))
-        w, z, u = self.correct(hidden)
+        v, y, r = as_batch(self, forecast, observation, noise)
+        y, h = y.unsqueeze(-2), experiment.observe(v)
+        (w, z, u), summary = self.network(self.sites(self.fields(v, y - h)))
         v_anomaly = v - ensemble_mean(v) + w
-        h_anomaly = h - ensemble_mean(h) + system.observe(z)
-        increment = kalman_increment(v_anomaly, h_anomaly, y - h - r, self.sigma_y, self.localization(hidden))
+        h_anomaly = h - ensemble_mean(h) + experiment.observe(z)
+        weights = 2.0 * torch.sigmoid(self.weigh(functional.gelu(self.summarize(summary))))
+        # One more weight than distances in reach: the 0 of all that are farther.
+        increment = self.increment(v_anomaly, h_anomaly, y - h - r, functional.pad(weights, (0, 1)))
         analysis = v + increment + (u if self.options.inflation else 0.0)
-        return analysis.clamp(-system.clamp, system.clamp).reshape(forecast.shape)
+        return analysis.clamp(-experiment.bound, experiment.bound).reshape(forecast.shape)
+
+    def network(self, fields: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Map fields (S, B, N, C) to corrections and a summary.
+
+        Returns
+        -------
+        corrections : tuple of Tensor (B, N, Nx)
+            w, z and u.
+        summary : Tensor (B, 2 channels)
+            Mean and deviation over members of the last layer, averaged over space.
+        """
+        hidden = self.layers(fields)
+        return self.correct(hidden), member_statistics(hidden).mean(0)
+
+    def increment(self, v_anomaly: Tensor, h_anomaly: Tensor, innovation: Tensor, weights: Tensor) -> Tensor:
+        """Compute `K innovation_n` (B, N, Nx) with localization weights (B, reach + 2) by distance."""
+        localization = weights[:, self.state_index], weights[:, self.observed_index]
+        return kalman_increment(v_anomaly, h_anomaly, innovation, self.sigma_y, localization)
 
     def sites(self, fields: Tensor) -> Tensor:
-        """Fields (B, N, 6, Nx) as channels of sites, (S, B, N, 6 patch)."""
+        """Reshape fields (B, N, 6, Nx) to channels of sites, (S, B, N, 6 patch)."""
         return fields.unflatten(-1, (-1, self.options.patch)).movedim(-2, 0).flatten(-2)
 
     def correct(self, hidden: Tensor) -> tuple[Tensor, ...]:
-        """Corrections w, z and u (B, N, Nx) from the last layer (S, B, N, C)."""
+        """Compute the corrections w, z and u (B, N, Nx) from the last layer (S, B, N, C)."""
         corrections = functional.linear(hidden, self.corrections.weight.squeeze(-1), self.corrections.bias)
         return corrections.unflatten(-1, (3, self.options.patch)).movedim(0, -2).flatten(-2).unbind(-2)
-
-    def localization(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights L_vh (B, Nx, d) and L_hh (B, d, d) from the last layer (S, B, N, C), averaged over space."""
-        mean = hidden.mean(2)
-        summary = torch.cat((mean, deviation(hidden, mean)), -1).mean(0)
-        weights = 2.0 * torch.sigmoid(self.weigh(functional.gelu(self.summarize(summary))))
-        weights = functional.pad(weights, (0, 1))
-        return weights[:, self.state_index], weights[:, self.observed_index]

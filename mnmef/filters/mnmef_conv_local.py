@@ -1,21 +1,19 @@
 """The filter with convolutions on grids of any length: the same analysis at a cost linear in the number of points.
 
-`mnmef.filters.mnmef_conv` forms its gain from matrices Nx x d and d x d. Beyond its reach the localization weights are
-zero, so that the second one is a cyclic band and the first has as many entries in a row as there are observations in
-reach. Here nothing else is stored, and the band is solved with pivoting, which gives the increment of the dense formula
-to rounding: no approximation by patches. The network sees the grid segment by segment, so that its layers stay in the
-cache; with a margin as wide as its field of view, this is the network on the whole grid.
+`mnmef.filters.mnmef_conv` forms its gain from matrices Nx x d and d x d. Localization weights beyond the reach are
+zero, so that the second matrix is a cyclic band, and a row of the first has one entry for each observation in reach.
+Here nothing else is stored, and the band is solved with pivoting: the increment is that of the dense formula to
+rounding. The network sees the grid segment by segment, so that its layers stay in the cache. Each segment has a margin
+as wide as the field of view, so that corrections are those of the whole grid.
 """
 
 import numpy as np
 import torch
-from scipy.linalg import get_lapack_funcs
+from scipy.linalg import LinAlgError, solve_banded
 from torch import Tensor, nn
-from torch.nn import functional
 
-from mnmef.filters.base import ensemble_mean, observation_perturbations
-from mnmef.filters.mnmef_conv import MnmefConv, deviation
-from mnmef.systems.base import System
+from mnmef.experiments.experiment import Experiment
+from mnmef.filters.mnmef_conv import MnmefConv, member_statistics
 
 SEGMENT = 512
 """Sites of the network that are worked on at a time."""
@@ -24,66 +22,48 @@ SEGMENT = 512
 class MnmefConvLocal(MnmefConv):
     """The network of a trained `MnmefConv` on a longer grid with the same distance between observations.
 
-    trained: its weights, which are shared and not copied. system: the same dynamics on a periodic grid of any length,
-    observed at regular distances from grid point 0 on.
-    Raises `ValueError` for another pattern of observations than that of the training.
+    Parameters
+    ----------
+    trained : MnmefConv
+        Source of the weights, which are shared and not copied.
+    experiment : Experiment
+        The same dynamics on a periodic grid of any length, observed at regular distances from grid point 0 on.
+
+    Raises
+    ------
+    ValueError
+        For another pattern of observations than that of the training.
     """
 
-    def __init__(self, trained: MnmefConv, system: System) -> None:
+    def __init__(self, trained: MnmefConv, experiment: Experiment) -> None:
         nn.Module.__init__(self)
-        self.system, self.sigma_y, self.options = system, trained.sigma_y, trained.options
+        self.experiment, self.sigma_y, self.options = experiment, trained.sigma_y, trained.options
         self.layers, self.corrections = trained.layers, trained.corrections
         self.summarize, self.weigh = trained.summarize, trained.weigh
-        self.spacing = spacing_of(system)
-        if self.spacing != spacing_of(trained.system):
+        self.spacing = spacing_of(experiment)
+        if self.spacing != spacing_of(trained.experiment):
             raise ValueError(
-                f"the filter was trained with every {spacing_of(trained.system)}th grid point observed, "
+                f"the filter was trained with every {spacing_of(trained.experiment)}th grid point observed, "
                 f"not every {self.spacing}th"
             )
-        size, reach = system.state_size, self.options.reach
+        size, reach = experiment.state_size, self.options.reach
         # The observations that grid points between site i and the next may see: those of the sites i + shift.
         widest = reach // self.spacing + 1
         self.shifts = range(-widest, widest + 1)
-        self.band = min(reach // self.spacing, system.observation_size // 2)
+        self.band = min(reach // self.spacing, experiment.observation_size // 2)
         offset = torch.arange(self.spacing) - self.spacing * torch.tensor(self.shifts).unsqueeze(1)
         # On a short circle two shifts may lead to the same observation; it counts once.
         is_first = (2 * offset > -size) & (2 * offset <= size)
         distance = offset.abs().clamp(max=reach + 1).masked_fill(~is_first, reach + 1)
         self.register_buffer("state_index", distance, persistent=False)
         self.register_buffer("observed_index", self.spacing * torch.arange(self.band + 1), persistent=False)
-        self.solver = CyclicBand(system.observation_size, self.band)
-
-    def analyze(self, forecast: Tensor, observation: Tensor, system: System, noise: Tensor | None = None) -> Tensor:
-        """Map forecast (..., N, Nx), observation (..., d) and noise (..., N, d) to the analysis ensemble (..., N, Nx),
-        as `MnmefConv.analyze` does.
-        """
-        if noise is None:
-            raise ValueError("mnmef_conv perturbs observations: pass standard normal noise (..., N, d)")
-        lead, members = forecast.shape[:-2], forecast.shape[-2]
-        v = forecast.reshape(-1, members, system.state_size)
-        y = observation.expand(*lead, -1).reshape(-1, 1, system.observation_size)
-        r = observation_perturbations(noise, self.sigma_y).expand(*lead, -1, -1).reshape(len(v), members, -1)
-        h = v[..., :: self.spacing]
-        (w, z, u), summary = self.network(self.sites(self.fields(v, y - h)))
-        weights = functional.pad(2.0 * torch.sigmoid(self.weigh(functional.gelu(self.summarize(summary)))), (0, 1))
-        state_weights, band_weights = weights[:, self.state_index], weights[:, self.observed_index]
-        v_anomaly = v - ensemble_mean(v) + w
-        h_anomaly = h - ensemble_mean(h) + z[..., :: self.spacing]
-        solution = self.solve(h_anomaly, y - h - r, band_weights)
-        increment = self.spread_out(v_anomaly, h_anomaly, solution, state_weights)
-        analysis = v + increment + (u if self.options.inflation else 0.0)
-        return analysis.clamp(-system.clamp, system.clamp).reshape(forecast.shape)
+        self.solver = CyclicBand(experiment.observation_size, self.band)
 
     def network(self, fields: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Corrections w, z and u (B, N, Nx), and mean and deviation over members, averaged over space, of the last
-        layer (B, 2 channels), for fields (S, B, N, C).
-        """
+        """Map fields (S, B, N, C) to corrections and a summary as `MnmefConv.network`, segment by segment."""
         sites, batch = fields.shape[:2]
         margin = self.options.layers * (self.options.kernel // 2)
-        if sites <= SEGMENT + 2 * margin:
-            margin, length = 0, sites
-        else:
-            length = SEGMENT
+        margin, length = (0, sites) if sites <= SEGMENT + 2 * margin else (margin, SEGMENT)
         corrections, total = [], fields.new_zeros(batch, 2 * self.options.channels)
         for begin in range(0, sites, length):
             end = min(begin + length, sites)
@@ -91,13 +71,17 @@ class MnmefConvLocal(MnmefConv):
             around = torch.arange(begin - margin, end + margin, device=fields.device) % sites
             part = fields if length == sites else fields.index_select(0, around)
             hidden = self.layers(part)[margin : margin + end - begin]
-            mean = hidden.mean(2)
-            total += torch.cat((mean, deviation(hidden, mean)), -1).sum(0)
+            total += member_statistics(hidden).sum(0)
             corrections.append(self.correct(hidden))
         return tuple(torch.cat(parts, -1) for parts in zip(*corrections, strict=True)), total / sites
 
+    def increment(self, v_anomaly: Tensor, h_anomaly: Tensor, innovation: Tensor, weights: Tensor) -> Tensor:
+        """Compute `K innovation_n` (B, N, Nx) with localization weights (B, reach + 2) by distance."""
+        solution = self.solve(h_anomaly, innovation, weights[:, self.observed_index])
+        return self.spread_out(v_anomaly, h_anomaly, solution, weights[:, self.state_index])
+
     def solve(self, h_anomaly: Tensor, innovation: Tensor, weights: Tensor) -> Tensor:
-        """`(Y'Y o L_hh + (N - 1) sigma_y^2 I)^-1 innovation_n` (B, N, d); zero where the matrix is singular.
+        """Compute `(Y'Y o L_hh + (N - 1) sigma_y^2 I)^-1 innovation_n` (B, N, d); zero where the matrix is singular.
 
         h_anomaly, innovation (B, N, d); weights (B, band + 1): L_hh of neighbors 0, 1, ..., band sites apart.
         """
@@ -111,8 +95,10 @@ class MnmefConvLocal(MnmefConv):
         return torch.from_numpy(np.stack(solutions)).to(innovation)
 
     def spread_out(self, v_anomaly: Tensor, h_anomaly: Tensor, solution: Tensor, weights: Tensor) -> Tensor:
-        """`(V'Y o L_vh) solution_n` (B, N, Nx) for v_anomaly (B, N, Nx), h_anomaly and solution (B, N, d) and the
-        weights (B, shifts, spacing) of observations `shift` sites away from the site before a grid point.
+        """Compute `(V'Y o L_vh) solution_n` (B, N, Nx).
+
+        v_anomaly (B, N, Nx); h_anomaly, solution (B, N, d); weights (B, shifts, spacing) of observations `shift` sites
+        away from the site before a grid point.
         """
         v = v_anomaly.unflatten(-1, (-1, self.spacing))  # (B, N, d, spacing)
         increment = torch.zeros_like(v)
@@ -123,16 +109,16 @@ class MnmefConvLocal(MnmefConv):
         return increment.flatten(-2)
 
 
-def spacing_of(system: System) -> int:
-    """Grid points from one observation to the next; `ValueError` unless it is the same all around from point 0 on."""
-    spacing, rest = divmod(system.state_size, system.observation_size)
-    if rest or system.observed != tuple(range(0, system.state_size, spacing)):
-        raise ValueError(f"{system.title} is not observed at regular distances, which local gains need")
+def spacing_of(experiment: Experiment) -> int:
+    """Return the distance of observations in grid points; `ValueError` unless it is regular from point 0 on."""
+    spacing, rest = divmod(experiment.state_size, experiment.observation_size)
+    if rest or experiment.observed != tuple(range(0, experiment.state_size, spacing)):
+        raise ValueError(f"{experiment.title} is not observed at regular distances, which local gains need")
     return spacing
 
 
 class CyclicBand:
-    """Symmetric matrices (d, d) whose entries vanish for cyclic distances beyond `band`, solved by LAPACK's banded LU.
+    """Symmetric matrices (d, d) whose entries vanish for cyclic distances beyond `band`, solved by a banded LU.
 
     The circle is folded flat: sites in the order 0, d - 1, 1, d - 2, ... put neighbors at most two places apart, so
     that a cyclic band becomes a common one of twice the width. The matrices need not be definite: rows are pivoted.
@@ -145,21 +131,24 @@ class CyclicBand:
         self.order[1::2] = size - 1 - np.arange(size // 2)
         place = np.empty_like(self.order)
         place[self.order] = np.arange(size)
-        # Where each entry (i, i + k) and its mirror image go in LAPACK's storage by diagonals.
+        # Where each entry (i, i + k) and its mirror image go in scipy's storage by diagonals.
         rows, columns = place[np.arange(size)], np.stack([np.roll(place, -k) for k in range(band + 1)])
-        self.upper = (2 * self.half + rows - columns, columns)
-        self.lower = (2 * self.half + columns - rows, np.broadcast_to(rows, columns.shape))
+        self.upper = (self.half + rows - columns, columns)
+        self.lower = (self.half + columns - rows, np.broadcast_to(rows, columns.shape))
 
     def solve(self, diagonals: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Solutions (m, d) for right-hand sides (m, d), or zeros where the matrix is singular or not finite.
+        """Return solutions (m, d) for right-hand sides (m, d), or zeros where the matrix is singular or not finite.
 
         diagonals (band + 1, d): entries (i, i + k), indices cyclic, in row k and column i.
         """
-        storage = np.zeros((3 * self.half + 1, self.size), dtype=diagonals.dtype)
+        storage = np.zeros((2 * self.half + 1, self.size), dtype=diagonals.dtype)
         storage[self.upper] = diagonals
         storage[self.lower] = diagonals
-        (gbsv,) = get_lapack_funcs(("gbsv",), (storage, right))
-        _, _, folded, info = gbsv(self.half, self.half, storage, right.T[self.order], overwrite_ab=True)
+        try:
+            # Not finite entries make solutions that are not finite, for which there is an answer below.
+            folded = solve_banded((self.half, self.half), storage, right.T[self.order], check_finite=False)
+        except LinAlgError:
+            return np.zeros_like(right)
         solution = np.empty_like(right)
         solution[:, self.order] = folded.T
-        return solution if info == 0 and np.isfinite(solution).all() else np.zeros_like(right)
+        return solution if np.isfinite(solution).all() else np.zeros_like(right)

@@ -11,7 +11,8 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -27,7 +28,12 @@ FULL_DISK_BYTES = 10_000_000
 def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> None:
     """Call `write` with a temporary path beside `path`, flush to disk and rename.
 
-    Raises `OSError` naming `path` if the disk is full or the folder cannot be written; no partial file is left behind.
+    No partial file is left behind.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written; the text names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +68,11 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
     write_atomically(path, lambda temporary: table.to_csv(temporary, index=False))
 
 
+def variable(dims: str | Sequence[str], values: Any, long_name: str, units: str | None = "1") -> tuple[Any, ...]:
+    """Return a variable of a Dataset: dimensions, values, and the attributes `long_name` and, if any, `units`."""
+    return dims, values, {"long_name": long_name} | ({"units": units} if units else {})
+
+
 def write_dataset(dataset: xr.Dataset, path: str | Path, *, provenance: Mapping[str, str]) -> None:
     """Write `dataset` to `path` as compressed NetCDF 4, atomically, with `provenance` among its attributes."""
     dataset = dataset.assign_attrs({"Conventions": CONVENTIONS, **dataset.attrs, **provenance})
@@ -73,13 +84,26 @@ def write_dataset(dataset: xr.Dataset, path: str | Path, *, provenance: Mapping[
     write_atomically(path, lambda temporary: dataset.to_netcdf(temporary, engine="netcdf4", encoding=encoding))
 
 
-def read_dataset(path: str | Path, *, kind: str, **expected: str) -> xr.Dataset:
+def read_dataset(
+    path: str | Path, *, kind: str, experiment: str | None = None, split: str | None = None, method: str | None = None
+) -> xr.Dataset:
     """Load the NetCDF at `path` into memory after checking that this pipeline wrote it.
 
-    kind: what the file must hold ("data" or "evaluation"). expected: further attributes that it must carry, such as
-    `system="lorenz96"`.
-    Raises `FileNotFoundError` if there is none, `ValueError` if it is truncated, foreign, or of another kind, system or
-    noise level; the text names the file, what was found and what to do.
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    kind : str
+        Kind that the file must be of, such as "data" or "evaluation" (see `provenance`).
+    experiment, split, method : str or None
+        Attributes that the file must have; not checked by default.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file.
+    ValueError
+        If the file is truncated or foreign, or has other attributes; the text names the file and the remedy.
     """
     path = Path(path)
     if not path.exists():
@@ -90,16 +114,17 @@ def read_dataset(path: str | Path, *, kind: str, **expected: str) -> xr.Dataset:
             dataset = opened.load()
     except Exception as error:  # the NetCDF and HDF5 libraries raise many types for a damaged file
         raise ValueError(f"{path} is not a readable NetCDF file ({error}); it may be truncated: {remedy}") from error
-    for key, value in {"kind": kind, **expected}.items():
+    expected = {"kind": kind, "experiment": experiment, "split": split, "method": method}
+    for key, value in expected.items():
         found = dataset.attrs.get(key)
-        if str(found) != str(value):
+        if value is not None and str(found) != value:
             said = "has no such attribute, so another program wrote it" if found is None else f"says {found!r}"
             raise ValueError(f"{path} should hold {key} = {value!r} but {said}; {remedy}")
     return dataset
 
 
 def provenance(kind: str, settings: Mapping[str, Any], seed: int) -> dict[str, str]:
-    """Attributes that say where a file came from: kind, settings, seed, commit and versions."""
+    """Return the attributes of origin of a file: kind, settings, seed, commit and versions."""
     return {
         "kind": kind,
         "settings": json.dumps(settings, sort_keys=True),
@@ -112,31 +137,20 @@ def provenance(kind: str, settings: Mapping[str, Any], seed: int) -> dict[str, s
 
 @cache
 def source_commit() -> str:
-    """The commit of the checkout this package lies in, with "-dirty" if files differ from it; "unknown" outside git."""
-    command = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=12",
-        "--exclude",
-        "*",
-    ]
+    """Return the commit of the checkout of this package, with "-dirty" after edits; "unknown" outside git."""
+    command, folder = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"], Path(__file__).parent
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=20)
+        return done.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 
 
 @cache
 def package_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide numbers, as far as they are installed."""
+    """Return the versions of Python and of the installed packages that decide numbers."""
     versions = {"python": platform.python_version()}
     for name in ("mnmef", "torch", "numpy", "scipy", "xarray", "dapper"):
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return versions

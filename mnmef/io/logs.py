@@ -1,10 +1,9 @@
-"""Logs of jobs: what a script prints, warns and raises goes to the terminal and to its log file.
+"""Logs of jobs: output, warnings and tracebacks of a script go to the terminal and to a file.
 
-A log has one writer at a time, and so has what its job writes: if Snakemake is killed, its jobs live on, and those of
-its successor wait for them.
+A log has one writer at a time, and so have the outputs of its job: if Snakemake is killed, its jobs live on, and the
+same job of a later run waits for them.
 """
 
-import fcntl
 import os
 import sys
 import traceback
@@ -13,9 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from filelock import FileLock, Timeout
+
 
 class _Tee:
-    """A text stream that writes to `terminal` and to `file`; everything else is the terminal's."""
+    """A text stream that writes to `terminal` and to `file`; all other attributes are those of `terminal`."""
 
     def __init__(self, terminal: TextIO, file: TextIO) -> None:
         self._terminal, self._file = terminal, file
@@ -34,9 +35,16 @@ class _Tee:
 
 @contextmanager
 def job_log(path: str | Path, threads: int = 1) -> Iterator[None]:
-    """Copy stdout, stderr (hence warnings and progress bars) and an exception's traceback to the file at `path`.
+    """Copy stdout, stderr (hence warnings and progress bars) and an exception's traceback to a file.
 
-    threads: how many CPU threads numerical libraries may use in this job. Exceptions pass on unchanged.
+    Exceptions pass on unchanged.
+
+    Parameters
+    ----------
+    path : str or Path
+        The log.
+    threads : int
+        Number of CPU threads that numerical libraries may use in this job.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,16 +65,22 @@ def job_log(path: str | Path, threads: int = 1) -> Iterator[None]:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Hold the lock of the log at `path`, a hidden file beside it; wait while another process holds it."""
-    lock = path.with_name(f".{path.name}.lock")
-    with lock.open("w") as file:
+    file = path.with_name(f".{path.name}.lock")
+    file.touch()  # a folder that cannot be written is an error, and none of locks
+    # A lock that is the mere existence of a file would outlive a process that is killed.
+    lock = FileLock(file, fallback_to_soft=False, poll_interval=0.2)
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"A process of an earlier run still does this job; waiting for it (lock {lock})", flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:
-            print(f"The file system has no locks ({error}): two processes could do this job at once", flush=True)
+            lock.acquire(blocking=False)
+        except Timeout:
+            print(f"A process of an earlier run still does this job; waiting for it (lock {file})", flush=True)
+            lock.acquire()
+    except OSError as error:
+        print(f"The file system has no locks ({error}): two processes could do this job at once", flush=True)
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def limit_threads(threads: int) -> None:

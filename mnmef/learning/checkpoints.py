@@ -10,47 +10,76 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from mnmef.experiments.load import load_experiment
 from mnmef.filters.learned import LearnedFilter, make_learned
 from mnmef.io.files import package_versions, source_commit, write_atomically
-from mnmef.systems import make_system
 
-# Options that change what the filter does with its weights, not which weights it has.
 INFERENCE_OPTIONS = ("inflation",)
+"""Options that change what the filter does with its weights, not which weights it has."""
+
+BASE = "mnmef_pretrained.safetensors"
+"""Checkpoint that completes a file of heads. Cards written before it had this name say `pretrained.safetensors`."""
 
 
-def save_checkpoint(filter_: LearnedFilter, path: str | Path, **card: Any) -> None:
-    """Write the weights of `filter_` to `path` atomically, with a card: system, sigma_y, model options, versions and
-    `card`.
+def save_checkpoint(filter_: LearnedFilter, path: str | Path, card: Mapping[str, Any] | None = None) -> None:
+    """Write the weights of a filter with their card, atomically.
+
+    Parameters
+    ----------
+    filter_ : LearnedFilter
+        Filter to save.
+    path : str or Path
+        Where to.
+    card : mapping or None
+        Further entries of the card, such as `training`. Filter, experiment, sigma_y, model options, commit and package
+        versions are always in it.
     """
     described = {
         "filter": filter_.name,
-        "system": filter_.system.name,
-        "state_size": filter_.system.state_size,
+        "experiment": filter_.experiment.name,
+        "description": dict(filter_.experiment.description),
+        "state_size": filter_.experiment.state_size,
         "sigma_y": filter_.sigma_y,
         "model": asdict(filter_.options),
         "commit": source_commit(),
         "versions": package_versions(),
-        **card,
+        **(card or {}),
     }
     write_tensors(filter_.state_dict(), described, path)
 
 
 def write_tensors(tensors: Mapping[str, torch.Tensor], card: Mapping[str, Any], path: str | Path) -> None:
-    """Write named `tensors` with their `card` to `path`, atomically."""
+    """Write named tensors with their card, atomically."""
     stored = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     metadata = {"card": json.dumps(card, sort_keys=True)}
     write_atomically(path, lambda temporary: save_file(stored, temporary, metadata=metadata))
 
 
 def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
-    """The named tensors at `path`, on the CPU."""
+    """Read the named tensors of a checkpoint to the CPU."""
     with safe_open(path, framework="pt") as file:
         return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (a safetensors handle is no mapping)
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
-    """The card of the checkpoint at `path`. Raises `ValueError` if it is truncated or was not written by
-    `save_checkpoint`.
+    """Read the card of a checkpoint.
+
+    Parameters
+    ----------
+    path : str or Path
+        The checkpoint.
+
+    Returns
+    -------
+    dict
+        Entries of `save_checkpoint`; of files shipped so far, with their present names.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is truncated or was not written by `save_checkpoint`.
     """
     path = Path(path)
     if not path.exists():
@@ -62,39 +91,72 @@ def read_card(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a readable safetensors file ({error}); it may be truncated") from error
     if "card" not in metadata:
         raise ValueError(f"{path} carries no card, so it is no checkpoint of this project")
-    return json.loads(metadata["card"])
+    card = json.loads(metadata["card"])
+    if "system" in card:  # written before experiments had names of their own
+        card["experiment"] = card.pop("system")
+    return card
 
 
 def load_checkpoint(
-    path: str | Path, *, name: str | None = None, system: str, sigma_y: float, model: Mapping[str, Any] | None = None
+    path: str | Path,
+    *,
+    name: str | None = None,
+    experiment: str | None = None,
+    sigma_y: float | None = None,
+    model: Mapping[str, Any] | None = None,
 ) -> LearnedFilter:
-    """The filter at `path`, which must have been trained on `system` with `sigma_y` and, if given, be the filter `name`
-    with the options `model`.
+    """Load a trained filter, which must be the one that is asked for.
 
-    Options that only act at inference (`inflation`) follow `model`. A file that holds the heads alone takes the rest
-    from the file that its card names as `base`, in the same folder.
-    Raises `ValueError` saying which property differs.
+    A file that holds the heads alone takes the other weights from the file that its card names as `base`, in the same
+    folder.
+
+    Parameters
+    ----------
+    path : str or Path
+        The checkpoint.
+    name : str or None
+        The filter that it must be of, such as `mnmef`. None: any, here and below.
+    experiment : str or None
+        The experiment that it must have been trained on.
+    sigma_y : float or None
+        The noise level that it must have been trained at, state units.
+    model : mapping or None
+        The options that its network must have. Options that only act at inference (`inflation`) are taken from here.
+
+    Returns
+    -------
+    LearnedFilter
+        On the CPU.
+
+    Raises
+    ------
+    ValueError
+        Naming the property that differs, or weights that are not finite.
     """
-    card = read_card(path)
-    wanted: dict[str, Any] = {"system": system, "sigma_y": sigma_y}
-    if name is not None:
-        wanted["filter"] = name
-    found = {key: card[key] for key in wanted}
-    if model is not None:
-        wanted |= {f"model.{key}": value for key, value in model.items() if key not in INFERENCE_OPTIONS}
-        found |= {f"model.{key}": card["model"].get(key) for key in model if key not in INFERENCE_OPTIONS}
-    for key, value in wanted.items():
-        if found[key] != value:
-            raise ValueError(f"checkpoint {path} was trained with {key} = {found[key]!r}, but {value!r} is asked for")
-    options = card["model"] | {key: model[key] for key in INFERENCE_OPTIONS if model is not None and key in model}
-    filter_ = make_learned(card["filter"], make_system(system), sigma_y, options)
+    card, fixed = read_card(path), dict(model or {})
+    at_inference = {key: fixed.pop(key) for key in INFERENCE_OPTIONS if key in fixed}
+    named = {"experiment": experiment, "sigma_y": sigma_y, "filter": name}
+    asked = {key: value for key, value in named.items() if value is not None}
+    _refuse_other(path, card, asked | {f"model.{key}": value for key, value in fixed.items()})
     tensors = read_tensors(path)
     if "base" in card:
         base = Path(path).with_name(card["base"])
-        load_checkpoint(base, name=name, system=system, sigma_y=sigma_y, model=model)  # with all its checks
-        tensors = read_tensors(base) | tensors
-    filter_.load_state_dict(tensors)
-    for key, value in tensors.items():
-        if not bool(torch.isfinite(value).all()):
+        base = base if base.exists() else base.with_name(BASE)
+        whole = load_checkpoint(base, name=name, experiment=experiment, sigma_y=sigma_y, model=model)
+        tensors = whole.state_dict() | tensors
+    for key, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
             raise ValueError(f"checkpoint {path} holds non-finite numbers in {key}; train it anew")
+    trained_on = load_experiment(card["experiment"])
+    filter_ = make_learned(card["filter"], trained_on, card["sigma_y"], card["model"] | at_inference)
+    filter_.load_state_dict(tensors)
     return filter_
+
+
+def _refuse_other(path: str | Path, card: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise `ValueError` if the card differs from the properties that are asked for."""
+    found = {**card, **{f"model.{key}": value for key, value in card["model"].items()}}
+    for key, value in asked.items():
+        if found.get(key) != value:
+            was = f"{key} = {found.get(key)!r}"
+            raise ValueError(f"checkpoint {path} was trained with {was}, but {value!r} is asked for")

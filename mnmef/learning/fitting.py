@@ -1,6 +1,6 @@
 """From settings of the config to trained and fine-tuned filters."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,46 +8,65 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from mnmef.config.settings import PACE
+from mnmef.config.settings import PACE, Settings
 from mnmef.core.devices import default_device
 from mnmef.core.hardware import hardware_name
+from mnmef.experiments.load import experiment_of
 from mnmef.filters.learned import LearnedFilter
 from mnmef.learning.checkpoints import load_checkpoint, read_card, save_checkpoint
-from mnmef.learning.trainer import TrainingOptions, initial_filter, train
-from mnmef.systems import make_system
+from mnmef.learning.options import TrainingOptions
+from mnmef.learning.trainer import initial_filter, train
 
-Settings = Mapping[str, Any]
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a training.
+
+    Parameters
+    ----------
+    filter_name : str
+        The learned filter.
+    model : mapping
+        Options of its network.
+    training : mapping
+        The config's section, merged for the experiment.
+    window_cycles : int
+        Cycles of a window.
+    seed : int
+        Root of the random streams.
+    resume_folder : Path
+        Where the state of an interrupted training is kept.
+    finetuning : mapping or None
+        The config's section, for a fine-tuning.
+    """
+
+    filter_name: str
+    model: Settings
+    training: Settings
+    window_cycles: int
+    seed: int
+    resume_folder: Path
+    finetuning: Settings | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings, pace: Settings) -> "Recipe":
+        """Make a recipe of `mnmef.config.settings.training_settings` and more, with the keys `PACE` of `pace`."""
+        return cls(**{**settings, "training": {**settings["training"], **{key: pace[key] for key in PACE}}})
 
 
 def pretraining_options(training: Settings, windows: int, window_cycles: int, seed: int) -> TrainingOptions:
-    """The options of a pretraining from the config's `training` section, its per-system values already picked."""
-    batch = training["batch"]
-    window_steps = training["epochs"] * max(1, windows // batch)
-    return TrainingOptions(
-        ensemble_size=training["ensemble_size"],
-        steps=window_steps if training["schedule"] == "window" else training["steps"],
-        window_cycles=window_cycles,
-        batch=batch,
-        learning_rate=training["learning_rate"],
-        schedule=training["schedule"],
-        loss=training["loss"],
-        optimizer=training["optimizer"],
-        other_sizes=tuple(training["other_sizes"]),
-        decay=training["decay"],
-        weight_decay=training["weight_decay"],
-        gradient_clip=training["gradient_clip"],
-        chunks=training["chunks"],
-        misplaced=training["misplaced"],
-        seed=seed,
-    )
+    """Return the options of a pretraining on `windows` truths from the config's section `training`."""
+    given = {field.name: training[field.name] for field in fields(TrainingOptions) if field.name in training}
+    if training["schedule"] == "window":
+        given["steps"] = training["epochs"] * max(1, windows // training["batch"])
+    given["other_sizes"] = tuple(training["other_sizes"])
+    return TrainingOptions(**given, window_cycles=window_cycles, seed=seed)
 
 
 def finetuning_options(
     training: Settings, finetuning: Settings, ensemble_size: int, windows: int, window_cycles: int, seed: int
 ) -> TrainingOptions:
-    """The options of a fine-tuning at N = `ensemble_size`: heads only, smaller learning rate, smaller batch for large
-    N.
-    """
+    """Return the options of a fine-tuning at N = `ensemble_size`: heads only, its own rate, a smaller batch."""
     divisor = {int(n): d for n, d in finetuning["batch_divisor"].items()}.get(ensemble_size, 1)
     merged = {
         **training,
@@ -57,93 +76,109 @@ def finetuning_options(
         "steps": finetuning["steps"],
         "batch": max(1, training["batch"] // divisor),
         "learning_rate": training["learning_rate"] * finetuning["learning_rate_factor"],
+        "decay": finetuning["decay"],
     }
-    options = pretraining_options(merged, windows, window_cycles, seed)
-    return TrainingOptions(**{**vars(options), "heads_only": True})
-
-
-def load_start(start: Path, filter_name: str, system: str, model: Settings) -> LearnedFilter:
-    """The filter at `start` to begin a training with, of whatever noise level; otherwise as `load_checkpoint`."""
-    return load_checkpoint(start, name=filter_name, system=system, sigma_y=read_card(start)["sigma_y"], model=model)
+    return replace(pretraining_options(merged, windows, window_cycles, seed), heads_only=True)
 
 
 def pretrain(
-    truths: xr.Dataset,
-    sigma_y: float,
-    *,
-    filter_name: str,
-    model: Settings,
-    training: Settings,
-    window_cycles: int,
-    seed: int,
-    weights: Path,
-    resume_folder: Path,
-    start: Path | None = None,
+    truths: xr.Dataset, sigma_y: float, recipe: Recipe, weights: Path, start: Path | None = None
 ) -> pd.DataFrame:
-    """Train the filter `filter_name` on the training split `truths`, write its checkpoint to `weights`, return the
-    curve.
+    """Train a filter and write its checkpoint.
 
-    start: a checkpoint of the same filter and system, at any noise level, to begin with instead of random weights.
-    Raises `ValueError` for one of another filter or system.
+    Parameters
+    ----------
+    truths : Dataset
+        The training split.
+    sigma_y : float
+        Standard deviation of the observation noise, state units.
+    recipe : Recipe
+        Settings.
+    weights : Path
+        Where to write the checkpoint.
+    start : Path or None
+        A checkpoint of the same filter and experiment, at any noise level, to begin with instead of random weights.
+
+    Returns
+    -------
+    DataFrame
+        The training curve.
+
+    Raises
+    ------
+    ValueError
+        If `start` is of another filter or experiment.
     """
-    system = make_system(truths.attrs["system"])
-    options = pretraining_options(training, truths.sizes["window"], window_cycles, seed)
-    filter_ = initial_filter(system, sigma_y, model, seed, name=filter_name).to(default_device())
+    experiment, name = experiment_of(truths), recipe.filter_name
+    filter_ = initial_filter(experiment, sigma_y, recipe.model, recipe.seed, name=name)
     origin = {}
     if start is not None:
-        filter_.load_state_dict(load_start(start, filter_name, system.name, model).state_dict())
-        card = read_card(start)
-        origin = {"start": {key: card[key] for key in ("sigma_y", "seconds", "commit")}}
-    curve = train(
-        filter_,
-        torch.from_numpy(truths["truth"].values),
-        options,
-        resume_folder=resume_folder,
-        **{key: training[key] for key in PACE if key in training},
-        label=f"train {filter_name} {system.name} {sigma_y}",
-    )
-    save_checkpoint(filter_, weights, **_card(options, truths, curve), **origin)
+        begun = load_checkpoint(start, name=name, experiment=experiment.name, model=recipe.model)
+        filter_.load_state_dict(begun.state_dict())
+        origin = {"start": {key: read_card(start)[key] for key in ("sigma_y", "seconds", "commit")}}
+    options = pretraining_options(recipe.training, truths.sizes["window"], recipe.window_cycles, recipe.seed)
+    curve, card = _train(filter_, truths, options, recipe, f"train {name} {experiment.name} {sigma_y}")
+    save_checkpoint(filter_, weights, card | origin)
     return curve
 
 
 def finetune(
-    truths: xr.Dataset,
-    sigma_y: float,
-    ensemble_size: int,
-    *,
-    pretrained: Path,
-    filter_name: str,
-    model: Settings,
-    training: Settings,
-    finetuning: Settings,
-    window_cycles: int,
-    seed: int,
-    weights: Path,
-    resume_folder: Path,
+    truths: xr.Dataset, sigma_y: float, ensemble_size: int, recipe: Recipe, *, pretrained: Path, weights: Path
 ) -> pd.DataFrame:
-    """Fine-tune the heads of the checkpoint `pretrained` at N = `ensemble_size`, write to `weights`, return the
-    curve.
+    """Fine-tune the heads of a pretrained filter at one ensemble size and write its checkpoint.
+
+    Parameters
+    ----------
+    truths : Dataset
+        The training split.
+    sigma_y : float
+        Standard deviation of the observation noise, state units.
+    ensemble_size : int
+        Number of members N.
+    recipe : Recipe
+        Settings, those of the fine-tuning included.
+    pretrained : Path
+        The checkpoint to begin with.
+    weights : Path
+        Where to write the checkpoint.
+
+    Returns
+    -------
+    DataFrame
+        The training curve.
+
+    Raises
+    ------
+    ValueError
+        For a recipe without the section on fine-tuning, or a checkpoint of something else.
     """
-    system = truths.attrs["system"]
-    filter_ = load_checkpoint(pretrained, name=filter_name, system=system, sigma_y=sigma_y, model=model).to(
-        default_device()
+    if recipe.finetuning is None:
+        raise ValueError("a fine-tuning needs the config's section `finetuning`")
+    experiment, windows = truths.attrs["experiment"], truths.sizes["window"]
+    filter_ = load_checkpoint(
+        pretrained, name=recipe.filter_name, experiment=experiment, sigma_y=sigma_y, model=recipe.model
     )
-    options = finetuning_options(training, finetuning, ensemble_size, truths.sizes["window"], window_cycles, seed)
-    curve = train(
-        filter_,
-        torch.from_numpy(truths["truth"].values),
-        options,
-        resume_folder=resume_folder,
-        **{key: training[key] for key in PACE if key in training},
-        label=f"fine-tune {system} {sigma_y} N={ensemble_size}",
+    options = finetuning_options(
+        recipe.training, recipe.finetuning, ensemble_size, windows, recipe.window_cycles, recipe.seed
     )
-    save_checkpoint(filter_, weights, **_card(options, truths, curve))
+    curve, card = _train(filter_, truths, options, recipe, f"fine-tune {experiment} {sigma_y} N={ensemble_size}")
+    save_checkpoint(filter_, weights, card)
     return curve
 
 
-def _card(options: TrainingOptions, truths: xr.Dataset, curve: pd.DataFrame) -> dict[str, Any]:
-    """What a checkpoint's card says of its training; seconds are all of its pieces', hardware the last one's."""
-    return {
+def _train(
+    filter_: LearnedFilter, truths: xr.Dataset, options: TrainingOptions, recipe: Recipe, label: str
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Train in place; return the curve and the entries of the card, with the seconds of all pieces of the training."""
+    curve = train(
+        filter_.to(default_device()),
+        torch.from_numpy(truths["truth"].values),
+        options,
+        resume_folder=recipe.resume_folder,
+        **{key: recipe.training[key] for key in PACE},
+        label=label,
+    )
+    return curve, {
         "training": vars(options),
         "windows": truths.sizes["window"],
         "seconds": float(curve["seconds"].iloc[-1]),

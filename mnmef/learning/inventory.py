@@ -1,4 +1,4 @@
-"""What the checkpoints of a run are: their parameters, and what their training took."""
+"""List of the checkpoints of a run: their parameters and the cost of their training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,44 +6,43 @@ from typing import Any
 
 import pandas as pd
 
-from mnmef.learning.checkpoints import read_card, read_tensors
-
-STAGES = {False: "pretraining", True: "fine-tuning"}
+from mnmef.learning.checkpoints import load_checkpoint, read_card
 
 
 def list_checkpoints(paths: Sequence[Path]) -> pd.DataFrame:
-    """A row for each checkpoint, from its card and its tensors.
+    """Describe checkpoints by their cards and their tensors.
 
-    system, sigma_y, filter, stage (pretraining or fine-tuning), ensemble_size of the training; parameters of the
-    filter, tuned_parameters: those that fine-tuning changes, the heads' (0 for a filter that is not fine-tuned);
-    seconds of training, its steps, batch and schedule; hardware that it ran on.
+    Parameters
+    ----------
+    paths : sequence of Path
+        The checkpoints.
+
+    Returns
+    -------
+    DataFrame
+        A row for each: experiment, sigma_y, filter, stage (pretrained or finetuned), ensemble_size of the training;
+        parameters of the filter; finetuned_parameters, the number of those that fine-tuning changes (0 for a filter
+        that is not fine-tuned); seconds of training, its steps, batch and schedule; hardware that it ran on.
     """
-    return pd.DataFrame([_describe(Path(path)) for path in paths])
+    return pd.DataFrame([_row(path) for path in paths])
 
 
-def _describe(path: Path) -> dict[str, Any]:
-    card, tensors = read_card(path), read_tensors(path)
-    if "base" in card:  # heads alone
-        tensors = read_tensors(path.with_name(card["base"])) | tensors
-    sizes = {name: value.numel() for name, value in tensors.items()}
+def _row(path: Path) -> dict[str, Any]:
+    card = read_card(path)
     training = card["training"]
+    sizes = {name: value.numel() for name, value in load_checkpoint(path).state_dict().items()}
     heads = sum(size for name, size in sizes.items() if not name.startswith("encoders."))
     return {
-        "system": card["system"],
+        "experiment": card["experiment"],
         "sigma_y": card["sigma_y"],
         "filter": card["filter"],
-        "stage": STAGES[bool(training["heads_only"])],
+        "stage": "finetuned" if training["heads_only"] else "pretrained",
         "ensemble_size": training["ensemble_size"],
         "parameters": sum(sizes.values()),
-        "tuned_parameters": heads if card["filter"] == "mnmef" else 0,
+        "finetuned_parameters": heads if card["filter"] == "mnmef" else 0,
         "seconds": card["seconds"],
         "steps": training["steps"],
         "batch": training["batch"],
         "schedule": training["schedule"],
-        "hardware": card.get("hardware") or _build(card["versions"]),
+        "hardware": card["hardware"],
     }
-
-
-def _build(versions: dict[str, str]) -> str:
-    """What the build of torch tells about the hardware, for a card that names none."""
-    return "a CPU (not recorded which)" if versions.get("torch", "").endswith("+cpu") else "not recorded"

@@ -1,4 +1,4 @@
-"""What a training lowers: losses (B,) of analysis ensembles (B, N, Nx) against truths (B, Nx)."""
+"""Training losses (B,) of analysis ensembles (B, N, Nx) against truths (B, Nx), both in state units."""
 
 from collections.abc import Callable
 
@@ -22,19 +22,29 @@ def rmse(analysis: Tensor, truth: Tensor) -> Tensor:
 
 
 ALMOST = 0.95
-"""How fair the CRPS is. At 1, a single member may run away at no cost, since its error and its distances balance.
+"""Fairness of the CRPS. At 1, a single member may run away at no cost, since its error and its distances balance.
 
 Members that move together may still lower the score with some of them far off: look at the spread of a trained filter
 (docs/training_schedules.md, KS with large batches)."""
 
 
 def crps(analysis: Tensor, truth: Tensor, fairness: float = ALMOST) -> Tensor:
-    """Almost fair continuous ranked probability score (Lang et al. 2024), mean over components, relative to the
-    truth's root-mean-square.
+    """Almost fair continuous ranked probability score (Lang et al. 2024), relative to the truth's root-mean-square.
 
-    `E|x - t| - (1 - (1 - fairness) / N) E|x - x'| / 2` with an unbiased mean over pairs of the N members. Unlike the
-    losses above it sees the spread: at fairness 1 it is smallest, in expectation, for members that are draws from the
-    truth's distribution.
+    Mean over components of `E|x - t| - (1 - (1 - fairness) / N) E|x - x'| / 2`, with an unbiased mean over pairs of the
+    N members. Unlike the losses above it sees the spread: at fairness 1 it is smallest, in expectation, for members
+    that are draws from the truth's distribution.
+
+    Parameters
+    ----------
+    analysis : Tensor (B, N, Nx)
+    truth : Tensor (B, Nx)
+    fairness : float
+        From 0, the score of the empirical distribution, to 1, the fair score.
+
+    Returns
+    -------
+    Tensor (B,)
     """
     members = analysis.shape[-2]
     error = (analysis - truth.unsqueeze(-2)).abs().mean(-2)
@@ -49,22 +59,15 @@ SPREAD_WEIGHT = 0.01
 
 
 def spread(analysis: Tensor, truth: Tensor) -> Tensor:
-    """Gaussian log score of the ensemble's variance s^2 for the squared error e^2 of its mean, both averaged over
-    components: `SPREAD_WEIGHT (log s^2 + e^2 / s^2)`.
+    """Gaussian log score of the ensemble's variance s^2: `SPREAD_WEIGHT (log s^2 + e^2 / s^2)`.
 
-    In expectation it is smallest where s^2 is the expected e^2. Its gradient leaves the mean alone: an ensemble is not
-    to be made worse so that it fits its spread.
+    e^2 is the squared error of the mean; both are averaged over components. In expectation the score is smallest where
+    s^2 is the expected e^2. Its gradient leaves the mean alone, so that no ensemble is made worse to fit its spread.
     """
     variance = analysis.var(-2).mean(-1)
     error = (analysis.detach().mean(-2) - truth).square().mean(-1)
     return SPREAD_WEIGHT * (variance.log() + error / variance)
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "nl2": nl2,
-    "l2": l2,
-    "rmse": rmse,
-    "crps": crps,
-    "spread": spread,
-}
-"""By name; a sum of them is written `nl2+rmse`."""
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {f.__name__: f for f in (nl2, l2, rmse, crps, spread)}
+"""Losses by name; a sum of them is written `nl2+rmse`."""

@@ -1,4 +1,4 @@
-"""What turns gradients into steps: AdamW, or Muon for the matrices of a network and AdamW for the rest."""
+"""Optimizers: AdamW, or Muon for the matrices of a network and AdamW for the rest."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 
 SMALLEST = 16
-"""Rows and columns from which on Muon treats a weight as a matrix; the few of a head or a bias are left to AdamW."""
+"""Rows and columns from which on Muon treats a weight as a matrix; smaller ones and biases are left to AdamW."""
 
 MOMENTUM = 0.95
+"""Factor of Nesterov's momentum."""
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic iteration of Jordan et al. (2024): steep at zero, singular values end in 0.7 to 1.2."""
 
@@ -18,10 +20,19 @@ LONG = 3
 
 
 def orthogonalize(matrices: Tensor, iterations: int = 5) -> Tensor:
-    """Matrices (G, m, n) with their singular values brought close to one, by Newton-Schulz iterations.
+    """Bring the singular values of matrices close to one, by Newton-Schulz iterations (Jordan et al. 2024).
 
     An iteration multiplies X from the left by a polynomial Q of X X', so that X X' becomes Q X X' Q. Where X is much
     longer than wide only these small matrices are iterated, and X is multiplied once, by the product of all Q.
+
+    Parameters
+    ----------
+    matrices : Tensor (G, m, n)
+    iterations : int
+
+    Returns
+    -------
+    Tensor (G, m, n)
     """
     x = matrices if matrices.shape[-2] <= matrices.shape[-1] else matrices.mT
     x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp(min=1e-7)
@@ -91,15 +102,11 @@ class MuonAdamW:
     """Muon for weights that are matrices, AdamW for all others, at one learning rate."""
 
     def __init__(self, parameters: Sequence[nn.Parameter], learning_rate: float, weight_decay: float) -> None:
-        self.parameters = parameters
-        matrices = [p for p in parameters if p.ndim > 1 and min(p.flatten(1).shape) >= SMALLEST]
-        known = {id(p) for p in matrices}
-        rest = [p for p in parameters if id(p) not in known]
-        self.parts: list[torch.optim.Optimizer] = []
-        if matrices:
-            self.parts.append(Muon(matrices, learning_rate, weight_decay))
-        if rest:
-            self.parts.append(_adamw(rest, learning_rate, weight_decay))
+        groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+        for parameter in parameters:
+            groups[parameter.ndim > 1 and min(parameter.flatten(1).shape) >= SMALLEST].append(parameter)
+        makers = {True: Muon, False: _adamw}
+        self.parts = [makers[big](group, learning_rate, weight_decay) for big, group in groups.items() if group]
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -108,8 +115,8 @@ class MuonAdamW:
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
-        for parameter in self.parameters:
-            parameter.grad = None
+        for part in self.parts:
+            part.zero_grad()
 
     def step(self) -> None:
         """One step of each part; a weight without a gradient stays as it is."""
@@ -117,7 +124,7 @@ class MuonAdamW:
             part.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that `load_state_dict` needs."""
+        """Return the states of the parts, for `load_state_dict`."""
         return {"parts": [part.state_dict() for part in self.parts]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -11,40 +11,59 @@ from tqdm import tqdm
 
 from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.assimilation.metrics import mean_over_survivors, relative_rmse
-from mnmef.config.settings import for_system
+from mnmef.config.settings import Settings
 from mnmef.core.devices import default_device
 from mnmef.data.twin import load_trial, simulate_split
+from mnmef.experiments.experiment import Experiment
 from mnmef.filters.learned import LearnedFilter
 from mnmef.learning.checkpoints import load_checkpoint, read_card, read_tensors, write_tensors
 
 
-def tuning_split(system: str, settings: Mapping[str, Any]) -> xr.Dataset:
-    """The tuning split of `system` as the workflow simulates it from `settings`."""
-    section = for_system(settings["data"]["tune"], system)
+def tuning_split(experiment: Experiment, settings: Settings) -> xr.Dataset:
+    """Simulate the tuning split of `experiment` as the workflow does from `settings`."""
     drawn = {"noise_levels": settings["noise_levels"], "members": settings["data"]["members"]}
-    return simulate_split(system, "tune", **section, **drawn, seed=settings["seed"])
+    return simulate_split(experiment, "tune", **settings["data"]["tune"], **drawn, seed=settings["seed"])
 
 
 def tuning_score(filter_: LearnedFilter, split: xr.Dataset, members: int, seed: int) -> dict[str, Any]:
-    """Score of `filter_` with N = `members` on the tuning `split`: R-RMSE without burn-in, mean over survivors.
+    """Score a filter on the tuning split.
 
-    spread_ratio: root-mean-square spread over root-mean-square error, over all cycles of the survivors; 1 if
-    calibrated.
-    Raises `ValueError` for another split.
+    Parameters
+    ----------
+    filter_ : LearnedFilter
+        Filter to score.
+    split : Dataset
+        The tuning split.
+    members : int
+        Number of members N.
+    seed : int
+        Root of the random stream of its analyses.
+
+    Returns
+    -------
+    dict
+        ensemble_size; rrmse, the R-RMSE without burn-in, mean over surviving trajectories, and rrmse_std;
+        spread_ratio, root-mean-square spread over root-mean-square error in all cycles of the survivors, 1 if
+        calibrated; n_trajectories, n_cycles, n_diverged.
+
+    Raises
+    ------
+    ValueError
+        For another split.
     """
     if split.attrs["split"] != "tune":
         raise ValueError(f"weights are scored on the tuning split, not on the {split.attrs['split']} split")
-    device, system = default_device(), filter_.system
+    device, experiment = default_device(), filter_.experiment
     first, observations, truth = (t.to(device) for t in load_trial(split, filter_.sigma_y, members, torch.float32))
-    draw = noise_source(seed, "mnmef", members, (len(first), members, system.observation_size))
-    title = f"{system.name} {filter_.sigma_y} {filter_.name} N={members}"
+    draw = noise_source(seed, "mnmef", members, (len(first), members, experiment.observation_size))
+    title = f"{experiment.name} {filter_.sigma_y} {filter_.name} N={members}"
     with torch.no_grad(), tqdm(total=truth.shape[1], desc=title, unit="cycle", mininterval=5) as bar:
         record = run_filter(
-            filter_.to(device), system, first, observations, truth, draw, progress=lambda _: bar.update()
+            filter_.to(device), experiment, first, observations, truth, draw, on_cycle=lambda *_: bar.update()
         )
     error_norm, truth_norm = record.error_norm.cpu().numpy(), record.truth_norm.cpu().numpy()
     rrmse, deviation, diverged = mean_over_survivors(relative_rmse(error_norm, truth_norm))
-    error, spread = error_norm / system.state_size**0.5, record.spread.cpu().numpy()
+    error, spread = error_norm / experiment.state_size**0.5, record.spread.cpu().numpy()
     return {
         "ensemble_size": members,
         "rrmse": rrmse,
@@ -56,27 +75,23 @@ def tuning_score(filter_: LearnedFilter, split: xr.Dataset, members: int, seed: 
     }
 
 
-def rank(score: Mapping[str, Any]) -> tuple[int, float]:
-    """What orders scores, the better the smaller: trajectories that diverged, then R-RMSE."""
+def score_order(score: Mapping[str, Any]) -> tuple[int, float]:
+    """Sort key of scores: fewer diverged trajectories first, then lower R-RMSE."""
     return score["n_diverged"], score["rrmse"]
 
 
 def is_worse(tuned: Path, pretrained: Path, split: xr.Dataset, members: int, seed: int) -> bool:
-    """Whether the checkpoint `tuned` scores worse at N = `members` than `pretrained`, which it was tuned from."""
-
-    def score(path: Path) -> tuple[int, float]:
-        card = read_card(path)
-        filter_ = load_checkpoint(path, system=card["system"], sigma_y=card["sigma_y"])
-        return rank(tuning_score(filter_, split, members, seed))
-
+    """Return whether the checkpoint `tuned` scores worse at N = `members` than `pretrained`."""
+    scores = (tuning_score(load_checkpoint(path), split, members, seed) for path in (tuned, pretrained))
+    one, other = map(score_order, scores)
     # Not `>`: where all trajectories diverge the R-RMSE is NaN, and fine-tuning has shown no use.
-    return not score(tuned) <= score(pretrained)
+    return not one <= other
 
 
 def keep_better(tuned: Path, pretrained: Path, split: xr.Dataset, members: int, seed: int) -> bool:
-    """Write the weights of `pretrained` over those of the checkpoint `tuned` if these are worse (see `is_worse`).
+    """Write the weights of `pretrained` over those of `tuned` if these are worse; return whether they were.
 
-    Returns whether it did, and says so in the card of `tuned`, as `kept_pretrained`.
+    The card of `tuned` says so as well, as `kept_pretrained`.
     """
     kept = is_worse(tuned, pretrained, split, members, seed)
     write_tensors(read_tensors(pretrained if kept else tuned), {**read_card(tuned), "kept_pretrained": kept}, tuned)

@@ -1,43 +1,59 @@
 """Weights that come with the repository: `python -m mnmef.learning.shipping [--scale S] [CELL ...]`.
 
-For each cell `<system>_<sigma_y>`, the pretrained filter and, for each ensemble size, the fine-tuned heads alone are
-put into resources/weights/<cell>, each with a JSON card beside it: how it was trained, for how long, on what, and its
-score on the tuning split, which is simulated in memory. At an N where fine-tuning made the score worse, the heads are
-those of the pretrained filter. What is there already is replaced only by a better pretrained filter, or, if that is the
-same, by better heads, each for itself. `mnmef_conv` is replaced by a better one.
+For each cell `<experiment>_<sigma_y>`, the pretrained filter and, for each ensemble size, the fine-tuned heads alone
+are put into resources/weights/<cell>, each with a JSON card beside it: how it was trained, for how long, on what, and
+its score on the tuning split, which is simulated in memory. At an N where fine-tuning made the score worse, the heads
+are those of the pretrained filter. What is there already is replaced only by a better pretrained filter, or, if that is
+the same, by better heads, each for itself. `mnmef_conv` is replaced by a better one.
 """
 
 import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 import xarray as xr
 import yaml
 
-from mnmef.config.settings import at_scale
+from mnmef.config.settings import Settings, at_scale
+from mnmef.experiments.load import load_experiment
 from mnmef.io.files import write_text
-from mnmef.learning.checkpoints import load_checkpoint, read_card, read_tensors, write_tensors
-from mnmef.learning.selection import is_worse, rank, tuning_score, tuning_split
+from mnmef.learning.checkpoints import BASE, load_checkpoint, read_card, read_tensors, write_tensors
+from mnmef.learning.selection import is_worse, score_order, tuning_score, tuning_split
 
-FOLDER = Path("resources/weights")
-BASE = "pretrained.safetensors"
-CONV = "conv.safetensors"
+SHIPPED_WEIGHTS = Path("resources/weights")
+CONV = "mnmef_conv_pretrained.safetensors"
 
 
 def ship(checkpoint: Path, target: Path, split: xr.Dataset, members: int, seed: int, *, heads_only: bool) -> None:
-    """Copy `checkpoint`, or its heads alone, to `target`, score what was stored and write the card beside it.
+    """Copy a checkpoint, or its heads alone, score the copy and write the card beside it.
 
-    Heads that score worse than those that they were tuned from give way to these; `kept_pretrained` of the card says
-    whether they did.
+    Heads that score worse than the pretrained ones give way to these; `kept_pretrained` of the card says so.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        Trained weights.
+    target : Path
+        Where to copy them.
+    split : Dataset
+        The tuning split.
+    members : int
+        Number of members N of the score.
+    seed : int
+        Root of the random stream of the score.
+    heads_only : bool
+        Copy the heads alone; the file `BASE` beside `target` has the other weights.
+
+    Raises
+    ------
+    ValueError
+        If heads were tuned from another filter than the one in `BASE`.
     """
-    card = read_card(checkpoint)
-    tensors = read_tensors(checkpoint)
-
+    card, tensors = read_card(checkpoint), read_tensors(checkpoint)
     if heads_only:
         base_path = target.with_name(BASE)
         base = read_tensors(base_path)
@@ -50,55 +66,48 @@ def ship(checkpoint: Path, target: Path, split: xr.Dataset, members: int, seed: 
         if card["kept_pretrained"]:
             tensors = {name: base[name] for name in tensors}
     write_tensors(tensors, card, target)
-    filter_ = load_checkpoint(target, system=card["system"], sigma_y=card["sigma_y"])
-    score = tuning_score(filter_, split, members, seed)
+    score = tuning_score(load_checkpoint(target), split, members, seed)
     described = {**card, "tuning_split": score, "sha256": sha256(target)}
     write_text(json.dumps(described, indent=1, sort_keys=True) + "\n", target.with_suffix(".json"))
 
 
-def ship_cell(cell: str, source: Path, target: Path, settings: Mapping[str, Any]) -> None:
-    """Ship the filters of `cell` from the folder `source` to `target`, except where what is there is no worse."""
-    system, sigma_y = cell.rsplit("_", 1)
-    seed = settings["seed"]
-    members = settings["training"]["ensemble_size"]
-    split = tuning_split(system, settings)
+def ship_cell(cell: str, source: Path, target: Path, settings: Settings) -> None:
+    """Ship the filters of `cell` from the folder `source` to `target`, except where the ones there are no worse."""
+    seed, members = settings["seed"], settings["training"]["ensemble_size"]
+    split = tuning_split(load_experiment(cell.rsplit("_", 1)[0]), settings)
 
-    def gives_way(old: Path, new: Path, size: int) -> bool:
-        """Whether what is at `old` gives way to `new`; says so if it does not."""
+    def replaces(new: Path, old: Path, size: int) -> bool:
+        """Return whether `new` is better than `old`, and print why it is not."""
         if not old.exists():
             return True
-        filters = (load_checkpoint(path, system=system, sigma_y=float(sigma_y)) for path in (old, new))
-        there, other = (tuning_score(filter_, split, size, seed) for filter_ in filters)
-        better = rank(other) < rank(there)
+        there, other = (tuning_score(load_checkpoint(path), split, size, seed) for path in (old, new))
+        better = score_order(other) < score_order(there)
         if not better:
             against = f"{there['rrmse']:.4f} on the tuning split against {other['rrmse']:.4f}"
             print(f"{cell}/{old.name}: kept, R-RMSE {against}")
         return better
 
-    for base, sizes in ((BASE, settings["ensemble_sizes"]), (CONV, [])):
-        new, old = source / cell / base, target / cell / base
-        if not new.exists():
+    heads = {f"mnmef_finetuned_{size}.safetensors": size for size in settings["ensemble_sizes"]}
+    has_base = False  # the one in `target` is the one that the heads were tuned from
+    for name, size in {BASE: members, **heads, CONV: members}.items():
+        new, old = source / cell / name, target / cell / name
+        if not new.exists() or (name in heads and not has_base):
             continue
-        is_same = old.exists() and _hold_the_same(old, new)
-        if not is_same:
-            if not gives_way(old, new, members):
-                continue
-            for size in sizes:  # heads belong to the base that they were tuned from
-                for stale in old.parent.glob(f"heads_{size}.*"):
-                    stale.unlink()
-            ship(new, old, split, members, seed, heads_only=False)
-            print(f"{cell}/{base}: shipped")
-        elif not sizes:
-            print(f"{cell}/{base}: kept, it is the same")
-        for size in sizes:
-            tuned, heads = source / cell / f"tuned_{size}.safetensors", target / cell / f"heads_{size}.safetensors"
-            if tuned.exists() and gives_way(heads, tuned, size):
-                ship(tuned, heads, split, size, seed, heads_only=True)
-                print(f"{cell}/{heads.name}: shipped")
+        if name not in heads and old.exists() and _have_same_tensors(old, new):
+            has_base = True
+            if name == CONV:
+                print(f"{cell}/{name}: kept, it is the same")
+        elif replaces(new, old, size):
+            if name == BASE:
+                has_base = True
+                for stale in heads:
+                    for file in old.parent.glob(f"{Path(stale).stem}.*"):
+                        file.unlink()
+            ship(new, old, split, size, seed, heads_only=name in heads)
+            print(f"{cell}/{name}: shipped")
 
 
-def _hold_the_same(one: Path, other: Path) -> bool:
-    """Whether two checkpoints have the same weights."""
+def _have_same_tensors(one: Path, other: Path) -> bool:
     a, b = read_tensors(one), read_tensors(other)
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
@@ -109,22 +118,23 @@ def sha256(path: Path) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Ship the cells that are named, by default all of the config; return the exit status."""
+    """Ship the named cells, by default all of the config; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m mnmef.learning.shipping", description="Ship trained weights.")
     parser.add_argument("cells", nargs="*", metavar="CELL", help="such as lorenz96_1.0 (default: all of the config)")
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="settings (default: %(default)s)")
     parser.add_argument("--scale", help="overlay of the config (default: the one that it names)")
     parser.add_argument("--source", type=Path, help="folder of the training (default: results/SCALE/training)")
-    parser.add_argument("--target", type=Path, default=FOLDER, help="(default: %(default)s)")
+    parser.add_argument("--target", type=Path, default=SHIPPED_WEIGHTS, help="(default: %(default)s)")
     given = parser.parse_args(arguments)
-    settings = at_scale(yaml.safe_load(given.config.read_text(encoding="utf-8")), given.scale)
+    raw = yaml.safe_load(given.config.read_text(encoding="utf-8"))
+    settings = at_scale(raw, given.scale)
     source = given.source or Path(f"results/{settings['scale']}/training")
-    cells = given.cells or [f"{s}_{y}" for s in settings["systems"] for y in settings["noise_levels"]]
+    cells = given.cells or [f"{e}_{y}" for e in settings["experiments"] for y in settings["noise_levels"]]
     for cell in cells:
         if not any((source / cell / base).exists() for base in (BASE, CONV)):
             parser.error(f"there is no {source / cell / BASE}: train {cell} first, or name another --source")
     for cell in cells:
-        ship_cell(cell, source, given.target, settings)
+        ship_cell(cell, source, given.target, at_scale(raw, given.scale, cell.rsplit("_", 1)[0]))
     return 0
 
 

@@ -9,12 +9,11 @@ of windows whose ages are staggered, so that each step sees early and late cycle
 
 import hashlib
 import json
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,88 +23,22 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mnmef.core.errors import unknown_name
 from mnmef.core.hardware import keep_freed_memory
 from mnmef.core.seeds import torch_generator
 from mnmef.core.threads import torch_threads
+from mnmef.experiments.experiment import Experiment
 from mnmef.filters.learned import LearnedFilter, make_learned
 from mnmef.io.files import write_atomically
 from mnmef.learning.losses import LOSSES
 from mnmef.learning.optimizers import OPTIMIZERS
-from mnmef.systems.base import System
-
-DECAYS: dict[str, Callable[[float], float]] = {
-    "halve": lambda fraction: 0.5 ** sum(fraction >= at for at in (0.2, 0.3, 0.4)),
-    "cosine": lambda fraction: 0.5 * (1.0 + math.cos(math.pi * fraction)),
-}
-"""Factor on the learning rate as a function of the fraction of the run that is done."""
+from mnmef.learning.options import TrainingOptions
+from mnmef.learning.windows import Windows
 
 CURVE_POINTS = 200
 
 
 class TimeLimitError(Exception):
     """A training stopped at its time limit; its state is on disk, and the same call goes on from there."""
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """What decides the weights that a training ends with, besides the model and the data.
-
-    ensemble_size: N. other_sizes: further N that take turns with it, step by step, each with a batch of as many members
-    in all. steps: optimizer steps. window_cycles: cycles of a window. batch: windows at a time. schedule:
-    `window` or `cycle`.
-    loss: a key of `LOSSES` or a sum of keys. optimizer: a key of `OPTIMIZERS`. decay: a key of `DECAYS`.
-    gradient_clip: largest norm of a step's gradient (a few trajectories far off the truth dominate it otherwise).
-    heads_only: freeze the set transformer (fine-tuning).
-    chunks: parts of a batch whose analyses and gradients are computed apart, and side by side if torch may use several
-    threads of a CPU.
-    misplaced: fraction of windows whose first ensemble lies about another truth, so that the way back is learned too.
-    """
-
-    ensemble_size: int
-    steps: int
-    window_cycles: int
-    batch: int
-    learning_rate: float
-    schedule: str = "cycle"
-    loss: str = "nl2"
-    optimizer: str = "adamw"
-    decay: str = "cosine"
-    weight_decay: float = 0.0
-    gradient_clip: float | None = None
-    heads_only: bool = False
-    seed: int = 0
-    other_sizes: tuple[int, ...] = ()
-    chunks: int = 1
-    misplaced: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.schedule not in ("window", "cycle"):
-            raise ValueError(unknown_name("training schedule", self.schedule, ("window", "cycle")))
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(unknown_name("optimizer", self.optimizer, OPTIMIZERS))
-        if self.decay not in DECAYS:
-            raise ValueError(unknown_name("learning-rate decay", self.decay, DECAYS))
-        for term in self.loss.split("+"):
-            if term not in LOSSES:
-                raise ValueError(unknown_name("loss", term, LOSSES))
-        for name in ("steps", "window_cycles", "batch", "chunks"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"training {name} must be at least 1, not {getattr(self, name)}")
-        if not 0.0 <= self.misplaced <= 1.0:
-            raise ValueError(f"misplaced is a fraction of windows, from 0 to 1, not {self.misplaced}")
-        for members in self.sizes:
-            if members < 2:
-                raise ValueError(f"an ensemble needs at least 2 members, not {members}")
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """All ensemble sizes that are trained at."""
-        return (self.ensemble_size, *self.other_sizes)
-
-    def batch_at(self, members: int) -> int:
-        """Windows in a batch of ensembles with so many members."""
-        return max(1, self.batch * self.ensemble_size // members)
 
 
 def train(
@@ -118,42 +51,51 @@ def train(
     time_limit: float | None = None,
     label: str = "training",
 ) -> pd.DataFrame:
-    """Train `filter_` in place on truths (W, L + 1, Nx) and return the training curve.
+    """Train a filter in place.
 
     Windows of `options.window_cycles` cycles start at a random observation time of a random truth; observations and
     first ensembles are drawn afresh each time. Runs on the device of the filter's parameters; all random numbers come
     from the CPU.
-    resume_folder: where the state is kept every `checkpoint_seconds`; a later call with the same options, model and
-    truths continues there and ends with the same weights, bit for bit on a CPU. The file is removed at the end.
-    time_limit: wall minutes after which this call keeps the state and raises `TimeLimitError`.
-    Raises `ValueError` if the truths are shorter than a window or there is a time limit and no `resume_folder`,
-    `FloatingPointError` if every trajectory is lost for 100 cycles.
+
+    Parameters
+    ----------
+    filter_ : LearnedFilter
+        Filter to train.
+    truth : Tensor (W, L + 1, Nx)
+        Truths of L cycles, state units.
+    options : TrainingOptions
+        Ensemble size, schedule, loss and more.
+    resume_folder : str, Path or None
+        Folder for the state of the training. A later call with the same options, model and truths goes on from there
+        and ends with the same weights, bit for bit on a CPU. The file is removed at the end.
+    checkpoint_seconds : float
+        Wall seconds from one writing of the state to the next.
+    time_limit : float or None
+        Wall minutes after which this call keeps the state and raises `TimeLimitError`.
+    label : str
+        Title of the progress bar.
+
+    Returns
+    -------
+    DataFrame
+        The training curve: step, seconds, learning_rate, loss, lost_windows, skipped_steps.
+
+    Raises
+    ------
+    ValueError
+        If the truths are shorter than a window, or for a time limit without a `resume_folder`.
+    FloatingPointError
+        If every trajectory is lost for 100 cycles.
+    TimeLimitError
+        At the time limit.
     """
     if time_limit is not None and resume_folder is None:
         raise ValueError(f"a time limit of {time_limit} minutes needs a folder to keep the training in")
-    begun = time.monotonic()
     trainer = Trainer(filter_, truth, options)
-    resume = None
-    if resume_folder is not None:
-        resume = Path(resume_folder) / f"{trainer.digest()}.pt"
-        if resume.exists():
-            trainer.load_state_dict(torch.load(resume, weights_only=True))
-    saved = time.monotonic()
-    with tqdm(total=options.steps, initial=trainer.step_number, desc=label, unit="step", mininterval=5) as bar:
-        while trainer.step_number < options.steps:
-            trainer.optimizer_step()
-            bar.update()
-            now = time.monotonic()
-            over = time_limit is not None and now - begun > 60 * time_limit and trainer.step_number < options.steps
-            if resume is not None and (over or now - saved > checkpoint_seconds):
-                write_atomically(resume, lambda path: torch.save(trainer.state_dict(), path))
-                bar.set_postfix(loss=trainer.curve[-1]["loss"] if trainer.curve else float("nan"))
-                saved = now
-            if over:
-                raise TimeLimitError(
-                    f"{label}: stopped at its time limit of {time_limit} minutes after step {trainer.step_number} of "
-                    f"{options.steps}; the state is kept in {resume_folder}: start the same job again and it goes on"
-                )
+    resume = None if resume_folder is None else Path(resume_folder) / f"{trainer.digest()}.pt"
+    if resume is not None and resume.exists():
+        trainer.load_state_dict(torch.load(resume, weights_only=True))
+    _run(trainer, resume, checkpoint_seconds, time_limit, label)
     if resume is not None:
         # A process killed while it wrote the file has left a temporary one beside it.
         for leftover in (resume, *resume.parent.glob(f".{resume.name}.*")):
@@ -161,31 +103,41 @@ def train(
     return pd.DataFrame(trainer.curve)
 
 
-@dataclass
-class Batch:
-    """Windows under way with ensembles of one size.
+def _run(
+    trainer: "Trainer", resume: Path | None, checkpoint_seconds: float, time_limit: float | None, label: str
+) -> None:
+    """Take all steps that are left, and write the state to `resume` from time to time and at the time limit."""
+    begun = saved = time.monotonic()
+    steps = trainer.options.steps
+    with tqdm(total=steps, initial=trainer.step_number, desc=label, unit="step", mininterval=5) as bar:
+        while trainer.step_number < steps:
+            trainer.optimizer_step()
+            bar.update()
+            now = time.monotonic()
+            over = time_limit is not None and now - begun > 60 * time_limit and trainer.step_number < steps
+            if resume is not None and (over or now - saved > checkpoint_seconds):
+                write_atomically(resume, lambda path: torch.save(trainer.state_dict(), path))
+                bar.set_postfix(loss=trainer.curve[-1]["loss"] if trainer.curve else float("nan"))
+                saved = now
+            if over and resume is not None:
+                raise TimeLimitError(
+                    f"{label}: stopped at its time limit of {time_limit} minutes after step {trainer.step_number} of "
+                    f"{steps}; the state is kept in {resume.parent}: start the same job again and it goes on"
+                )
 
-    window, position (B,): which truth, and which of its observation times. remaining (B,): cycles that are left.
-    ensemble (B, N, Nx): the last analysis.
-    """
 
-    window: Tensor
-    position: Tensor
-    remaining: Tensor
-    ensemble: Tensor
+class Chunk(NamedTuple):
+    """Result of one cycle for a part of the batch.
 
-    @classmethod
-    def empty(cls, count: int, members: int, state_size: int, device: torch.device) -> "Batch":
-        """Room for `count` windows."""
-        window, position, remaining = torch.zeros(3, count, dtype=torch.int64).unbind()
-        return cls(window, position, remaining, torch.zeros(count, members, state_size, device=device))
-
-
-class Part(NamedTuple):
-    """What came of some windows of a batch in a cycle.
-
-    analysis (B, N, Nx). used (B,): windows whose loss counts. loss: sum over those. gradients: of their part in the
-    batch's mean loss, in the order of the parameters; None where one has no part in it.
+    Parameters
+    ----------
+    analysis : Tensor (B, N, Nx)
+    used : Tensor (B,)
+        Windows whose loss counts.
+    loss : Tensor ()
+        Sum over them.
+    gradients : tuple of Tensor or None
+        Of their share in the batch's mean loss, in the order of the parameters; None for a parameter without any.
     """
 
     analysis: Tensor
@@ -197,39 +149,22 @@ class Part(NamedTuple):
 class Trainer:
     """The state of a training: weights, optimizer, batches of windows under way, random numbers and counters."""
 
-    def __init__(self, filter_: LearnedFilter, truth: Tensor, options: TrainingOptions) -> None:
-        if truth.shape[1] - 1 < options.window_cycles:
-            raise ValueError(
-                f"a window of {options.window_cycles} cycles needs truths of as many; these have {truth.shape[1] - 1}"
-            )
-        largest = options.batch_at(min(options.sizes))
-        if len(truth) < largest and options.schedule == "window":
-            raise ValueError(f"a batch of {largest} windows needs as many truths; there are {len(truth)}")
+    def __init__(
+        self, filter_: LearnedFilter, truth: Tensor, options: TrainingOptions, windows: type[Windows] = Windows
+    ) -> None:
         keep_freed_memory()
         # The momentum of a unit that has died decays into denormal numbers, with which a step takes twice the time.
         torch.set_flush_denormal(True)
-        self.filter, self.system, self.options = filter_, filter_.system, options
+        self.filter, self.experiment, self.options = filter_, filter_.experiment, options
         self.device = next(filter_.parameters()).device
-        self.truth = truth.to(self.device)
+        self.windows = windows(truth.to(self.device), self.experiment, options)
+        self.batch = self.windows.batches[-1]
         self.parameters = filter_.head_parameters() if options.heads_only else list(filter_.parameters())
-        for parameter in filter_.parameters():
-            parameter.requires_grad_(False)
+        filter_.requires_grad_(False)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
-        make_optimizer = OPTIMIZERS[options.optimizer]
-        self.optimizer = make_optimizer(self.parameters, options.learning_rate, options.weight_decay)
-        self.generator = torch_generator(options.seed, "training", self.system.name, options.ensemble_size)
+        self.optimizer = OPTIMIZERS[options.optimizer](self.parameters, options.learning_rate, options.weight_decay)
         self.step_number = 0
-        self.queue = torch.empty(0, dtype=torch.int64)
-        self.batches: list[Batch] = []
-        for members in options.sizes:
-            count = options.batch_at(members)
-            self.batch = Batch.empty(count, members, self.system.state_size, self.device)
-            self._restart(torch.ones(count, dtype=torch.bool))
-            if options.schedule == "cycle":
-                # First windows of different lengths: from then on the ages of the batch are spread evenly.
-                self.batch.remaining = 1 + torch.arange(count) * options.window_cycles // count
-            self.batches.append(self.batch)
         self.pool: ThreadPoolExecutor | None = None
         self.curve: list[dict[str, float]] = []
         self.lost_windows = self.skipped_steps = self.lost_in_a_row = 0
@@ -237,70 +172,64 @@ class Trainer:
         self.started, self.earlier_seconds = time.monotonic(), 0.0
 
     def optimizer_step(self) -> None:
-        """Run the cycles of one optimizer step (one, or a whole window), then step; a non-finite gradient is skipped
-        and counted.
-        """
-        with self._use_threads():
-            self._step()
+        """Run the cycles of one optimizer step (one, or a whole window), then step.
 
-    def _step(self) -> None:
-        """See `optimizer_step`."""
+        A step with a non-finite gradient is skipped and counted.
+        """
         cycles = self.options.window_cycles if self.options.schedule == "window" else 1
-        fraction = self.step_number / self.options.steps
-        self.batch = self.batches[self.step_number % len(self.batches)]
+        # The rate is a function of the step alone. A scheduler of torch would have a state to keep, and warns where a
+        # first step is skipped.
         for group in self.optimizer.param_groups:
-            group["lr"] = self.options.learning_rate * DECAYS[self.options.decay](fraction)
+            group["lr"] = self.options.rate_at(self.step_number)
+        self.batch = self.windows.batches[self.step_number % len(self.windows.batches)]
         self.optimizer.zero_grad()
-        for _ in range(cycles):
-            self._cycle(1.0 / cycles)
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-        if self.options.gradient_clip is not None:
-            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.options.gradient_clip, norm)
-        if bool(norm.isfinite()):
-            self.optimizer.step()
-        else:
-            self.skipped_steps += 1
+        with self._use_threads():
+            for _ in range(cycles):
+                self._cycle(1.0 / cycles)
+            norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+            if self.options.gradient_clip is not None:
+                torch.nn.utils.clip_grads_with_norm_(self.parameters, self.options.gradient_clip, norm)
+            if bool(norm.isfinite()):
+                self.optimizer.step()
+            else:
+                self.skipped_steps += 1
         self.step_number += 1
-        interval = max(1, self.options.steps // CURVE_POINTS)
-        if self.step_number % interval == 0 or self.step_number == self.options.steps:
+        if self.step_number % max(1, self.options.steps // CURVE_POINTS) == 0 or self.step_number == self.options.steps:
             self._record()
 
     def _cycle(self, weight: float) -> None:
-        """One assimilation cycle of the batch: forecast, observe, analyze, add the gradient of `weight` times the
-        loss.
-        """
-        self._restart(self.batch.remaining == 0)
-        self.batch.position += 1
-        self.batch.remaining -= 1
-        truth = self.truth[self.batch.window.to(self.device), self.batch.position.to(self.device)]
-        observation = self.system.observe(truth)
-        observation = observation + self.filter.sigma_y * self._normal(*observation.shape)
-        noise = self._normal(*self.batch.ensemble.shape[:2], observation.shape[-1])
+        """Forecast, observe and analyze the batch once, and add the gradient of `weight` times the mean loss."""
+        truth = self.windows.advance(self.batch)
+        observation = self.experiment.observe(truth)
+        observation = observation + self.filter.sigma_y * self.windows.normal(*observation.shape)
+        noise = self.windows.normal(*self.batch.ensemble.shape[:2], observation.shape[-1])
         inputs = (self.batch.ensemble, observation, noise, truth)
         assimilate = partial(self._assimilate, weight / len(truth))
-        parts = list(self._map(assimilate, *(tensor.chunk(self.options.chunks) for tensor in inputs)))
-        used = torch.cat([part.used for part in parts])
-        self.loss_sum += torch.stack([part.loss for part in parts]).sum() / used.sum().clamp(min=1)
+        apply = map if self.pool is None else self.pool.map
+        chunks = list(apply(assimilate, *(tensor.chunk(self.options.chunks) for tensor in inputs)))
+        used = torch.cat([chunk.used for chunk in chunks])
+        self.loss_sum += torch.stack([chunk.loss for chunk in chunks]).sum() / used.sum().clamp(min=1)
         self.loss_count += 1
-        for part in parts:
-            self._add(part.gradients)
-        self.batch.ensemble = torch.cat([part.analysis for part in parts])
+        for chunk in chunks:
+            self._add(chunk.gradients)
+        self.batch.ensemble = torch.cat([chunk.analysis for chunk in chunks])
         self._drop(~used.cpu())
 
-    def _assimilate(self, weight: float, ensemble: Tensor, observation: Tensor, noise: Tensor, truth: Tensor) -> "Part":
-        """Forecast and analysis of some windows of the batch and the gradient of `weight` times the sum of their
-        losses.
+    def _assimilate(self, weight: float, ensemble: Tensor, observation: Tensor, noise: Tensor, truth: Tensor) -> Chunk:
+        """Forecast and analyze some windows of the batch, with the gradient of `weight` times the sum of their losses.
+
+        Windows without a finite forecast stand at their truth, so that the others have a finite gradient.
         """
         with torch.no_grad():
-            forecast = self.system.propagate(ensemble)
+            forecast = self.experiment.propagate(ensemble)
             lost = ~forecast.isfinite().flatten(1).all(-1)
             forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
-        analysis = self.filter.analyze(forecast, observation, self.system, noise)
+        analysis = self.filter.analyze(forecast, observation, self.experiment, noise)
         losses = torch.stack([LOSSES[term](analysis, truth) for term in self.options.loss.split("+")]).sum(0)
         used = ~lost & losses.detach().isfinite()
         loss = torch.where(used, losses, 0.0).sum()
         gradients = torch.autograd.grad(weight * loss, self.parameters, allow_unused=True)
-        return Part(analysis.detach(), used, loss.detach(), gradients)
+        return Chunk(analysis.detach(), used, loss.detach(), gradients)
 
     def _add(self, gradients: Sequence[Tensor | None]) -> None:
         """Add to the gradients of this step."""
@@ -312,13 +241,10 @@ class Trainer:
             else:
                 parameter.grad.add_(gradient)
 
-    def _map(self, function: Callable[..., "Part"], *arguments: Sequence[Tensor]) -> Iterator["Part"]:
-        """`map`, on the threads of the pool if there is one."""
-        return map(function, *arguments) if self.pool is None else self.pool.map(function, *arguments)
-
     def _use_threads(self) -> AbstractContextManager[None]:
-        """Make a pool of as many threads as torch may use and the batch has chunks, on a CPU. While they work, torch
-        has none besides: those wait for their next task in a loop, on the cores of the pool.
+        """Make a pool of threads for the chunks, on a CPU, within the number of threads that torch may use.
+
+        While they work, torch has no others: idle ones of torch spin on the cores of the pool.
         """
         threads = torch.get_num_threads()
         several = min(self.options.chunks, threads)
@@ -331,50 +257,13 @@ class Trainer:
     def _drop(self, lost: Tensor) -> None:
         """Count windows whose ensemble or loss became non-finite, and let them start anew at the next cycle."""
         self.lost_windows += int(lost.sum())
-        if self.options.schedule == "window":
-            # The others are in step with each other: the lost one rejoins from a fresh ensemble about its truth.
-            self._first_ensemble(lost)
-        else:
-            self.batch.remaining[lost] = 0
+        self.windows.drop(self.batch, lost)
         self.lost_in_a_row = self.lost_in_a_row + 1 if bool(lost.all()) else 0
         if self.lost_in_a_row >= 100:
-            raise FloatingPointError(
-                "every trajectory of the batch was non-finite for 100 cycles: lower the learning rate"
-            )
-
-    def _restart(self, which: Tensor) -> None:
-        """Begin new windows in the batch slots `which` (B,): next truth of the shuffled queue, random offset, fresh
-        ensemble.
-        """
-        count = int(which.sum())
-        if count == 0:
-            return
-        while len(self.queue) < count:
-            order = torch.randperm(len(self.truth), generator=self.generator)
-            self.queue = torch.cat((self.queue, order))
-        latest = self.truth.shape[1] - 1 - self.options.window_cycles
-        self.batch.window[which], self.queue = self.queue[:count], self.queue[count:]
-        self.batch.position[which] = torch.randint(latest + 1, (count,), generator=self.generator)
-        self.batch.remaining[which] = self.options.window_cycles
-        self._first_ensemble(which)
-
-    def _first_ensemble(self, which: Tensor) -> None:
-        count = int(which.sum())
-        if count == 0:
-            return
-        window, position = self.batch.window[which], self.batch.position[which]
-        if self.options.misplaced > 0:
-            elsewhere = torch.rand(count, generator=self.generator) < self.options.misplaced
-            others = torch.randint(len(self.truth), (count,), generator=self.generator)
-            window = torch.where(elsewhere, others, window)
-        center = self.truth[window.to(self.device), position.to(self.device)]
-        anomalies = self._normal(count, *self.batch.ensemble.shape[1:])
-        self.batch.ensemble[which.to(self.device)] = center.unsqueeze(-2) + self.system.first_spread * anomalies
-
-    def _normal(self, *shape: int) -> Tensor:
-        return torch.randn(*shape, generator=self.generator).to(self.device)
+            raise FloatingPointError("all windows of the batch were non-finite for 100 cycles: lower the learning rate")
 
     def _record(self) -> None:
+        """Add a row to the training curve: losses since the last one, counts since the start."""
         self.curve.append(
             {
                 "step": self.step_number,
@@ -389,62 +278,64 @@ class Trainer:
         self.loss_count = 0
 
     def digest(self) -> str:
-        """A short digest of everything that decides the result: options, model, system, noise level, first weights and
-        truths.
-        """
-        text = json.dumps(
-            [
-                asdict(self.options),
-                asdict(self.filter.options),
-                self.filter.name,
-                self.system.name,
-                self.filter.sigma_y,
-            ],
-            sort_keys=True,
-        )
-        total = hashlib.sha256(text.encode())
+        """Digest of all that decides the result: options, model, experiment, noise level, first weights and truths."""
+        options = [asdict(self.options), asdict(self.filter.options)]
+        named = [*options, self.filter.name, self.experiment.name, self.filter.sigma_y]
+        total = hashlib.sha256(json.dumps(named, sort_keys=True).encode())
         for parameter in self.filter.parameters():
             total.update(parameter.detach().cpu().numpy().tobytes())
-        total.update(self.truth[:8].cpu().numpy().tobytes())
+        total.update(self.windows.truth[:8].cpu().numpy().tobytes())
         return total.hexdigest()[:16]
 
     _COUNTERS = ("step_number", "lost_windows", "skipped_steps", "lost_in_a_row", "loss_count")
-    _TENSORS = ("queue", "loss_sum")
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a resumed training needs."""
+        """Return the state of the training, for `load_state_dict`."""
         return {
             "weights": self.filter.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "generator": self.generator.get_state(),
+            **self.windows.state_dict(),
             "curve": self.curve,
-            "batches": [dict(vars(batch)) for batch in self.batches],
             "seconds": self.earlier_seconds + time.monotonic() - self.started,
-            **{name: getattr(self, name) for name in self._COUNTERS + self._TENSORS},
+            **{name: getattr(self, name) for name in ("loss_sum", *self._COUNTERS)},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
         self.filter.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"])
+        self.windows.load_state_dict(state)
         self.curve = list(state["curve"])
-        self.batches = [
-            Batch(**{name: value.to(self.device if name == "ensemble" else "cpu") for name, value in batch.items()})
-            for batch in state["batches"]
-        ]
         self.earlier_seconds = state["seconds"]
         for name in self._COUNTERS:
             setattr(self, name, state[name])
-        for name in self._TENSORS:
-            setattr(self, name, state[name].to(getattr(self, name).device))
+        self.loss_sum = state["loss_sum"].to(self.device)
 
 
 def initial_filter(
-    system: System, sigma_y: float, model: Mapping[str, Any] | None, seed: int, *, name: str = "mnmef"
+    experiment: Experiment, sigma_y: float, model: Mapping[str, Any] | None, seed: int, *, name: str = "mnmef"
 ) -> LearnedFilter:
-    """The untrained filter `name` whose first weights follow from `seed`, whatever the process has drawn before."""
-    state = torch_generator(seed, "weights", system.name).initial_seed()
+    """Make the untrained filter `name` with first weights that follow from `seed` alone.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Experiment to train on; its name is part of the random stream's label.
+    sigma_y : float
+        Standard deviation of the observation noise, state units.
+    model : mapping or None
+        Options of the network, by default its own.
+    seed : int
+        Root of the random streams.
+    name : str
+        The learned filter.
+
+    Returns
+    -------
+    LearnedFilter
+        On the CPU.
+    """
+    state = torch_generator(seed, "weights", experiment.name).initial_seed()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(state)
-        return make_learned(name, system, sigma_y, model)
+        return make_learned(name, experiment, sigma_y, model)

@@ -1,14 +1,15 @@
-"""The sentences of the paper that are claims, and what this run says of each.
+"""Claims of the paper, judged by a run.
 
 How numbers become verdicts is in `mnmef.report.verdicts`. Intervals are over test trajectories in pairs
-(`mnmef.scores.bootstrap`). Where a learned filter is compared with a classical one, what another training would change
+(`mnmef.scores.bootstrap`). Where a learned filter is compared with a classical one, the spread over trainings
 is added in quadrature: Student's t times the standard deviation over trainings of the pretrained filter, the largest
-relative one of its system. With a single training that is unknown and nothing is added, which the number of trainings
-beside the verdict shows. A fine-tuned and a pretrained filter share a training.
+relative one of its experiment. With a single training that is unknown and nothing is added, which the number of
+trainings beside the verdict shows. A fine-tuned and a pretrained filter share a training.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -18,19 +19,42 @@ import pandas as pd
 from scipy import stats
 
 from mnmef.data.published import KEYS
+from mnmef.experiments.files import benchmarks
 from mnmef.report.study_claims import heads_suffice, inflation_helps, twenty_epochs_suffice, weights_decrease
-from mnmef.report.verdicts import Cell, Judgement, Region, corrected_level, every, most, paired_cell
+from mnmef.report.verdicts import (
+    Finding,
+    Judgement,
+    Region,
+    cell_label,
+    corrected_level,
+    improvement_in,
+    judge_every,
+    judge_most,
+)
 from mnmef.scores.bootstrap import LEVEL
-from mnmef.scores.comparisons import BENCHMARKS, is_learned
+from mnmef.scores.comparisons import is_learned, scores_by
+
+ScoreKey = tuple[str, float, str, int]
+"""Experiment, noise level, method and ensemble size of a score."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """What claims are judged by: the tables of a run, the published curves, and the seed of the bootstrap.
+class ScoredRun:
+    """The tables of a run and the published numbers that claims are judged by.
 
-    trajectories, scores: `trajectories.csv` and `scores.csv`. curves: R-RMSE of figures 1, 4 and 7. studies: what
-    figures 9 to 11 show, ours and published, by the names that `mnmef.report.study_claims` gives, as far as the run has
-    them.
+    Parameters
+    ----------
+    trajectories, scores : DataFrame
+        `trajectories.csv` and `scores.csv`.
+    curves : DataFrame
+        Published R-RMSE of figures 1, 4 and 7.
+    seed : int
+        Seed of the bootstrap.
+    training_size : int
+        Ensemble size of pretraining.
+    studies : mapping of str to DataFrame
+        Our and published numbers of figures 9 to 11, by the names in `mnmef.report.study_claims`, as far as the run
+        has them.
     """
 
     trajectories: pd.DataFrame
@@ -42,187 +66,168 @@ class Run:
 
     @cached_property
     def values(self) -> dict[Any, np.ndarray]:
-        """R-RMSE (T,) of each system, noise level, method and ensemble size."""
-        ordered = self.trajectories.sort_values("trajectory")
-        return {key: part["rrmse"].to_numpy() for key, part in ordered.groupby(KEYS, sort=False)}
+        """R-RMSE (T,) of each experiment, noise level, method and ensemble size."""
+        return scores_by(self.trajectories, KEYS)
 
     @cached_property
     def published(self) -> dict[Any, float]:
         """Published R-RMSE by the same keys."""
         return self.curves.set_index(KEYS)["rrmse"].to_dict()
 
-    def sizes(self, system: str) -> list[tuple[float, int]]:
-        """Noise levels, largest first, and ensemble sizes of `system` in this run."""
-        part = self.scores[self.scores["system"] == system]
+    def sizes(self, experiment: str) -> list[tuple[float, int]]:
+        """Return noise levels, largest first, and ensemble sizes of `experiment` in this run."""
+        part = self.scores[self.scores["experiment"] == experiment]
         return sorted(set(zip(part["sigma_y"], part["ensemble_size"], strict=True)), key=lambda c: (-c[0], c[1]))
 
-    def training_spread(self, system: str) -> tuple[int, float]:
-        """Trainings of a setting of `system`, and Student's t at 95 % times the relative deviation over them."""
-        part = self.scores[(self.scores["system"] == system) & (self.scores["n_trainings"] > 1)]
+    def training_spread(self, experiment: str) -> tuple[int, float]:
+        """Return the number of trainings of `experiment`, and Student's t at 95 % times their relative deviation."""
+        part = self.scores[(self.scores["experiment"] == experiment) & (self.scores["n_trainings"] > 1)]
         if part.empty:
             return 1, 0.0
         relative = part["rrmse_training_std"] / part["rrmse"]
         count = int(part["n_trainings"].min())
         return count, float(stats.t.ppf(0.5 + LEVEL / 2, count - 1) * relative.max())
 
+    def improvement(self, benchmark: ScoreKey, ours: ScoreKey, level: float) -> Finding:
+        """Return the relative improvement of the score at `ours` on that at `benchmark`."""
+        experiment, sigma_y, _, size = ours
+        trainings, spread = self.training_spread(experiment)
+        theirs = 1 - self.published.get(ours, math.nan) / self.published.get(benchmark, math.nan)
+        spread = 0.0 if is_learned(benchmark[2]) else spread
+        scores = self.values[benchmark], self.values[ours]
+        found = improvement_in(cell_label(experiment, sigma_y, size), *scores, self.seed, level, spread)
+        return replace(found, published=theirs, trainings=trainings)
+
+
+BETTER, WORSE = Region(low=0.0), Region(high=0.0)
+PAPERS_BENCHMARK, EVERY_CLASSICAL = "the experiment's benchmark", "every classical filter"
+
 
 @dataclass(frozen=True)
-class Pair:
-    """Two filters in one cell; the benchmark may have another ensemble size."""
+class Comparison:
+    """Claimed improvement of a filter on another, at each noise level and ensemble size of a run.
 
-    system: str
-    sigma_y: float
-    size: int
-    ours: str
-    benchmark: str
-    benchmark_size: int | None = None
+    Parameters
+    ----------
+    experiments : tuple of str
+    measure : str
+        Name of the improvement.
+    benchmark : str
+        A method, `PAPERS_BENCHMARK`, or `EVERY_CLASSICAL` for all that the paper plots (all of them have to be beaten,
+        so the best need not be picked).
+    ours : str
+        Method that improves. One that is its own benchmark is compared with itself at the size of its training.
+    sizes : callable
+        True for an ensemble size that the claim covers, given that of the training.
+    region : Region
+        Claimed improvement.
+    judge : callable
+        `judge_every` cell or `judge_most` of them.
+    """
 
-    @property
-    def keys(self) -> tuple[tuple[str, float, str, int], tuple[str, float, str, int]]:
-        """Keys of the benchmark's and of our score."""
-        size = self.benchmark_size or self.size
-        return (self.system, self.sigma_y, self.benchmark, size), (self.system, self.sigma_y, self.ours, self.size)
+    experiments: tuple[str, ...]
+    measure: str
+    benchmark: str = PAPERS_BENCHMARK
+    ours: str = "mnmef_finetuned"
+    sizes: Callable[[int, int], bool] = lambda size, training: True
+    region: Region = BETTER
+    judge: Callable[[list[Finding], Region, str], Judgement] = judge_every
+
+    def __call__(self, run: ScoredRun) -> Judgement:
+        """Judge the claim by the cells that `run` has."""
+        pairs = [pair for pair in self._pairs(run) if all(key in run.values for key in pair)]
+        findings = [run.improvement(*pair, corrected_level(len(pairs))) for pair in pairs]
+        return self.judge(findings, self.region, self.measure.format(training_size=run.training_size))
+
+    def _pairs(self, run: ScoredRun) -> Iterator[tuple[ScoreKey, ScoreKey]]:
+        """Yield the keys of the benchmark's and of our score."""
+        for experiment in self.experiments:
+            plotted = run.curves.loc[run.curves["experiment"] == experiment, "method"].unique()
+            names = {
+                PAPERS_BENCHMARK: [benchmarks()[experiment]],
+                EVERY_CLASSICAL: [name for name in plotted if not is_learned(name)],
+            }.get(self.benchmark, [self.benchmark])
+            for name in names:
+                for level, size in run.sizes(experiment):
+                    if self.sizes(size, run.training_size):
+                        theirs = run.training_size if name == self.ours else size
+                        yield (experiment, level, name, theirs), (experiment, level, self.ours, size)
 
 
-def improvement_cells(run: Run, pairs: Iterable[Pair]) -> list[Cell]:
-    """The relative improvement of ours on the benchmark for those of `pairs` that the run has."""
-    known = [pair for pair in pairs if all(key in run.values for key in pair.keys)]
-    return [_improvement_cell(run, pair, level=corrected_level(len(known))) for pair in known]
-
-
-def _improvement_cell(run: Run, pair: Pair, level: float) -> Cell:
-    benchmark, ours = pair.keys
-    trainings, spread = run.training_spread(pair.system)
-    theirs = 1 - run.published.get(ours, math.nan) / run.published.get(benchmark, math.nan)
-    label = f"{pair.system}, sigma_y = {pair.sigma_y:g}, N = {pair.size}"
-    scores = run.values[benchmark], run.values[ours]
-    spread = 0.0 if is_learned(pair.benchmark) else spread
-    return replace(paired_cell(label, *scores, run.seed, level, spread), published=theirs, trainings=trainings)
+SAME_WEIGHTS, ON_IENKF = "improvement on the same weights at N = {training_size}", "improvement on IEnKF"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper in our words, how it is judged, and what shows it."""
+    """A sentence of the paper in our words, its judge, and the figure that shows it."""
 
     name: str
     statement: str
     shown_in: str
-    judge: Callable[[Run], Judgement] = field(repr=False)
+    judge: Callable[[ScoredRun], Judgement] = field(repr=False)
 
 
-def _pairs(
-    run: Run, system: str, ours: str, benchmark: str, allowed: Callable[[int], bool] = lambda _: True
-) -> list[Pair]:
-    return [Pair(system, level, size, ours, benchmark) for level, size in run.sizes(system) if allowed(size)]
-
-
-def _beats_benchmark(system: str) -> Callable[[Run], Judgement]:
-    def judge(run: Run) -> Judgement:
-        cells = improvement_cells(run, _pairs(run, system, "mnmef_tuned", BENCHMARKS[system]))
-        return every(cells, Region(low=0.0), "improvement on LETKF")
-
-    return judge
-
-
-def _beats_all_classical(system: str) -> Callable[[Run], Judgement]:
-    def judge(run: Run) -> Judgement:
-        # The filters that the paper plots; all of them have to be beaten, so the best need not be picked.
-        plotted = run.curves.loc[run.curves["system"] == system, "method"].unique()
-        pairs = [p for name in plotted if not is_learned(name) for p in _pairs(run, system, "mnmef_tuned", name)]
-        return every(improvement_cells(run, pairs), Region(low=0.0), "improvement on a classical filter")
-
-    return judge
-
-
-def _fifteen_percent(run: Run) -> Judgement:
-    pairs = [p for system in ("lorenz96", "ks") for p in _pairs(run, system, "mnmef_tuned", BENCHMARKS[system])]
-    return most(improvement_cells(run, pairs), Region(low=0.15), "improvement on LETKF above 15 %")
-
-
-def _tuning_helps(system: str) -> Callable[[Run], Judgement]:
-    def judge(run: Run) -> Judgement:
-        pairs = _pairs(run, system, "mnmef_tuned", "mnmef_pretrained", lambda size: size != run.training_size)
-        return every(improvement_cells(run, pairs), Region(low=0.0), "improvement by fine-tuning")
-
-    return judge
-
-
-def _tuning_hardly_matters(run: Run) -> Judgement:
-    cells = improvement_cells(run, _pairs(run, "ks", "mnmef_tuned", "mnmef_pretrained"))
-    return every(cells, Region(-0.03, 0.03), "improvement by fine-tuning")
-
-
-def _one_training_serves(system: str) -> Callable[[Run], Judgement]:
-    def judge(run: Run) -> Judgement:
-        pairs = _pairs(run, system, "mnmef_pretrained", "mnmef_pretrained", lambda size: size > run.training_size)
-        cells = improvement_cells(run, [replace(pair, benchmark_size=run.training_size) for pair in pairs])
-        return every(cells, Region(low=0.0), f"improvement on the same weights at N = {run.training_size}")
-
-    return judge
-
-
-def _iterative_wins(run: Run) -> Judgement:
-    pairs = _pairs(run, "lorenz63", "mnmef_tuned", "ienkf_pertobs", lambda size: size >= 10)
-    return every(improvement_cells(run, pairs), Region(high=0.0), "improvement on IEnKF")
-
-
-def _learned_wins_with_few(run: Run) -> Judgement:
-    pairs = _pairs(run, "lorenz63", "mnmef_tuned", "ienkf_pertobs", lambda size: size < 10)
-    return every(improvement_cells(run, pairs), Region(low=0.0), "improvement on IEnKF")
-
+GRIDDED = (("lorenz96", "Lorenz '96", "figure_1"), ("ks", "KS", "figure_4"))
+"""Name, title and figure of the experiments on a grid, on which the paper claims the same."""
 
 CLAIMS: tuple[Claim, ...] = (
-    Claim(
-        "lorenz96_beats_letkf",
-        "Fine-tuned MNMEF beats LETKF at every N on Lorenz '96.",
-        "figure_1",
-        _beats_benchmark("lorenz96"),
+    *(
+        Claim(
+            f"{name}_beats_letkf",
+            f"Fine-tuned MNMEF beats LETKF at every N on {title}.",
+            figure,
+            Comparison((name,), "improvement on LETKF"),
+        )
+        for name, title, figure in GRIDDED
     ),
-    Claim("ks_beats_letkf", "Fine-tuned MNMEF beats LETKF at every N on KS.", "figure_4", _beats_benchmark("ks")),
-    Claim(
-        "lorenz96_beats_all",
-        "Fine-tuned MNMEF beats every classical filter at every N on Lorenz '96.",
-        "figure_1",
-        _beats_all_classical("lorenz96"),
-    ),
-    Claim(
-        "ks_beats_all",
-        "Fine-tuned MNMEF beats every classical filter at every N on KS.",
-        "figure_4",
-        _beats_all_classical("ks"),
+    *(
+        Claim(
+            f"{name}_beats_all",
+            f"Fine-tuned MNMEF beats every classical filter at every N on {title}.",
+            figure,
+            Comparison((name,), "improvement on a classical filter", EVERY_CLASSICAL),
+        )
+        for name, title, figure in GRIDDED
     ),
     Claim(
         "fifteen_percent",
         "The gain on LETKF is 15 to 30 % in most scenarios of Lorenz '96 and KS (judged: above 15 %).",
         "figure_1, figure_4",
-        _fifteen_percent,
+        Comparison(("lorenz96", "ks"), "improvement on LETKF above 15 %", region=Region(low=0.15), judge=judge_most),
     ),
     Claim(
         "tuning_helps_lorenz96",
         "Fine-tuning improves MNMEF at the ensemble sizes that it was not trained at, on Lorenz '96.",
         "figure_1",
-        _tuning_helps("lorenz96"),
+        Comparison(("lorenz96",), "improvement by fine-tuning", "mnmef_pretrained", sizes=operator.ne),
     ),
     Claim(
         "tuning_hardly_helps_ks",
         "Fine-tuning hardly helps on KS (judged: it changes R-RMSE by less than 3 %).",
         "figure_4",
-        _tuning_hardly_matters,
+        Comparison(("ks",), "improvement by fine-tuning", "mnmef_pretrained", region=Region(-0.03, 0.03)),
+    ),
+    *(
+        Claim(
+            f"one_training_{name}",
+            f"Weights trained at one N serve larger ensembles, which are better, on {title}.",
+            figure,
+            Comparison((name,), SAME_WEIGHTS, "mnmef_pretrained", "mnmef_pretrained", operator.gt),
+        )
+        for name, title, figure in GRIDDED
     ),
     Claim(
-        "one_training_lorenz96",
-        "Weights trained at one N serve larger ensembles, which are better, on Lorenz '96.",
-        "figure_1",
-        _one_training_serves("lorenz96"),
+        "lorenz63_ienkf",
+        "IEnKF beats MNMEF on Lorenz '63 from N = 10 up.",
+        "figure_7",
+        Comparison(("lorenz63",), ON_IENKF, "ienkf_pertobs", sizes=lambda size, _: size >= 10, region=WORSE),
     ),
     Claim(
-        "one_training_ks",
-        "Weights trained at one N serve larger ensembles, which are better, on KS.",
-        "figure_4",
-        _one_training_serves("ks"),
+        "lorenz63_few",
+        "MNMEF beats IEnKF on Lorenz '63 at N = 5.",
+        "figure_7",
+        Comparison(("lorenz63",), ON_IENKF, "ienkf_pertobs", sizes=lambda size, _: size < 10),
     ),
-    Claim("lorenz63_ienkf", "IEnKF beats MNMEF on Lorenz '63 from N = 10 up.", "figure_7", _iterative_wins),
-    Claim("lorenz63_few", "MNMEF beats IEnKF on Lorenz '63 at N = 5.", "figure_7", _learned_wins_with_few),
     Claim(
         "inflation_helps",
         "The learned inflation helps at every N on KS.",
@@ -248,7 +253,7 @@ CLAIMS: tuple[Claim, ...] = (
         lambda run: heads_suffice(run.studies, run.seed),
     ),
 )
-"""All claims, in the order of the paper's figures. A new one is a line here and a function of the run above."""
+"""All claims, in the order of the paper's figures. A new one is an entry here."""
 
 CLAIM_COLUMNS = [
     *("claim", "statement", "verdict", "measure", "cell", "ours", "low", "high", "published"),
@@ -256,9 +261,14 @@ CLAIM_COLUMNS = [
 ]
 
 
-def judge_claims(run: Run, scale: str, claims: Iterable[Claim] = CLAIMS) -> pd.DataFrame:
-    """One row for each claim: what was claimed, the verdict, the number that decides with its interval, the published
-    number in the same cell, and how much of what the verdict rests on.
+def judge_claims(run: ScoredRun, scale: str, claims: Iterable[Claim] = CLAIMS) -> pd.DataFrame:
+    """Judge each claim by a run at a scale.
+
+    Returns
+    -------
+    DataFrame
+        A row for each claim, with `CLAIM_COLUMNS`: the statement, the verdict, the number that decides with its
+        interval, the published number in the same cell, and the numbers of cells, trajectories and trainings.
     """
     rows: list[Mapping[str, object]] = [
         {
@@ -284,11 +294,11 @@ the paper, however few steps these are at a small scale.""",
     """Published: the published number in the same cell. A claim that fails at a small scale fails for filters that were
 trained and tuned that briefly.""",
 )
-"""What a reader of the table of claims has to know."""
+"""Notes below the table of claims."""
 
 
 def claims_page(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `judge_claims` for readers: one row each, intervals in brackets."""
+    """Return the table of `judge_claims` for readers: one row each, intervals in brackets."""
 
     def number(value: float) -> str:
         return "-" if pd.isna(value) else f"{value:.3f}"

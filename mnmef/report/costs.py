@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mnmef.report.figures.style import SYSTEM_TITLES
-from mnmef.report.tables import MISSING
+from mnmef.experiments.files import titles
+from mnmef.report.tables import MISSING, with_published
 
 FILTER_TITLES = {"mnmef": "MNMEF", "mnmef_conv": "MNMEF (convolutions)"}
-PRETRAINING, TUNING = "pretraining", "fine-tuning"
-TIME_KEYS = ["system", "sigma_y", "filter"]
+PRETRAINED = "pretrained"
+TIME_KEYS = ["experiment", "sigma_y", "filter"]
 
 PARAMETER_NOTES: Sequence[str] = (
     """Fine-tuned are the heads; the set transformer is frozen. Counted in the checkpoints. MNMEF with convolutions is
@@ -29,35 +29,42 @@ are the steps in the table.""",
 
 
 def parameter_table(weights: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Table 5: parameters and tuned_parameters of each system and filter, their ratio `fraction`, the published numbers
-    (missing where there are none).
+    """Make table 5: the numbers of parameters of each experiment and filter.
 
-    Raises `ValueError` if checkpoints of one filter and system differ in their numbers.
+    Parameters
+    ----------
+    weights, published : DataFrame
+        The list of checkpoints, and the published table.
+
+    Returns
+    -------
+    DataFrame
+        parameters and finetuned_parameters, their ratio fraction, and the published numbers, missing where there are
+        none.
+
+    Raises
+    ------
+    ValueError
+        If checkpoints of one filter and experiment differ in their numbers.
     """
-    keys, numbers = ["system", "filter"], ["parameters", "tuned_parameters"]
+    keys, numbers = ["experiment", "filter"], ["parameters", "finetuned_parameters"]
     counts = weights[keys + numbers].drop_duplicates()
     if counts.duplicated(keys).any():
         raise ValueError(f"checkpoints of one filter have different numbers of parameters:\n{counts}")
-    counts = counts.assign(fraction=counts["tuned_parameters"] / counts["parameters"])
+    counts = counts.assign(fraction=counts["finetuned_parameters"] / counts["parameters"])
     theirs = published.rename(columns={name: f"published_{name}" for name in numbers})
     table = counts.merge(theirs, on=keys, how="left")
-    for name in numbers:
-        table[f"published_{name}"] = table[f"published_{name}"].astype("Int64")
-    return _in_order(table, keys)
+    return _in_order(table.astype({f"published_{name}": "Int64" for name in numbers}), keys)
 
 
 def parameter_page(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `parameter_table` for readers, published numbers in brackets."""
-
-    def both(ours: int, theirs: object) -> str:
-        return f"{ours:,}" + ("" if pd.isna(theirs) else f" ({theirs:,})")
-
+    """Return the table of `parameter_table` for readers, published numbers in brackets."""
     rows = [
         {
-            "system": SYSTEM_TITLES[row.system],
+            "experiment": titles()[row.experiment],
             "filter": FILTER_TITLES[row.filter],
-            "parameters": both(row.parameters, row.published_parameters),
-            "fine-tuned": both(row.tuned_parameters, row.published_tuned_parameters),
+            "parameters": with_published(row.parameters, row.published_parameters, "{:,}"),
+            "fine-tuned": with_published(row.finetuned_parameters, row.published_finetuned_parameters, "{:,}"),
             "fraction": f"{row.fraction:.1%}",
         }
         for row in table.itertuples()
@@ -66,38 +73,45 @@ def parameter_page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def time_table(weights: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Table 6: a row for each training: seconds, ratio to the pretraining of the same cell (1 for itself), steps,
-    batch, schedule, hardware; published_hours and published_ratio, NaN where there are none.
+    """Make table 6: the time of each training.
+
+    Parameters
+    ----------
+    weights, published : DataFrame
+        The list of checkpoints, and the published table.
+
+    Returns
+    -------
+    DataFrame
+        seconds, their ratio to those of the pretraining in the same cell (1 for itself), steps, batch, schedule,
+        hardware; published_hours and published_ratio, NaN where there are none.
     """
-    first = weights[weights["stage"] == PRETRAINING].set_index(TIME_KEYS)["seconds"].rename("first")
-    table = weights.join(first, on=TIME_KEYS)
-    table["ratio"] = table["seconds"] / table.pop("first")
-    keys = ["system", "sigma_y", "stage", "ensemble_size"]
+    table = weights.assign(ratio=_per_pretraining(weights, "seconds", TIME_KEYS))
     theirs = published.rename(columns={"hours": "published_hours"}).assign(filter="mnmef")
-    begun = theirs[theirs["stage"] == PRETRAINING].set_index(["system", "sigma_y"])["published_hours"].rename("first")
-    theirs = theirs.join(begun, on=["system", "sigma_y"])
-    theirs["published_ratio"] = theirs["published_hours"] / theirs.pop("first")
-    table = table.merge(theirs, on=["filter", *keys], how="left")
-    columns = [*TIME_KEYS, "stage", "ensemble_size", "seconds", "ratio", "published_hours", "published_ratio"]
-    table = table[[*columns, "steps", "batch", "schedule", "hardware"]]
-    return _in_order(table, ["system", "sigma_y", "filter", "stage", "ensemble_size"])
+    theirs["published_ratio"] = _per_pretraining(theirs, "published_hours", TIME_KEYS)
+    keys = [*TIME_KEYS, "stage", "ensemble_size"]
+    table = table.merge(theirs, on=keys, how="left")
+    numbers = ["seconds", "ratio", "published_hours", "published_ratio"]
+    return _in_order(table[[*keys, *numbers, "steps", "batch", "schedule", "hardware"]], keys)
+
+
+def _per_pretraining(table: pd.DataFrame, column: str, keys: list[str]) -> pd.Series:
+    """Return the ratio of `column` to its value in the pretraining of the same cell."""
+    first = table[table["stage"] == PRETRAINED].set_index(keys)[column].rename("first")
+    return table[column] / table.join(first, on=keys)["first"]
 
 
 def time_page(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `time_table` for readers: a row for each training, published numbers in brackets."""
-
-    def both(ours: float, theirs: float, form: str) -> str:
-        return form.format(ours) + ("" if pd.isna(theirs) else f" ({form.format(theirs)})")
-
+    """Return the table of `time_table` for readers: a row for each training, published numbers in brackets."""
     rows = [
         {
-            "system": SYSTEM_TITLES[row.system],
+            "experiment": titles()[row.experiment],
             "sigma_y": f"{row.sigma_y:g}",
             "filter": FILTER_TITLES[row.filter],
             "training": row.stage,
             "N": row.ensemble_size,
-            "hours": both(row.seconds / 3600, row.published_hours, "{:.3g}"),
-            "ratio": MISSING if row.stage == PRETRAINING else both(row.ratio, row.published_ratio, "{:.2%}"),
+            "hours": with_published(row.seconds / 3600, row.published_hours, "{:.3g}"),
+            "ratio": MISSING if row.stage == PRETRAINED else with_published(row.ratio, row.published_ratio, "{:.2%}"),
             "steps x batch": f"{row.steps} x {row.batch}",
             "hardware": row.hardware,
         }
@@ -107,12 +121,10 @@ def time_page(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_order(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Sorted by `keys`, systems as in the figures, larger noise and pretraining first."""
+    """Sort by `keys`: experiments as in the figures, larger noise and pretraining first."""
     ranks = {
-        "system": lambda values: values.map(list(SYSTEM_TITLES).index),
+        "experiment": lambda values: values.map(list(titles()).index),
         "sigma_y": lambda values: -values,
-        "stage": lambda values: values.map([PRETRAINING, TUNING].index),
+        "stage": lambda values: values.map([PRETRAINED, "finetuned"].index),
     }
-    return table.sort_values(
-        keys, key=lambda values: ranks.get(str(values.name), lambda same: same)(values), ignore_index=True
-    )
+    return table.sort_values(keys, key=lambda values: ranks.get(values.name, pd.Series)(values), ignore_index=True)

@@ -1,4 +1,4 @@
-"""Tables of the paper: what they hold, and how they are written for people.
+"""Tables of the paper, and how they are written for people.
 
 Every table comes twice: `tables/table_<number>.csv`, one row per fact, numbers at full precision, for programs; and
 `tables/table_<number>.md`, rounded and arranged as in the paper, with a title and notes, for readers.
@@ -6,12 +6,14 @@ Every table comes twice: `tables/table_<number>.csv`, one row per fact, numbers 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
 
+from mnmef.core.names import METHODS
+from mnmef.experiments.files import titles
 from mnmef.io.files import write_text
-from mnmef.report.figures.style import LOOKS, SYSTEM_TITLES
 
 MISSING = "-"
 
@@ -24,24 +26,30 @@ localized EnKF.""",
     """Table 4 as printed has two rows exchanged. The numbers in brackets are not read off it but looked up by filter in
 the released tables.""",
 )
-"""What a reader of table 4 has to know."""
+"""Notes below table 4."""
 
 
 def markdown_table(table: pd.DataFrame, *, title: str, notes: Sequence[str] = (), digits: int = 3) -> str:
-    """`table` as a page of Markdown: `title` as heading, columns as they are, `notes` as a list below.
+    """Return a table as a page of Markdown.
 
-    Floats have `digits` significant digits; what is missing is a dash. Text columns are written as they are.
+    Parameters
+    ----------
+    table : DataFrame
+        Columns as they are shown. Floats are rounded, missing values are a dash, texts are written as they are.
+    title : str
+        Heading.
+    notes : sequence of str
+        List below the table.
+    digits : int
+        Significant digits of floats.
     """
-    cells = table.astype(object)
-    for column in cells.columns:
-        cells[column] = [_cell(value, digits) for value in table[column]]
     numeric = [pd.api.types.is_numeric_dtype(table[column]) for column in table.columns]
     body = tabulate(
-        cells.to_numpy().tolist(),
-        headers=list(map(str, cells.columns)),
+        list(zip(*([_cell(value, digits) for value in table[column]] for column in table.columns), strict=True)),
+        headers=list(map(str, table.columns)),
         tablefmt="github",
         disable_numparse=True,
-        colalign=["right" if right else "left" for right in numeric] if len(cells) else None,
+        colalign=["right" if right else "left" for right in numeric] if len(table) else None,
     )
     below = "".join(f"- {' '.join(note.split())}\n" for note in notes)
     return f"# {title}\n\n{body}\n" + (f"\n{below}" if notes else "")
@@ -50,7 +58,7 @@ def markdown_table(table: pd.DataFrame, *, title: str, notes: Sequence[str] = ()
 def write_markdown(
     table: pd.DataFrame, path: str | Path, *, title: str, notes: Sequence[str] = (), digits: int = 3
 ) -> None:
-    """Write what `markdown_table` makes of `table` to `path`, atomically."""
+    """Write the page of `markdown_table` to `path`, atomically."""
     write_text(markdown_table(table, title=title, notes=notes, digits=digits), path)
 
 
@@ -62,16 +70,30 @@ def _cell(value: object, digits: int) -> str:
     return str(value).replace("|", "\\|")
 
 
-def deviation_table(scores: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
-    """Table 4: how much R-RMSE differs between test trajectories, for each system, noise level and filter.
+def with_published(ours: float, published: object, form: str) -> str:
+    """Return our number in the format `form` (such as `{:.3g}`), and the published one in brackets if there is one."""
+    return form.format(ours) + ("" if pd.isna(published) else f" ({form.format(published)})")
 
-    scores: the table of `mnmef.scores.scoring`. searches: the released search tables.
-    rrmse_std: standard deviation (divisor T - 1) over the trajectories that did not diverge, then the plain mean over
-    the n_sizes ensemble sizes at which at least two survived. n_diverged: trajectories that diverged, all sizes
-    together. published: the same mean over the sizes that this run has, of the deviations over trials in the released
-    tables, NaN where these have none.
+
+def deviation_table(scores: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
+    """Make table 4: the deviation of R-RMSE between test trajectories.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Table of `mnmef.scores.scoring`.
+    searches : DataFrame
+        The released search tables.
+
+    Returns
+    -------
+    DataFrame
+        A row for each experiment, noise level and method. rrmse_std: standard deviation (divisor T - 1) over the
+        trajectories that did not diverge, then the plain mean over the n_sizes ensemble sizes at which at least two
+        survived. n_diverged: trajectories that diverged, all sizes together. published: the same mean over the sizes
+        that this run has, of the deviations over trials in the released tables, NaN where these have none.
     """
-    keys = ["system", "sigma_y", "method"]
+    keys = ["experiment", "sigma_y", "method"]
     usable = scores[scores["n_trajectories"] - scores["n_diverged"] >= 2]
     ours = usable.groupby(keys)["rrmse_std"].agg(rrmse_std="mean", n_sizes="count")
     ours["n_diverged"] = scores.groupby(keys)["n_diverged"].sum()
@@ -82,22 +104,17 @@ def deviation_table(scores: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFram
 
 
 def deviation_page(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `deviation_table` as a page: a row for each filter, a column for each system and noise level, and in
-    it ours with the published number in brackets.
-    """
-    page: dict[str, list[str]] = {"filter": []}
-    methods = [method for method in LOOKS if method in set(table["method"])]
-    page["filter"] = [LOOKS[method].label for method in methods]
-    for system in [name for name in SYSTEM_TITLES if name in set(table["system"])]:
+    """Return the table of `deviation_table` for readers: a row per filter, a column per experiment and noise level."""
+    rows = {(row.experiment, row.sigma_y, row.method): row for row in table.itertuples()}
+    methods = [method for method in METHODS if method in set(table["method"])]
+    page = {"filter": [METHODS[method].label for method in methods]}
+    for experiment in [name for name in titles() if name in set(table["experiment"])]:
         for level in sorted(table["sigma_y"].unique(), reverse=True):
-            part = table[(table["system"] == system) & (table["sigma_y"] == level)].set_index("method")
-            page[f"{SYSTEM_TITLES[system]}, {level:g}"] = [_ours_and_published(part, method) for method in methods]
+            cells = [rows.get((experiment, level, method)) for method in methods]
+            page[f"{titles()[experiment]}, {level:g}"] = [_deviation(row) if row else MISSING for row in cells]
     return pd.DataFrame(page)
 
 
-def _ours_and_published(part: pd.DataFrame, method: str) -> str:
-    if method not in part.index:
-        return MISSING
-    row = part.loc[method]
-    ours = _cell(float(row["rrmse_std"]), 2) + ("*" if row["n_diverged"] > 0 else "")
-    return ours if pd.isna(row["published"]) else f"{ours} ({_cell(float(row['published']), 2)})"
+def _deviation(row: Any) -> str:
+    star = "*" if row.n_diverged > 0 else ""
+    return f"{_cell(float(row.rrmse_std), 2)}{star}" + ("" if pd.isna(row.published) else f" ({row.published:.2g})")

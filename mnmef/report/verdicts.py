@@ -1,8 +1,8 @@
-"""Verdicts: from numbers with intervals in cells to what is said of a claim about all of them.
+"""Verdicts on claims, from numbers with intervals in cells.
 
-A claim is about cells, one for each system, noise level and ensemble size that it speaks of. In a cell a number, mostly
-a relative improvement, is claimed to lie in a region. The number holds if its whole interval lies in the region, fails
-if its whole interval lies outside, and is undecided otherwise. A claim about every cell
+A claim is about cells, one for each experiment, noise level and ensemble size that it speaks of. In a cell a number,
+mostly a relative improvement, is claimed to lie in a region. The number holds if its whole interval lies in the region,
+fails if its whole interval lies outside, and is undecided otherwise. A claim about every cell
 
 - holds if every cell holds at 95 %, which needs no correction: the claim is the intersection of the cells';
 - fails if some cell fails, with the interval of each cell at 1 - 5 % / (number of cells) (Bonferroni), so that one
@@ -20,18 +20,31 @@ import numpy as np
 from mnmef.scores.bootstrap import LEVEL, improvement_with_interval
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "fails", "undecided", "not run"
-INFINITY = math.inf
 
 
 def corrected_level(cells: int) -> float:
-    """The level of each of `cells` intervals that together have 95 % (Bonferroni)."""
+    """Return the level of each of `cells` intervals that together have 95 % (Bonferroni)."""
     return 1 - (1 - LEVEL) / max(1, cells)
 
 
+def cell_label(experiment: object, sigma_y: float, size: int) -> str:
+    """Return how a verdict names a cell."""
+    return f"{experiment}, sigma_y = {sigma_y:g}, N = {size}"
+
+
 @dataclass(frozen=True)
-class Cell:
-    """A number of one cell with its interval at 95 %, the wider one at the corrected level, and the published number
-    (NaN where there is none); trainings: how many the learned filter's spread comes from.
+class Finding:
+    """A number in one cell, with its interval at 95 % and the wider one at the corrected level.
+
+    Parameters
+    ----------
+    label : str
+        Name of the cell.
+    value, low, high, wide_low, wide_high : float
+    published : float
+        The published number, NaN where there is none.
+    trainings : int
+        Number of trainings behind the spread of the learned filter.
     """
 
     label: str
@@ -44,45 +57,44 @@ class Cell:
     trainings: int = 1
 
 
-def paired_cell(
+def improvement_in(
     label: str, benchmark: np.ndarray, ours: np.ndarray, seed: int, level: float, spread: float = 0.0
-) -> Cell:
-    """The improvement of the paired scores `ours` (T,) on `benchmark` (T,), its intervals at 95 % and at `level`
-    widened in quadrature by what the relative deviation `spread` of ours makes of it.
+) -> Finding:
+    """Return the improvement of the paired scores `ours` (T,) on `benchmark` (T,) in the cell `label`.
+
+    Its intervals, at 95 % and at `level`, are widened in quadrature by the relative deviation `spread` of ours.
     """
     narrow, wide = (improvement_with_interval(benchmark, ours, seed, level=used) for used in (LEVEL, level))
     margin = (1 - narrow.value) * spread
     low, high, wide_low, wide_high = (
-        _widened(estimate.value, end, margin) for estimate in (narrow, wide) for end in (estimate.low, estimate.high)
+        estimate.value + math.copysign(math.hypot(end - estimate.value, margin), end - estimate.value)
+        for estimate in (narrow, wide)
+        for end in (estimate.low, estimate.high)
     )
-    return Cell(label, narrow.value, low, high, wide_low, wide_high)
-
-
-def _widened(value: float, end: float, margin: float) -> float:
-    return value + math.copysign(math.hypot(end - value, margin), end - value)
+    return Finding(label, narrow.value, low, high, wide_low, wide_high)
 
 
 @dataclass(frozen=True)
 class Region:
-    """Where a number is claimed to lie, open at both ends."""
+    """Interval in which a number is claimed to lie, open at both ends."""
 
-    low: float = -INFINITY
-    high: float = INFINITY
+    low: float = -math.inf
+    high: float = math.inf
 
     def verdict(self, low: float, high: float) -> str:
-        """Whether the interval from `low` to `high` lies in the region, outside, or neither; NaN is undecided."""
+        """Return the verdict on an interval: it lies in the region, outside, or neither; NaN is undecided."""
         if low > self.low and high < self.high:
             return HOLDS
         return FAILS if high <= self.low or low >= self.high else UNDECIDED
 
     def margin(self, value: float) -> float:
-        """How far inside `value` lies, negative outside."""
+        """Return the distance of `value` from the region's nearer end, negative outside."""
         return min(value - self.low, self.high - value)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is said of a claim: the number that decides (`measure` says which), its interval, the published one."""
+    """Verdict on a claim, with the number that decides (`measure` names it), its interval and the published one."""
 
     verdict: str
     measure: str
@@ -97,38 +109,38 @@ class Judgement:
     n_trainings: int = 0
 
 
-def every(cells: list[Cell], region: Region, measure: str) -> Judgement:
-    """Judge that the number lies in `region` in every cell; the one that is said is the least favorable."""
-    if not cells:
+def judge_every(findings: list[Finding], region: Region, measure: str) -> Judgement:
+    """Judge that the number lies in `region` in every cell; the one reported is the least favorable."""
+    if not findings:
         return Judgement(NOT_RUN, measure)
-    holding = sum(region.verdict(c.low, c.high) == HOLDS for c in cells)
-    failing = sum(region.verdict(c.wide_low, c.wide_high) == FAILS for c in cells)
-    verdict = HOLDS if holding == len(cells) else FAILS if failing else UNDECIDED
-    worst = min(cells, key=lambda c: region.margin(c.value))
+    holding = sum(region.verdict(found.low, found.high) == HOLDS for found in findings)
+    failing = sum(region.verdict(found.wide_low, found.wide_high) == FAILS for found in findings)
+    verdict = HOLDS if holding == len(findings) else FAILS if failing else UNDECIDED
+    worst = min(findings, key=lambda found: region.margin(found.value))
     return Judgement(
         verdict,
         f"{measure}, least favorable cell",
         *(worst.label, worst.value, worst.low, worst.high, worst.published),
-        *(len(cells), holding, failing, min(c.trainings for c in cells)),
+        *(len(findings), holding, failing, min(found.trainings for found in findings)),
     )
 
 
-def most(cells: list[Cell], region: Region, measure: str) -> Judgement:
-    """Judge that the number lies in `region` in more than half of the cells; said is the share of cells in which it
-    does, from those that hold to those that do not fail.
+def judge_most(findings: list[Finding], region: Region, measure: str) -> Judgement:
+    """Judge that the number lies in `region` in more than half of the cells.
+
+    Reported is the share of cells in which it does; its interval goes from the cells that hold to those that do not
+    fail.
     """
-    if not cells:
+    if not findings:
         return Judgement(NOT_RUN, measure)
-    verdicts = [region.verdict(c.low, c.high) for c in cells]
-    holding, failing = verdicts.count(HOLDS), verdicts.count(FAILS)
-    verdict = HOLDS if 2 * holding > len(cells) else FAILS if 2 * failing > len(cells) else UNDECIDED
-    ours, published = (
-        float(np.mean([region.margin(number) > 0 for number in numbers]))
-        for numbers in ([c.value for c in cells], [c.published for c in cells])
-    )
+    verdicts = [region.verdict(found.low, found.high) for found in findings]
+    holding, failing, count = verdicts.count(HOLDS), verdicts.count(FAILS), len(findings)
+    verdict = HOLDS if 2 * holding > count else FAILS if 2 * failing > count else UNDECIDED
+    ours = float(np.mean([region.margin(found.value) > 0 for found in findings]))
+    published = float(np.mean([region.margin(found.published) > 0 for found in findings]))
     return Judgement(
         verdict,
         f"share of cells with {measure}",
-        *("all", ours, holding / len(cells), 1 - failing / len(cells), published),
-        *(len(cells), holding, failing, min(c.trainings for c in cells)),
+        *("all", ours, holding / count, 1 - failing / count, published),
+        *(count, holding, failing, min(found.trainings for found in findings)),
     )

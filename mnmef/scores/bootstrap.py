@@ -32,8 +32,16 @@ RESAMPLES = 9999
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with the interval [low, high]; the interval is NaN with fewer than two trajectories, and all three are
-    with none. used of the trajectories (or pairs) enter, left_out diverged.
+    """A number with its interval, NaN where there are too few trajectories.
+
+    Parameters
+    ----------
+    value : float
+        NaN without any trajectory.
+    low, high : float
+        Ends of the interval, NaN with fewer than two trajectories.
+    used, left_out : int
+        Trajectories, or pairs of them, that enter, and that diverged.
     """
 
     value: float
@@ -44,15 +52,20 @@ class Estimate:
 
 
 def mean_with_interval(values: np.ndarray, seed: int, *, level: float = LEVEL) -> Estimate:
-    """Mean of the scores (T,) of trajectories, NaN where one diverged, with its interval."""
+    """Estimate the mean of the scores (T,) of trajectories, NaN where one diverged, with its interval."""
     finite = values[np.isfinite(values)]
     return _estimate((finite,), _mean, seed, level, left_out=values.size - finite.size)
 
 
 def improvement_with_interval(benchmark: np.ndarray, ours: np.ndarray, seed: int, *, level: float = LEVEL) -> Estimate:
-    """`(mean(benchmark) - mean(ours)) / mean(benchmark)` of paired scores (T,), with its interval.
+    """Estimate `(mean(benchmark) - mean(ours)) / mean(benchmark)` of paired scores (T,), with its interval.
 
-    The means are over the trajectories that neither filter lost. Raises `ValueError` if the scores are not paired.
+    The means are over the trajectories that neither filter lost.
+
+    Raises
+    ------
+    ValueError
+        If the scores are not paired.
     """
     if benchmark.shape != ours.shape:
         raise ValueError(f"scores of {benchmark.shape} and {ours.shape} trajectories are not of the same trajectories")
@@ -61,8 +74,9 @@ def improvement_with_interval(benchmark: np.ndarray, ours: np.ndarray, seed: int
 
 
 def expanded_level(level: float, size: int) -> float:
-    """The level at which the percentile interval of the mean of `size` normal numbers covers with probability
-    `level`: its half width `z sqrt((T - 1) / T) s / sqrt(T)` becomes Student's `t s / sqrt(T)`.
+    """Return the level at which the percentile interval of the mean of `size` normal numbers covers with `level`.
+
+    Its half width `z sqrt((T - 1) / T) s / sqrt(T)` becomes Student's `t s / sqrt(T)`.
     """
     quantile = stats.t.ppf(0.5 + level / 2, size - 1)
     return float(1 - 2 * stats.norm.sf(np.sqrt(size / (size - 1)) * quantile))

@@ -10,6 +10,7 @@ import xarray as xr
 from mnmef.assimilation.metrics import mean_over_survivors, relative_rmse
 from mnmef.data.published import KEYS
 from mnmef.io.files import read_dataset
+from mnmef.scores.scoring import score_keys
 
 MEANS = {
     "crps": "crps",
@@ -22,57 +23,64 @@ MEANS = {
 trajectories.
 """
 
-COLUMNS = ["divergence_rate", "forecast_rrmse", "spread_error_ratio", *MEANS.values(), "cycles_to_converge"]
+FIELDS = ("error_norm", "forecast_error_norm", "truth_norm", "spread", "climatology_error_norm", *MEANS)
+CALIBRATION_COLUMNS = ["divergence_rate", "forecast_rrmse", "spread_error_ratio", *MEANS.values(), "cycles_to_converge"]
 CONVERGED = 1.1
 """A run from a climatological first ensemble has converged at this multiple of the error of the ordinary run."""
 
 
 def add_calibration(scores: pd.DataFrame, paths: Sequence[str | Path]) -> pd.DataFrame:
-    """`scores` with the columns `COLUMNS` from the evaluations that they come from, of survivors alone.
+    """Add the columns `CALIBRATION_COLUMNS`, of survivors alone, to `scores` from their evaluations at `paths`.
 
     divergence_rate: fraction of the trajectories that diverged. forecast_rrmse: R-RMSE of the forecast mean.
     spread_error_ratio, cycles_to_converge: see the functions of these names. The rest: means over trajectories of what
     `mnmef.evaluation.calibration` says; an evaluation without it yields NaN.
     """
     rows = [row for path in paths for row in calibration_scores(read_dataset(path, kind="evaluation"))]
-    return scores.merge(pd.DataFrame(rows, columns=[*KEYS, *COLUMNS]), on=KEYS, how="left", validate="one_to_one")
+    return scores.merge(
+        pd.DataFrame(rows, columns=[*KEYS, *CALIBRATION_COLUMNS]), on=KEYS, how="left", validate="one_to_one"
+    )
 
 
 def calibration_scores(evaluation: xr.Dataset) -> list[dict[str, object]]:
-    """The rows of one evaluation, one per ensemble size; see `add_calibration`."""
+    """Return the rows of one evaluation, one for each ensemble size; see `add_calibration`."""
     return [_row(evaluation.sel(ensemble_size=members)) for members in evaluation["ensemble_size"].values]
 
 
 def _row(run: xr.Dataset) -> dict[str, object]:
-    members, system_size = int(run["ensemble_size"]), run.attrs["state_size"]
-    names = ("error_norm", "forecast_error_norm", "truth_norm", "spread")
-    error, forecast, truth, spread = (run[name].values.astype(np.float64) for name in names)
-    means = {
-        column: mean_over_survivors(run[name].values.astype(np.float64))[0] if name in run else np.nan
-        for name, column in MEANS.items()
-    }
-    found = np.nan
-    if members == run.attrs.get("climatology_ensemble_size"):
-        found = cycles_to_converge(error, run["climatology_error_norm"].values.astype(np.float64))
-    return {
-        "system": run.attrs["system"],
-        "sigma_y": float(run.attrs["sigma_y"]),
-        "method": run.attrs["method"],
-        "ensemble_size": members,
+    members = int(run["ensemble_size"])
+    fields = {name: run[name].values.astype(np.float64) for name in FIELDS if name in run}
+    error, truth = fields["error_norm"], fields["truth_norm"]
+    rmse = error / run.attrs["state_size"] ** 0.5
+    means = {column: mean_over_survivors(fields[name])[0] if name in run else np.nan for name, column in MEANS.items()}
+    from_climatology = members == run.attrs.get("climatology_ensemble_size")
+    return score_keys(run, members) | {
         "divergence_rate": float(np.isnan(error).any(-1).mean()),
-        "forecast_rrmse": mean_over_survivors(relative_rmse(forecast, truth))[0],
-        "spread_error_ratio": spread_error_ratio(spread, error / system_size**0.5, members),
+        "forecast_rrmse": mean_over_survivors(relative_rmse(fields["forecast_error_norm"], truth))[0],
+        "spread_error_ratio": spread_error_ratio(fields["spread"], rmse, members),
         **means,
-        "cycles_to_converge": found,
+        "cycles_to_converge": cycles_to_converge(error, fields["climatology_error_norm"])
+        if from_climatology
+        else np.nan,
     }
 
 
 def spread_error_ratio(spread: np.ndarray, rmse: np.ndarray, members: int) -> float:
-    """`sqrt((N + 1) / N mean(spread^2)) / sqrt(mean(rmse^2))` over all cycles of the trajectories that survive.
+    """Compute `sqrt((N + 1) / N mean(spread^2)) / sqrt(mean(rmse^2))` over all cycles of surviving trajectories.
 
-    spread, rmse: (T, K), roots of means over components; the variance of the spread has the divisor N - 1. The factor
-    makes the ratio 1 at every N if the truth is drawn like the members, since the mean of N draws has a variance of its
-    own (Fortin et al., J. Hydrometeorol. 15, 2014). Below 1: too sure. NaN if no trajectory survives.
+    The factor makes the ratio 1 at every N if the truth is drawn like the members, since the mean of N draws has a
+    variance of its own (Fortin et al., J. Hydrometeorol. 15, 2014). Below 1: too sure.
+
+    Parameters
+    ----------
+    spread, rmse : ndarray (T, K)
+        Roots of means over components; the variance of the spread has the divisor N - 1.
+    members : int
+
+    Returns
+    -------
+    float
+        NaN if no trajectory survives.
     """
     whole = np.isfinite(spread).all(-1) & np.isfinite(rmse).all(-1)
     if not whole.any():
@@ -81,12 +89,21 @@ def spread_error_ratio(spread: np.ndarray, rmse: np.ndarray, members: int) -> fl
 
 
 def cycles_to_converge(error: np.ndarray, from_climatology: np.ndarray) -> float:
-    """The first cycle, from 1, at which a run from a climatological first ensemble is at most 10 % worse than the
-    ordinary run is on average.
+    """Find the first cycle at which a run from a climatological first ensemble is at most 10 % worse than usual.
 
-    error (T, K), from_climatology (T, k): errors of the same filter, averaged over the trajectories that survive in
-    both, the former over cycles as well. A filter that settles at a large error is there soon: read it beside R-RMSE.
-    NaN if it does not happen within k cycles, or if no trajectory survives.
+    A filter that settles at a large error is there soon: read it beside R-RMSE.
+
+    Parameters
+    ----------
+    error : ndarray (T, K)
+        Errors of the ordinary run, averaged over cycles and the trajectories that survive in both.
+    from_climatology : ndarray (T, k)
+        Errors of the run from a climatological first ensemble, averaged over the same trajectories.
+
+    Returns
+    -------
+    float
+        The cycle, from 1; NaN if it does not happen within k cycles, or if no trajectory survives.
     """
     whole = np.isfinite(error).all(-1) & np.isfinite(from_climatology).all(-1)
     if not whole.any():

@@ -1,24 +1,23 @@
 """Filters compared trajectory by trajectory: intervals, improvements, and the spread over trainings."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mnmef.assimilation.metrics import relative_rmse
+from mnmef.core.names import METHODS
 from mnmef.data.published import KEYS
+from mnmef.experiments.files import benchmarks
 from mnmef.io.files import read_dataset
-from mnmef.scores.bootstrap import Estimate, improvement_with_interval, mean_with_interval
-from mnmef.scores.scoring import score_evaluations
+from mnmef.scores.bootstrap import improvement_with_interval, mean_with_interval
+from mnmef.scores.scoring import score_evaluations, score_keys, trajectory_rrmse
 
-CELL = ["system", "sigma_y", "ensemble_size"]
-"""What filters that are compared have in common."""
-
-BENCHMARKS: Mapping[str, str] = {"lorenz63": "ienkf_pertobs", "lorenz96": "letkf", "ks": "letkf"}
-"""The filter that the paper measures itself against, per system: LETKF where there is a grid, else its IEnKF."""
+CELL = ["experiment", "sigma_y", "ensemble_size"]
+"""Keys that filters share when they are compared."""
 
 IMPROVEMENT_COLUMNS = [
     *(*CELL, "method", "benchmark"),
@@ -28,58 +27,67 @@ FIRST_TRAINING = 1
 
 
 def is_learned(method: str) -> bool:
-    """Whether the filter named `method` is a learned one."""
-    return method.startswith("mnmef")
+    """Return True if a method has weights."""
+    return METHODS[method].is_learned
 
 
 def trajectory_scores(paths: Sequence[str | Path]) -> pd.DataFrame:
-    """R-RMSE of every test trajectory from evaluation files: the keys of a score, trajectory (from 0), rrmse (NaN where
-    it diverged), sorted by these. The same number is the same truth, whatever the filter.
+    """Return R-RMSE of every test trajectory from evaluation files.
+
+    Returns
+    -------
+    DataFrame
+        The keys of a score, trajectory (from 0), rrmse (NaN where it diverged), sorted by these. The same number is the
+        same truth, whatever the filter.
     """
     parts = []
     for path in paths:
         run = read_dataset(path, kind="evaluation")
-        values = relative_rmse(run["error_norm"].values.astype(float), run["truth_norm"].values.astype(float))
-        frame = pd.DataFrame(values, index=pd.Index(run["ensemble_size"].values, name="ensemble_size"))
-        part = frame.rename_axis(columns="trajectory").stack(future_stack=True).rename("rrmse").reset_index()
-        attributes = {"system": run.attrs["system"], "sigma_y": float(run.attrs["sigma_y"])}
-        parts.append(part.assign(**attributes, method=run.attrs["method"]))
+        for members, values in zip(run["ensemble_size"].values, trajectory_rrmse(run), strict=True):
+            scores = {"trajectory": np.arange(len(values)), "rrmse": values}
+            parts.append(pd.DataFrame(score_keys(run, int(members)) | scores))
     columns = [*KEYS, "trajectory", "rrmse"]
     return pd.concat(parts)[columns].sort_values(columns[:-1], ignore_index=True)
 
 
 def add_intervals(scores: pd.DataFrame, trajectories: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """`scores` with the 95 % interval of each R-RMSE, rrmse_low and rrmse_high; see `mnmef.scores.bootstrap`."""
-    values = _by_cell(trajectories, KEYS)
+    """Add the 95 % interval of each R-RMSE, rrmse_low and rrmse_high, to `scores`; see `mnmef.scores.bootstrap`."""
+    values = scores_by(trajectories, KEYS)
     estimates = [mean_with_interval(values[key], seed) for key in scores[KEYS].itertuples(index=False, name=None)]
     return scores.assign(rrmse_low=[e.low for e in estimates], rrmse_high=[e.high for e in estimates])
 
 
 def compare_filters(trajectories: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """What each learned filter improves on each other filter, with 95 % intervals over trajectories in pairs.
+    """Compare each learned filter with each other filter, trajectory by trajectory.
 
-    n_pairs: trajectories that neither lost; n_left_out: the others. improvement is NaN where there are no pairs, so it
-    can differ from that of two rows of scores.csv where a filter diverged.
+    Returns
+    -------
+    DataFrame
+        improvement with its 95 % interval over trajectories in pairs; n_pairs trajectories that neither lost, and
+        n_left_out others. It is NaN where there are no pairs, so it can differ from that of two rows of scores.csv
+        where a filter diverged.
     """
     rows = []
     for cell, part in trajectories.groupby(CELL, sort=True):
-        values = _by_cell(part, ["method"])
+        values = scores_by(part, ["method"])
         for ours in [name for (name,) in values if is_learned(name)]:
             for benchmark in [name for (name,) in values if name != ours]:
                 estimate = improvement_with_interval(values[benchmark,], values[ours,], seed)
-                rows.append([*cell, ours, benchmark, *_fields(estimate)])
+                rows.append([*cell, ours, benchmark, *astuple(estimate)])
     return pd.DataFrame(rows, columns=IMPROVEMENT_COLUMNS)
 
 
 def add_improvements(scores: pd.DataFrame, improvements: pd.DataFrame) -> pd.DataFrame:
-    """`scores` with improvement, improvement_low and improvement_high of the learned filters over the paper's benchmark
-    (column benchmark), and the same with the prefix best_ over the classical filter with the lowest R-RMSE in this
-    cell (column best_classical), among those with the fewest diverged trajectories.
+    """Add the improvements of the learned filters to `scores`.
+
+    Columns improvement, improvement_low and improvement_high are over the paper's benchmark (column benchmark); the
+    same with the prefix best_ are over the classical filter with the lowest R-RMSE in this cell (column
+    best_classical), among those with the fewest diverged trajectories.
     """
     best = _best_classical(scores)
     numbers = ["improvement", "improvement_low", "improvement_high"]
     for column, prefix, chosen in (
-        ("benchmark", "", scores["system"].map(BENCHMARKS)),
+        ("benchmark", "", scores["experiment"].map(benchmarks())),
         ("best_classical", "best_", pd.MultiIndex.from_frame(scores[CELL]).map(best)),
     ):
         wanted = scores[KEYS].assign(benchmark=np.asarray(chosen, dtype=object))
@@ -90,10 +98,26 @@ def add_improvements(scores: pd.DataFrame, improvements: pd.DataFrame) -> pd.Dat
 
 
 def score_trainings(scores: pd.DataFrame, paths: Sequence[str | Path], seed: int) -> pd.DataFrame:
-    """R-RMSE of every training of the filters that were trained more than once.
+    """Score every training of the filters that were trained more than once.
 
-    scores: of the first trainings, with intervals. paths: evaluations of the further ones, named `..._<number>.nc`.
-    One row per cell and training (column training, from 1), sorted by these.
+    Parameters
+    ----------
+    scores : DataFrame
+        Scores of the first trainings, with intervals.
+    paths : sequence of path
+        Evaluations of the further ones, named `..._<number>.nc`.
+    seed : int
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        A row for each cell and training (column training, from 1), sorted by these.
+
+    Raises
+    ------
+    ValueError
+        If a file's name does not end with the number of a training.
     """
     columns = [*KEYS, "training", "rrmse", "rrmse_std", "rrmse_low", "rrmse_high", "n_trajectories", "n_diverged"]
     parts = [
@@ -109,8 +133,9 @@ def score_trainings(scores: pd.DataFrame, paths: Sequence[str | Path], seed: int
 
 
 def add_trainings(scores: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame:
-    """`scores` with n_trainings (0 for a classical filter) and rrmse_training_std, the standard deviation of R-RMSE
-    over trainings (divisor n - 1), NaN where there is one.
+    """Add n_trainings (0 for a classical filter) and rrmse_training_std to `scores`.
+
+    The latter is the standard deviation of R-RMSE over trainings (divisor n - 1), NaN where there is one.
     """
     spread = trainings.groupby(KEYS)["rrmse"].agg(n_trainings="size", rrmse_training_std="std").reset_index()
     table = scores.merge(spread, on=KEYS, how="left")
@@ -124,13 +149,10 @@ def _best_classical(scores: pd.DataFrame) -> dict[Any, str]:
     return dict(first.items())
 
 
-def _by_cell(trajectories: pd.DataFrame, keys: list[str]) -> dict[Any, np.ndarray]:
+def scores_by(trajectories: pd.DataFrame, keys: list[str]) -> dict[Any, np.ndarray]:
+    """Return R-RMSE (T,) in the order of the trajectories for each combination of `keys`."""
     ordered = trajectories.sort_values("trajectory")
     return {key: part["rrmse"].to_numpy() for key, part in ordered.groupby(keys, sort=False)}
-
-
-def _fields(estimate: Estimate) -> list[float | int]:
-    return [estimate.value, estimate.low, estimate.high, estimate.used, estimate.left_out]
 
 
 def _training(path: str | Path) -> int:

@@ -15,11 +15,19 @@ SCORE_COLUMNS = [*KEYS, "rrmse", "rrmse_std", "n_trajectories", "n_diverged"]
 
 
 def score_evaluations(paths: Sequence[str | Path]) -> pd.DataFrame:
-    """One row per system, noise level, method and ensemble size from evaluation files, sorted by these.
+    """Score the evaluation files at `paths`.
 
-    rrmse: R-RMSE without burn-in, mean over the trajectories that did not diverge (NaN if all did); rrmse_std: their
-    standard deviation; n_diverged of n_trajectories became non-finite. Raises `ValueError` for a file that is no
-    evaluation.
+    Returns
+    -------
+    DataFrame
+        A row for each experiment, noise level, method and ensemble size, sorted by these. rrmse: R-RMSE without
+        burn-in, mean over the trajectories that did not diverge (NaN if all did); rrmse_std: their standard deviation;
+        n_diverged of n_trajectories became non-finite.
+
+    Raises
+    ------
+    ValueError
+        If a file is no evaluation.
     """
     rows = [row for path in paths for row in score_evaluation(read_dataset(path, kind="evaluation"))]
     table = pd.DataFrame(rows, columns=SCORE_COLUMNS)
@@ -27,45 +35,51 @@ def score_evaluations(paths: Sequence[str | Path]) -> pd.DataFrame:
 
 
 def score_evaluation(evaluation: xr.Dataset) -> list[dict[str, object]]:
-    """The rows of one evaluation, one per ensemble size; see `score_evaluations`."""
-    per_trajectory = relative_rmse(
-        evaluation["error_norm"].values.astype(np.float64), evaluation["truth_norm"].values.astype(np.float64)
-    )
+    """Return the rows of one evaluation, one for each ensemble size; see `score_evaluations`."""
     rows: list[dict[str, object]] = []
-    for members, values in zip(evaluation["ensemble_size"].values, per_trajectory, strict=True):
+    for members, values in zip(evaluation["ensemble_size"].values, trajectory_rrmse(evaluation), strict=True):
         mean, deviation, diverged = mean_over_survivors(values)
-        rows.append(
-            {
-                "system": evaluation.attrs["system"],
-                "sigma_y": float(evaluation.attrs["sigma_y"]),
-                "method": evaluation.attrs["method"],
-                "ensemble_size": int(members),
-                "rrmse": mean,
-                "rrmse_std": deviation,
-                "n_trajectories": len(values),
-                "n_diverged": diverged,
-            }
-        )
+        numbers = {"rrmse": mean, "rrmse_std": deviation, "n_trajectories": len(values), "n_diverged": diverged}
+        rows.append(score_keys(evaluation, int(members)) | numbers)
     return rows
 
 
-def compare_with_published(scores: pd.DataFrame, curves: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
-    """Every published R-RMSE beside ours (NaN where this run has no such cell).
+def trajectory_rrmse(evaluation: xr.Dataset) -> np.ndarray:
+    """Return R-RMSE (ensemble sizes, T) of every trajectory, NaN where it diverged."""
+    error, truth = (evaluation[name].values.astype(np.float64) for name in ("error_norm", "truth_norm"))
+    return relative_rmse(error, truth)
 
-    curves: of figures 1, 4, 7. searches: of the released search tables, scored by other rules than ours, which
-    `published_burn_in` states; ours has none. relative_difference is (ours - published) / published.
+
+def score_keys(evaluation: xr.Dataset, members: int) -> dict[str, object]:
+    """Return the keys of a score of an evaluation."""
+    cell = evaluation.attrs["experiment"], float(evaluation.attrs["sigma_y"]), evaluation.attrs["method"], members
+    return dict(zip(KEYS, cell, strict=True))
+
+
+def compare_with_published(scores: pd.DataFrame, curves: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
+    """Put every published R-RMSE beside ours, NaN where this run has no such cell.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Table of `score_evaluations`.
+    curves : DataFrame
+        Published R-RMSE of figures 1, 4 and 7.
+    searches : DataFrame
+        The released search tables, scored with a burn-in (`published_burn_in`); ours has none.
+
+    Returns
+    -------
+    DataFrame
+        relative_difference is (ours - published) / published.
     """
-    published = pd.concat(
-        [
-            curves[[*KEYS, "rrmse"]].assign(source="figures 1, 4, 7"),
-            searches[[*KEYS, "rrmse"]].assign(source="released search tables"),
-        ]
-    ).rename(columns={"rrmse": "published"})
+    sources = {"figures 1, 4, 7": curves, "released search tables": searches}
+    published = pd.concat([table[[*KEYS, "rrmse"]].assign(source=source) for source, table in sources.items()])
     ours = scores.rename(columns={"rrmse": "ours", "rrmse_std": "ours_std"})
-    table = published.merge(ours, on=KEYS, how="left")
+    table = published.rename(columns={"rrmse": "published"}).merge(ours, on=KEYS, how="left")
     table["relative_difference"] = (table["ours"] - table["published"]) / table["published"]
     is_learned = table["method"].isin(LEARNED)
-    table["published_burn_in"] = np.where(is_learned, "none", table["system"].map(BURN_IN))
+    table["published_burn_in"] = np.where(is_learned, "none", table["experiment"].map(BURN_IN))
     table["our_burn_in"] = "none"
     order = ["source", *KEYS, "published", "ours", "ours_std", "relative_difference"]
     rest = ["n_trajectories", "n_diverged", "published_burn_in", "our_burn_in"]

@@ -1,7 +1,7 @@
 """A race of settings: all of them run a short course, clear losers leave, and the rest run longer and longer ones.
 
-All settings of a round meet the same trials, so that their scores are compared trial by trial: what the trials have in
-common cancels in the differences, and far fewer of them tell a loser than would do for independent scores.
+All settings of a round meet the same trials, and scores are compared trial by trial. Differences between trials cancel,
+so that a few trials are enough to recognize a loser.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,14 @@ from mnmef.assimilation.metrics import mean_over_survivors
 class Round:
     """A round before the final one.
 
-    trials: the first so many. cycles: averaged over, after the burn-in. keep: settings that stay at most.
+    Parameters
+    ----------
+    trials : int
+        Number of leading trials.
+    cycles : int
+        Number of cycles, after the burn-in, that scores average over.
+    keep : int
+        Largest number of settings that stay.
     """
 
     trials: int
@@ -27,16 +34,26 @@ class Round:
 
 @dataclass(frozen=True)
 class Race:
-    """How the settings of a grid race.
+    """Rules of a race.
 
-    trials: of the final round; the settings still in it run all cycles.
-    cycles: cap on the cycles of a trial, for tests (the burn-in shrinks in proportion); None for the published number.
-    rounds: those before the final one, which may be none: then every setting runs the full course.
-    standard_errors, fraction: a setting leaves where it is worse than the best one of its round by more than so many
-        standard errors of the paired difference and by more than this fraction of the best score. Three standard errors
-        alone would also drop, of settings that move together, those that are worse by next to nothing.
-    Raises `ValueError` for less than 2 trials, which have no spread, rounds that shrink or exceed the final one, and
-    counts that are not positive.
+    Parameters
+    ----------
+    trials : int
+        Trials of the final round, in which settings run all cycles.
+    cycles : int or None
+        Cap on the cycles of a trial, for tests (the burn-in shrinks in proportion); None for the published number.
+    rounds : tuple of Round
+        Rounds before the final one; without any, every setting runs the full course.
+    standard_errors, fraction : float
+        A setting leaves if it is worse than the best one of its round by more than so many standard errors of the
+        paired difference and by more than this fraction of the best score. Standard errors alone would also drop
+        settings that are worse by next to nothing, if their scores vary together.
+
+    Raises
+    ------
+    ValueError
+        For less than 2 trials, which have no spread, rounds that shrink or exceed the final one, and counts that are
+        not positive.
     """
 
     trials: int = 64
@@ -59,12 +76,12 @@ class Race:
 
 
 def race_of(settings: Mapping[str, Any]) -> Race:
-    """The race that the section `published` of the config describes."""
+    """Make a race from the section `published` of the config."""
     return Race(**{**settings, "rounds": tuple(Round(**entry) for entry in settings["rounds"])})
 
 
 def ranking(scores: np.ndarray) -> np.ndarray:
-    """Positions of settings from best to worst, by scores (S, T) that are NaN where a trial diverged.
+    """Return positions of settings from best to worst, by scores (S, T) that are NaN where a trial diverged.
 
     Fewest diverged trials first, then the smallest mean over the others; ties keep their order.
     """
@@ -73,7 +90,7 @@ def ranking(scores: np.ndarray) -> np.ndarray:
 
 
 def survivors(scores: np.ndarray, keep: int, standard_errors: float, fraction: float) -> np.ndarray:
-    """Positions, from best to worst, of the settings that stay after a round with scores (S, T), NaN where diverged.
+    """Return positions, best first, of the settings that stay after a round with scores (S, T), NaN where diverged.
 
     A setting leaves if more of its trials diverged than of the best one's, or if it is clearly worse than the best one
     (see `Race`) on the trials that both survived; of those left, the best `keep` stay.

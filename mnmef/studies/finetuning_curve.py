@@ -9,7 +9,7 @@ config: epoch 20 is where the fine-tuning of the other figures ends, whatever it
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ import torch
 import xarray as xr
 from tqdm import tqdm
 
-from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.assimilation.metrics import relative_rmse
 from mnmef.core.devices import default_device
 from mnmef.data.twin import load_trial
@@ -27,67 +26,111 @@ from mnmef.filters.learned import LearnedFilter
 from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.learning.fitting import finetuning_options
 from mnmef.learning.trainer import Trainer
+from mnmef.studies.runs import run_on_twin
 
-STRATEGIES = ("heads", "all")
-"""Which parameters are tuned."""
 HALVED_FROM = 0.2
 """Fraction of a run at which the decay `halve` first acts: runs here end before."""
 
 
-def tuning_curve(
-    truths: xr.Dataset,
-    test: xr.Dataset,
-    sigma_y: float,
-    ensemble_size: int,
-    *,
-    parameters: str,
-    pretrained: Path,
-    filter_name: str,
-    model: Mapping[str, Any],
-    training: Mapping[str, Any],
-    finetuning: Mapping[str, Any],
-    window_cycles: int,
-    epochs: Sequence[int],
-    cycles: int,
-    seed: int,
-) -> pd.DataFrame:
-    """R-RMSE of each test trajectory at each of `epochs` of a fine-tuning at N = `ensemble_size`.
+@dataclass(frozen=True)
+class ScoredFinetuning:
+    """A fine-tuning that is scored along the way.
 
-    truths, test: training and test split. parameters: `heads` or `all`. pretrained: the checkpoint that it starts from.
-    cycles: of the test trajectories, from the first. training, finetuning: sections of the config.
-    Columns: system, sigma_y, ensemble_size, parameters, epoch, step, trajectory, rrmse (NaN where it diverged).
+    Parameters
+    ----------
+    sigma_y : float
+        Noise level, state units.
+    ensemble_size : int
+        Number of members N.
+    parameters : str
+        Tuned parameters: `heads` or `all`.
+    pretrained : Path
+        Checkpoint that it starts from.
+    filter_name : str
+        The learned filter.
+    model, training, finetuning : mapping
+        Sections of the config.
+    window_cycles : int
+        Cycles of a training window.
+    epochs : sequence of int
+        Epochs at which it is scored.
+    cycles : int
+        Cycles of the test trajectories, from the first one on.
+    seed : int
+        Root of the random streams.
     """
-    system = truths.attrs["system"]
-    filter_ = load_checkpoint(pretrained, name=filter_name, system=system, sigma_y=sigma_y, model=model)
-    filter_ = filter_.to(default_device())
-    options = finetuning_options(training, finetuning, ensemble_size, truths.sizes["window"], window_cycles, seed)
-    steps = {epoch: round(epoch * options.steps / finetuning["epochs"]) for epoch in epochs}
-    last = max(steps.values())
-    # So long a run that its first halving comes after the last step.
-    options = replace(
-        options, heads_only=parameters == "heads", decay="halve", steps=max(1, int(last / HALVED_FROM) + 1)
-    )
-    trainer = Trainer(filter_, torch.from_numpy(truths["truth"].values), options)
+
+    sigma_y: float
+    ensemble_size: int
+    parameters: str
+    pretrained: Path
+    filter_name: str
+    model: Mapping[str, Any]
+    training: Mapping[str, Any]
+    finetuning: Mapping[str, Any]
+    window_cycles: int
+    epochs: Sequence[int]
+    cycles: int
+    seed: int
+
+
+def finetuning_scores(truths: xr.Dataset, test: xr.Dataset, study: ScoredFinetuning) -> pd.DataFrame:
+    """Fine-tune a filter and score it on the test trajectories at some epochs.
+
+    Parameters
+    ----------
+    truths, test : Dataset
+        Training and test split of one experiment.
+    study : ScoredFinetuning
+
+    Returns
+    -------
+    DataFrame
+        Columns: experiment, sigma_y, ensemble_size, parameters, epoch, step, trajectory, and rrmse, R-RMSE of the
+        trajectory (NaN where it diverged).
+    """
+    cell = {
+        "experiment": truths.attrs["experiment"],
+        "sigma_y": study.sigma_y,
+        "ensemble_size": study.ensemble_size,
+        "parameters": study.parameters,
+    }
+    filter_ = load_checkpoint(
+        study.pretrained,
+        name=study.filter_name,
+        experiment=truths.attrs["experiment"],
+        sigma_y=study.sigma_y,
+        model=study.model,
+    ).to(default_device())
+    trainer, steps = _trainer(filter_, truths, study)
+    title = "{experiment} {sigma_y} N={ensemble_size} {parameters}".format(**cell)
     parts = []
-    with tqdm(total=last, desc=f"{system} {sigma_y} N={ensemble_size} {parameters}", unit="step", mininterval=5) as bar:
+    with tqdm(total=max(steps.values()), desc=title, unit="step", mininterval=5) as bar:
         for epoch, step in sorted(steps.items()):
             while trainer.step_number < step:
                 trainer.optimizer_step()
                 bar.update()
-            rrmse = _score(filter_, test, sigma_y, ensemble_size, cycles, seed)
-            parts.append(pd.DataFrame({"epoch": epoch, "step": step, "trajectory": range(len(rrmse)), "rrmse": rrmse}))
-    cell = {"system": system, "sigma_y": sigma_y, "ensemble_size": ensemble_size, "parameters": parameters}
-    table = pd.concat(parts, ignore_index=True).assign(**cell)
-    return table[[*cell, "epoch", "step", "trajectory", "rrmse"]]
+            rrmse = _score(filter_, test, study)
+            scores = {"epoch": epoch, "step": step, "trajectory": range(len(rrmse)), "rrmse": rrmse}
+            parts.append(pd.DataFrame({**cell, **scores}))
+    return pd.concat(parts, ignore_index=True)
 
 
-def _score(
-    filter_: LearnedFilter, test: xr.Dataset, sigma_y: float, members: int, cycles: int, seed: int
-) -> np.ndarray:
-    """R-RMSE (T,) without burn-in; the same analysis noise at every epoch and for both strategies."""
-    trial = load_trial(test, sigma_y, members, torch.float32, cycles=cycles)
-    first, observations, truth = (part.to(default_device()) for part in trial)
-    draw = noise_source(seed, "figure_11", members, (len(first), members, filter_.system.observation_size))
-    with torch.no_grad():
-        record = run_filter(filter_, filter_.system, first, observations, truth, draw)
+def _trainer(filter_: LearnedFilter, truths: xr.Dataset, study: ScoredFinetuning) -> tuple[Trainer, dict[int, int]]:
+    """Return the trainer, its learning rate constant, and the optimizer step of each epoch."""
+    options = finetuning_options(
+        study.training, study.finetuning, study.ensemble_size, truths.sizes["window"], study.window_cycles, study.seed
+    )
+    steps = {epoch: round(epoch * options.steps / study.finetuning["epochs"]) for epoch in study.epochs}
+    # So long a run that its first halving comes after the last step.
+    length = max(1, int(max(steps.values()) / HALVED_FROM) + 1)
+    options = replace(options, heads_only=study.parameters == "heads", decay="halve", steps=length)
+    return Trainer(filter_, torch.from_numpy(truths["truth"].values), options), steps
+
+
+def _score(filter_: LearnedFilter, test: xr.Dataset, study: ScoredFinetuning) -> np.ndarray:
+    """Return R-RMSE (T,); the analysis noise is the same at every epoch and for both choices of parameters."""
+    trial = load_trial(test, study.sigma_y, study.ensemble_size, torch.float32, cycles=study.cycles)
+    data = [part.to(default_device()) for part in trial]
+    record = run_on_twin(filter_, filter_.experiment, data, seed=study.seed, stream="figure_11")
     return relative_rmse(record.error_norm.numpy(), record.truth_norm.numpy())

@@ -1,4 +1,4 @@
-"""What the learned inflation is worth: the same weights with it and without it (figure 9 of arXiv 2504.17836)."""
+"""Effect of the learned inflation: the same weights with it and without it (figure 9 of arXiv 2504.17836)."""
 
 import json
 from collections.abc import Sequence
@@ -10,13 +10,21 @@ from mnmef.io.files import read_dataset
 from mnmef.scores.comparisons import add_intervals, trajectory_scores
 from mnmef.scores.scoring import score_evaluations
 
-ABLATION_KEYS = ["system", "sigma_y", "ensemble_size", "inflation"]
+ABLATION_KEYS = ["experiment", "sigma_y", "ensemble_size", "inflation"]
 
 
 def inflation_scores(paths: Sequence[str | Path]) -> pd.DataFrame:
-    """R-RMSE of every trajectory: `ABLATION_KEYS`, trajectory, rrmse (NaN where it diverged).
+    """Score every trajectory with and without the learned inflation.
 
-    paths: evaluations of one learned filter; each says in its settings whether it adds the learned inflation.
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        Evaluations of one learned filter, with the inflation on or off in their settings.
+
+    Returns
+    -------
+    DataFrame
+        Columns `ABLATION_KEYS`, trajectory, and rrmse, its R-RMSE (NaN where it diverged).
     """
     parts = [trajectory_scores([path]).assign(inflation=_has_inflation(path)) for path in paths]
     columns = [*ABLATION_KEYS, "trajectory", "rrmse"]
@@ -24,8 +32,20 @@ def inflation_scores(paths: Sequence[str | Path]) -> pd.DataFrame:
 
 
 def inflation_summary(paths: Sequence[str | Path], seed: int) -> pd.DataFrame:
-    """A row for each of `ABLATION_KEYS`: rrmse, its 95 % interval rrmse_low and rrmse_high, n_trajectories and
-    n_diverged.
+    """Average the scores over trajectories.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        As of `inflation_scores`.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        A row for each of `ABLATION_KEYS`: rrmse, its 95 % interval rrmse_low and rrmse_high, n_trajectories and
+        n_diverged.
     """
     parts = []
     for path in paths:
@@ -36,5 +56,6 @@ def inflation_summary(paths: Sequence[str | Path], seed: int) -> pd.DataFrame:
 
 
 def _has_inflation(path: str | Path) -> bool:
+    """Return the switch of the learned inflation in the settings of an evaluation."""
     settings = json.loads(read_dataset(path, kind="evaluation").attrs["settings"])
     return bool(settings["model"]["inflation"])

@@ -2,27 +2,43 @@
 
 import numpy as np
 
+from mnmef.experiments.experiment import Experiment
 from mnmef.systems.linear_gaussian import LinearGaussian
 
 
-def kalman_filter(system: LinearGaussian, observations: np.ndarray, sigma_y: float) -> tuple[np.ndarray, np.ndarray]:
-    """Means (T, K, Nx) and covariances (K, Nx, Nx) of the state given all observations up to each cycle.
+def kalman_filter(experiment: Experiment, observations: np.ndarray, sigma_y: float) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the posterior of each cycle with the Kalman filter, exact for a linear-Gaussian system.
 
-    observations (T, K, d): with noise of standard deviation sigma_y, the first one cycle after the start from N(0, I).
-    The covariances do not depend on the observations, so all trajectories share them.
+    Parameters
+    ----------
+    experiment : Experiment
+        Of a `LinearGaussian` system, which starts from N(0, I).
+    observations : array (T, K, d)
+        The first one lies one cycle after the start.
+    sigma_y : float
+        Standard deviation of their noise, state units.
+
+    Returns
+    -------
+    means : array (T, K, Nx)
+        Of the state given all observations up to each cycle.
+    covariances : array (K, Nx, Nx)
+        They do not depend on the observations, so all trajectories share them.
     """
-    operator = np.eye(system.state_size)[list(system.observed)]
-    mean, covariance = np.zeros((len(observations), system.state_size)), np.eye(system.state_size)
+    system = experiment.system
+    assert isinstance(system, LinearGaussian)
+    operator = np.eye(experiment.state_size)[list(experiment.observed)]
+    mean, covariance = np.zeros((len(observations), experiment.state_size)), np.eye(experiment.state_size)
     means, covariances = [], []
     for observation in observations.swapaxes(0, 1):
         mean = mean @ system.transition.T
         covariance = system.transition @ covariance @ system.transition.T
-        covariance = covariance + system.sigma_v**2 * np.eye(system.state_size)
-        innovation = operator @ covariance @ operator.T + sigma_y**2 * np.eye(system.observation_size)
+        covariance = covariance + system.sigma_v**2 * np.eye(experiment.state_size)
+        innovation = operator @ covariance @ operator.T + sigma_y**2 * np.eye(experiment.observation_size)
         gain = np.linalg.solve(innovation, operator @ covariance).T
         mean = mean + (observation - mean @ operator.T) @ gain.T
         # Joseph's form keeps the covariance symmetric and positive.
-        rest = np.eye(system.state_size) - gain @ operator
+        rest = np.eye(experiment.state_size) - gain @ operator
         covariance = rest @ covariance @ rest.T + sigma_y**2 * gain @ gain.T
         means.append(mean)
         covariances.append(covariance)
@@ -32,10 +48,21 @@ def kalman_filter(system: LinearGaussian, observations: np.ndarray, sigma_y: flo
 def wasserstein_2(
     mean: np.ndarray, covariance: np.ndarray, other_mean: np.ndarray, other_covariance: np.ndarray
 ) -> np.ndarray:
-    """2-Wasserstein distance (...) of Gaussians with means (..., Nx) and covariances (..., Nx, Nx), which broadcast.
+    """Compute the 2-Wasserstein distance of Gaussians.
 
-    `W^2 = |m - m'|^2 + tr(C + C' - 2 (C'^1/2 C C'^1/2)^1/2)` (Dowson and Landau, J. Multivariate Anal. 12, 1982). The
-    covariances may be singular, as that of a small ensemble is. Infinite where a number is not finite.
+    `W^2 = |m - m'|^2 + tr(C + C' - 2 (C'^1/2 C C'^1/2)^1/2)` (Dowson and Landau, J. Multivariate Anal. 12, 1982).
+
+    Parameters
+    ----------
+    mean, other_mean : array (..., Nx)
+        m and m'.
+    covariance, other_covariance : array (..., Nx, Nx)
+        C and C', which may be singular, as that of a small ensemble is.
+
+    Returns
+    -------
+    array (...)
+        Arguments broadcast; infinite where a number is not finite.
     """
     finite = np.isfinite(mean).all(-1) & np.isfinite(covariance).all((-2, -1))
     safe = np.where(finite[..., None, None], covariance, 0.0)
@@ -48,6 +75,6 @@ def wasserstein_2(
 
 
 def ensemble_gaussian(ensemble: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (..., Nx) and covariance (..., Nx, Nx), divisor N - 1, of an ensemble (..., N, Nx)."""
+    """Compute mean (..., Nx) and covariance (..., Nx, Nx), divisor N - 1, of an ensemble (..., N, Nx)."""
     anomalies = ensemble - ensemble.mean(-2, keepdims=True)
     return ensemble.mean(-2), anomalies.swapaxes(-1, -2) @ anomalies / (ensemble.shape[-2] - 1)

@@ -8,10 +8,18 @@ import xarray as xr
 
 
 def localization_table(runs: Sequence[xr.Dataset]) -> pd.DataFrame:
-    """A row for each noise level, ensemble size and distance of `runs`, records of `mnmef.studies.localization`.
+    """Average the learned weights over cycles and trajectories.
 
-    distance: in grid points. weight_mean, weight_std: of the learned weights over cycles and trajectories together
-    (divisor n - 1); n_analyses: how many these are. taper, radius: of LETKF, radius in grid points.
+    Parameters
+    ----------
+    runs : sequence of Dataset
+        Records of `mnmef.studies.localization.record_weights`, one for each noise level.
+
+    Returns
+    -------
+    DataFrame
+        A row for each noise level, ensemble size and distance (grid points). weight_mean, weight_std: over cycles and
+        trajectories together (divisor n - 1); n_analyses: their number. taper, radius: of LETKF, radius in grid points.
     """
     parts = []
     for run in runs:

@@ -1,12 +1,12 @@
-"""How filters fare where they were not trained or tuned: other noise, other dynamics, other first ensembles, a gap.
+"""Robustness of filters away from their training and search: other noise, dynamics, first ensembles, and a gap.
 
-The same weights (learned filters) and the same inflation and radius (classical ones) in all conditions. What changes
-with the condition is the noise level sigma_y that the filter is told, which enters its gain, and the model that it
-forecasts with. Truths and observations are drawn for this purpose; no split sees them.
+The weights (learned filters), or the inflation and radius (classical ones), are the same in all conditions. The filter
+is told the noise level sigma_y of the condition, which enters its gain, and forecasts with the model of the condition.
+Truths and observations are drawn for this purpose; no split sees them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,28 +16,42 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mnmef.assimilation.cycling import noise_source, run_filter
+from mnmef.assimilation.cycling import CycleRecord
 from mnmef.assimilation.metrics import relative_rmse
+from mnmef.core.devices import default_device
+from mnmef.core.names import METHODS, stream_of
 from mnmef.core.seeds import numpy_generator
 from mnmef.data.twin import simulate_truth
+from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import CycleResult, Filter
-from mnmef.filters.classical import make_classical
+from mnmef.filters.classical import Setting, make_classical
 from mnmef.learning.checkpoints import load_checkpoint
-from mnmef.systems import System, make_system
-from mnmef.systems.lorenz96 import Lorenz96
+from mnmef.studies.runs import Candidate, TwinData, run_on_twin, simulate_observed
 
-FilterMaker = Callable[[float], Filter]
-"""The filter for a noise level, its weights or settings unchanged."""
+COLUMNS = (
+    *("experiment", "method", "condition", "value", "trajectory"),
+    *("rrmse", "rrmse_end", "rrmse_after", "recovery_cycles"),
+)
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What a filter is put to.
+    """A test condition.
 
-    name: of the kind of condition. value: what tells conditions of a kind apart, None where there is one. sigma_y: of
-    the observations, known to the filter. forcing, model_forcing: F of the truth and of the filter's model, None: the
-    system's own. is_climatological: members are drawn from the attractor and not around the truth. gap: number of
-    cycles, in the middle of the run, without observations.
+    Parameters
+    ----------
+    name : str
+        Of the kind of condition.
+    value : float or None
+        Tells conditions of a kind apart; None where there is one.
+    sigma_y : float
+        Noise level of the observations, which the filter is told, state units.
+    forcing, model_forcing : float or None
+        F of the truth and of the filter's model; None for the experiment's own.
+    is_climatological : bool
+        Draw the first members from the attractor instead of around the truth.
+    gap : int
+        Cycles without observations in the middle of the run.
     """
 
     name: str
@@ -53,8 +67,23 @@ class Condition:
 class Design:
     """Conditions and sizes of the comparison.
 
-    noise_levels: sigma_y beside the one of training. forcings: F beside Lorenz '96's own. gap: in cycles.
-    trajectories, cycles: of each condition. ensemble_size: N.
+    Parameters
+    ----------
+    noise_levels : sequence of float
+        sigma_y beside that of the training, state units.
+    forcings : sequence of float
+        F beside Lorenz '96's own.
+    gap : int
+        Cycles without observations.
+    trajectories, cycles : int
+        Sizes of each condition.
+    ensemble_size : int
+        Number of members N.
+
+    Raises
+    ------
+    ValueError
+        If no cycle follows the gap.
     """
 
     noise_levels: Sequence[float]
@@ -73,7 +102,7 @@ class Design:
 
 
 class WithGap(Filter):
-    """`inner` without an analysis in the cycles from `first` on, `length` of them, which only forecast."""
+    """A filter that only forecasts in the cycles from `first` on, `length` of them."""
 
     name: ClassVar[str] = "with_gap"
     # It draws noise during the gap as well, so that a run with a gap has the draws of the run without.
@@ -83,177 +112,155 @@ class WithGap(Filter):
         self.inner, self.gap = inner, range(first, first + length)
 
     def start(self, ensemble: Tensor) -> tuple[int, Any]:
-        """The number of cycles so far, and what the inner filter starts from."""
+        """Return the number of cycles so far, and the carry that the inner filter starts from."""
         return 0, self.inner.start(ensemble)
 
     def cycle(
-        self, carry: tuple[int, Any], observation: Tensor, system: System, noise: Tensor | None = None
+        self, carry: tuple[int, Any], observation: Tensor, experiment: Experiment, noise: Tensor | None = None
     ) -> CycleResult:
-        """A cycle of the inner filter, or a forecast alone; for filters that carry an ensemble from cycle to cycle."""
+        """Run a cycle of the inner filter, or a forecast alone; for filters whose carry is an ensemble."""
         k, inner = carry
         if k in self.gap:
-            forecast = system.propagate(inner)
+            forecast = experiment.propagate(inner)
             return CycleResult(forecast, forecast, (k + 1, forecast))
-        result = self.inner.cycle(inner, observation, system, noise)
+        result = self.inner.cycle(inner, observation, experiment, noise)
         return CycleResult(result.forecast, result.analysis, (k + 1, result.carry))
 
 
-def conditions(system: str, sigma_y: float, design: Design) -> list[Condition]:
-    """The conditions of a system, that of the training first; Lorenz '96 alone has a forcing to change."""
+def conditions(experiment: Experiment, sigma_y: float, design: Design) -> list[Condition]:
+    """Return the conditions of an experiment, the nominal one first; forcings only where the system has one."""
     found = [Condition("nominal", None, sigma_y)]
     found += [Condition("sigma_y", level, level) for level in design.noise_levels if level != sigma_y]
-    if system == Lorenz96.name:
-        own = Lorenz96().forcing
-        others = [forcing for forcing in design.forcings if forcing != own]
-        found += [Condition("forcing", f, sigma_y, f, f) for f in others]
-        found += [Condition("forcing of the truth alone", f, sigma_y, f) for f in others]
+    own = getattr(experiment.system, "forcing", None)
+    others = [forcing for forcing in design.forcings if own is not None and forcing != own]
+    found += [Condition("forcing", f, sigma_y, f, f) for f in others]
+    found += [Condition("forcing of the truth alone", f, sigma_y, f) for f in others]
     found.append(Condition("climatological first ensemble", None, sigma_y, is_climatological=True))
     found.append(Condition("gap", design.gap, sigma_y, gap=design.gap))
     return found
 
 
-def forced(system: str, forcing: float | None, model_dtype: torch.dtype | None = None) -> System:
-    """The system, with another forcing where one is given. Raises `ValueError` where it has none."""
-    made = make_system(system, model_dtype)
-    if forcing is not None:
-        if not isinstance(made, Lorenz96):
-            raise ValueError(f"{made.title} has no forcing to set to {forcing}")
-        made.forcing = forcing
-    return made
+def forced(experiment: Experiment, forcing: float | None) -> Experiment:
+    """Return the experiment, with another forcing where one is given; `ValueError` where it has none."""
+    if forcing is None:
+        return experiment
+    if not hasattr(experiment.system, "forcing"):
+        raise ValueError(f"{experiment.title} has no forcing to set to {forcing:g}")
+    return experiment.with_system({"forcing": forcing})
 
 
-def draw_trial(system: str, condition: Condition, design: Design, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """First ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx) of a condition, in double precision.
+def draw_condition(experiment: Experiment, condition: Condition, design: Design, seed: int) -> TwinData:
+    """Draw first ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx), in double precision.
 
     All conditions share initial states, normal draws of observations and anomalies of first ensembles, so that they
     are compared on equal terms.
     """
-    truth_system = forced(system, condition.forcing)
+    experiment = forced(experiment, condition.forcing)
     count, members = design.trajectories, design.ensemble_size
 
-    def stream(what: str) -> np.random.Generator:
-        return numpy_generator(seed, "robustness", system, what)
+    def stream(label: str) -> np.random.Generator:
+        return numpy_generator(seed, "robustness", experiment.name, label)
 
-    states = simulate_truth(truth_system, count, design.cycles, stream("truth")).astype(np.float64)
-    truth = states[:, 1:]
-    draws = stream("observation").standard_normal((count, design.cycles, truth_system.observation_size))
-    observations = truth[..., list(truth_system.observed)] + condition.sigma_y * draws
+    states, observations = simulate_observed(experiment, condition.sigma_y, (count, design.cycles), stream)
     if condition.is_climatological:
-        first = simulate_truth(truth_system, count * members, 0, stream("climatology")).astype(np.float64)
-        first = first.reshape(count, members, -1)
+        climate = simulate_truth(experiment, count * members, 0, stream("climatology")).astype(np.float64)
+        first = climate.reshape(count, members, -1)
     else:
-        anomalies = stream("first_ensemble").standard_normal((count, members, truth_system.state_size))
-        first = states[:, :1] + truth_system.first_spread * anomalies
-    return torch.from_numpy(first), torch.from_numpy(observations), torch.from_numpy(truth)
+        anomalies = stream("first_ensemble").standard_normal((count, members, experiment.state_size))
+        first = states[:, :1] + experiment.first_spread * anomalies
+    return torch.from_numpy(first), torch.from_numpy(observations), torch.from_numpy(states[:, 1:])
 
 
-def learned_maker(
-    checkpoint: str | Path,
-    filter_name: str,
-    system: str,
-    sigma_y: float,
-    model: Mapping[str, Any],
-    device: torch.device | str = "cpu",
-) -> FilterMaker:
-    """The filter with the weights of `checkpoint`, trained at `sigma_y`, told another noise level.
+def learned_candidate(
+    checkpoint: str | Path, method: str, experiment: Experiment, sigma_y: float, model: Mapping[str, Any]
+) -> Candidate:
+    """Make the candidate with the weights of a checkpoint that was trained at `sigma_y`, told another noise level.
 
     The level is in the perturbations of observations and in the R of the gain, and mnmef_conv has spread and
     innovations in units of it; mnmef's network is told nothing of it.
     """
-    filter_ = load_checkpoint(checkpoint, name=filter_name, system=system, sigma_y=sigma_y, model=model).to(device)
+    name = METHODS[method].filter
+    filter_ = load_checkpoint(checkpoint, name=name, experiment=experiment.name, sigma_y=sigma_y, model=model)
+    filter_ = filter_.to(default_device())
 
     def make(level: float) -> Filter:
         filter_.sigma_y = level
         return filter_
 
-    return make
+    return Candidate(method, make, device=default_device())
 
 
-def classical_maker(best: pd.DataFrame, method: str, system: str, members: int) -> FilterMaker:
-    """The classical filter with the settings tuned for N = `members`, a row of the table `best`."""
+def classical_candidate(best: pd.DataFrame, method: str, experiment: Experiment, members: int) -> Candidate:
+    """Make the candidate with the inflation and radius that the search `best` chose for N = `members`."""
     rows = best[best["ensemble_size"] == members]
     if len(rows) != 1:
-        raise ValueError(f"the search of {method} on {system} has no row for N = {members}")
-    inflation, radius = (rows[name].item() for name in ("inflation", "localization_radius"))
-    return lambda level: make_classical(
-        method, make_system(system), level, float(inflation), None if pd.isna(radius) else float(radius)
-    )
+        raise ValueError(f"the search of {method} on {experiment.name} has no row for N = {members}")
+    setting = Setting.of(rows.iloc[0])
+    return Candidate(method, lambda level: make_classical(method, experiment, level, *setting), torch.float64)
 
 
 def run_conditions(
-    make_filter: FilterMaker,
-    method: str,
-    system: str,
-    sigma_y: float,
-    design: Design,
-    *,
-    seed: int,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
+    candidate: Candidate, experiment: Experiment, sigma_y: float, design: Design, *, seed: int
 ) -> pd.DataFrame:
-    """Scores of a filter, one row for each condition and trajectory.
+    """Score a filter in all conditions.
 
-    rrmse: R-RMSE over all cycles, without burn-in; NaN where the trajectory diverged. Where there is a gap, rrmse_end:
-    relative error at its last cycle; rrmse_after: R-RMSE of the cycles after it. recovery_cycles, for a gap and a
-    climatological first ensemble: number of analyses until the error is first no larger than its mean over the nominal
-    run of the same trajectory; NaN where it never is.
-    dtype: of ensembles. The dynamics are computed in single precision.
+    Parameters
+    ----------
+    candidate : Candidate
+        It makes the filter for a noise level.
+    experiment : Experiment
+        Of the nominal condition; its dynamics are computed in single precision.
+    sigma_y : float
+        Noise level of the nominal condition, state units.
+    design : Design
+    seed : int
+        Root of truths, ensembles and noise.
+
+    Returns
+    -------
+    DataFrame
+        A row for each condition and trajectory. rrmse: R-RMSE over all cycles, without burn-in; NaN where the
+        trajectory diverged. Where there is a gap, rrmse_end: relative error at its last cycle; rrmse_after: R-RMSE of
+        the cycles after it. recovery_cycles, for a gap and a climatological first ensemble: number of analyses until
+        the error is first no larger than its mean over the nominal run of the same trajectory; NaN where it never is.
     """
-    frames = []
-    usual: np.ndarray | None = None
-    for condition in tqdm(conditions(system, sigma_y, design), desc=f"{system} {method}", unit="condition"):
-        error, norm = _run(make_filter, method, system, condition, design, seed, dtype, device)
-        # The first condition is the nominal one.
-        usual = error.mean(-1) if usual is None else usual
-        frames.append(_score(error, norm, usual, condition).assign(system=system, method=method))
-    return pd.concat(frames, ignore_index=True)[list(COLUMNS)]
+    title = f"{experiment.name} {candidate.name}"
+    frames, usual = [], np.empty(0)
+    for condition in tqdm(conditions(experiment, sigma_y, design), desc=title, unit="condition"):
+        record = _run(candidate, experiment, condition, design, seed)
+        error, norm = record.error_norm.numpy(), record.truth_norm.numpy()
+        if condition.name == "nominal":
+            usual = error.mean(-1)
+        frames.append(_score(error, norm, usual, condition))
+    table = pd.concat(frames, ignore_index=True).assign(experiment=experiment.name, method=candidate.name)
+    return table[list(COLUMNS)]
 
 
-COLUMNS = (
-    *("system", "method", "condition", "value", "trajectory"),
-    *("rrmse", "rrmse_end", "rrmse_after", "recovery_cycles"),
-)
-
-
-def _run(
-    make_filter: FilterMaker,
-    method: str,
-    system: str,
-    condition: Condition,
-    design: Design,
-    seed: int,
-    dtype: torch.dtype,
-    device: torch.device | str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Norms (T, K) of the error of the analysis mean and of the truth."""
-    first, observations, truth = (t.to(device, dtype) for t in draw_trial(system, condition, design, seed))
-    model = forced(system, condition.model_forcing, torch.float32)
-    filter_ = make_filter(condition.sigma_y)
+def _run(candidate: Candidate, experiment: Experiment, condition: Condition, design: Design, seed: int) -> CycleRecord:
+    """Run the candidate in one condition."""
+    data = [t.to(candidate.device, candidate.dtype) for t in draw_condition(experiment, condition, design, seed)]
+    model = replace(forced(experiment, condition.model_forcing), model_dtype=torch.float32)
+    filter_ = candidate.make(condition.sigma_y)
     if condition.gap:
         filter_ = WithGap(filter_, design.cycles // 2, condition.gap)
-    noise = noise_source(seed, f"robustness/{method}", first.shape[1], (*first.shape[:2], model.observation_size))
-    with torch.no_grad():
-        record = run_filter(filter_, model, first, observations, truth, noise)
-    return record.error_norm.numpy(), record.truth_norm.numpy()
+    return run_on_twin(filter_, model, data, seed=seed, stream=f"robustness/{stream_of(candidate.name)}")
 
 
 def _score(error: np.ndarray, norm: np.ndarray, usual: np.ndarray, condition: Condition) -> pd.DataFrame:
-    scores = pd.DataFrame({"trajectory": np.arange(len(error)), "rrmse": relative_rmse(error, norm)})
-    begin = 0
+    """Return the scores of a condition from norms (T, K) of the error and of the truth; usual (T,)."""
+    begin = error.shape[-1] // 2 + condition.gap if condition.gap else 0
+    value = np.nan if condition.value is None else condition.value
+    scores = {"condition": condition.name, "value": value, "trajectory": np.arange(len(error))}
+    scores["rrmse"] = relative_rmse(error, norm)
     if condition.gap:
-        begin = error.shape[-1] // 2 + condition.gap
         scores["rrmse_end"] = error[:, begin - 1] / norm[:, begin - 1]
         scores["rrmse_after"] = relative_rmse(error[:, begin:], norm[:, begin:])
     if condition.gap or condition.is_climatological:
         scores["recovery_cycles"] = recovery(error[:, begin:], usual)
-    empty = {"rrmse_end": np.nan, "rrmse_after": np.nan, "recovery_cycles": np.nan}
-    value = np.nan if condition.value is None else condition.value
-    return scores.assign(
-        condition=condition.name, value=value, **{k: v for k, v in empty.items() if k not in scores.columns}
-    )
+    return pd.DataFrame(scores)
 
 
 def recovery(error: np.ndarray, usual: np.ndarray) -> np.ndarray:
-    """Number of cycles (T,), at least 1, until error (T, K) is first at most usual (T,); NaN where it never is."""
+    """Return the number of cycles (T,), at least 1, until error (T, K) is first at most usual (T,); NaN for never."""
     is_low = error <= usual[:, None]
     return np.where(is_low.any(-1), is_low.argmax(-1) + 1.0, np.nan)

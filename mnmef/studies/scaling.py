@@ -1,30 +1,27 @@
-"""Error, time and memory of filters on Lorenz '96 with many more variables than the forty of training and tuning."""
+"""Error, time and memory of filters on Lorenz '96 with many more variables than the forty of training and search."""
 
 import gc
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter, process_time
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
-from tqdm import tqdm
 
-from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.assimilation.metrics import mean_over_survivors, relative_rmse
+from mnmef.core.clock import now
 from mnmef.core.hardware import give_freed_memory_back
 from mnmef.core.seeds import numpy_generator
-from mnmef.data.twin import simulate_truth
-from mnmef.filters.base import Filter
-from mnmef.systems.lorenz96 import Lorenz96
+from mnmef.experiments.experiment import Experiment
+from mnmef.studies.runs import Candidate, TwinData, run_on_twin, simulate_observed
 
 COLUMNS = (
     *("engine", "state_size", "rrmse", "rrmse_std", "relative_rms", "n_trajectories", "n_diverged", "n_cycles"),
     *("seconds_per_cycle", "seconds_per_cycle_median", "timed_cycles", "memory_mb"),
 )
-"""What a row says.
+"""Columns of the table.
 
 rrmse: R-RMSE without burn-in, mean over trajectories, and rrmse_std, their standard deviation, NaN of a single one.
 relative_rms: root of the summed squares of the error over that of the truth, all trajectories and cycles together. It
@@ -35,20 +32,20 @@ the machine does not tell.
 """
 
 
-class LongLorenz96(Lorenz96):
-    """Lorenz '96 stepped by array operations: the compiled cycle advances 128 states together, which is a waste on the
-    few states of a long grid.
-    """
-
-    has_compiled_cycle = False
-
-
 @dataclass(frozen=True)
-class Plan:
-    """What is run on each grid.
+class GridPlan:
+    """Sizes of the run on each grid.
 
-    points: trajectories are as many as make up so many grid points, at least one. cycles: of each, scored from the
-    first one on. timed_cycles: of one trajectory by itself, after a first one that does not count. ensemble_size: N.
+    Parameters
+    ----------
+    points : int
+        Grid points of all trajectories together; there is at least one trajectory.
+    cycles : int
+        Cycles of each trajectory, scored from the first one on.
+    timed_cycles : int
+        Cycles of one trajectory by itself that are timed, after a first one that does not count.
+    ensemble_size : int
+        Number of members N.
     """
 
     points: int
@@ -57,99 +54,103 @@ class Plan:
     ensemble_size: int
 
     def trajectories(self, state_size: int) -> int:
-        """Number of trajectories on a grid."""
+        """Return the number of trajectories on a grid."""
         return max(1, self.points // state_size)
 
 
-def draw_trial(size: int, sigma_y: float, plan: Plan, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """First ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx) on a grid of `size` points, as in
-    `mnmef.data.twin`: stored in single precision, the truth computed in double.
+def longer(experiment: Experiment, state_size: int) -> Experiment:
+    """Return the experiment with more variables, stepped by array operations.
+
+    Compiled steps advance many states together, which is a waste on the few states of a long grid.
     """
-    system, count = LongLorenz96(size), plan.trajectories(size)
+    made = experiment.with_system({"state_size": state_size})
+    made.system.has_compiled_steps = False
+    return made
 
-    def stream(what: str) -> np.random.Generator:
-        return numpy_generator(seed, "scaling", size, what)
 
-    states = simulate_truth(system, count, plan.cycles, stream("truth"))
-    draws = stream("observation").standard_normal((count, plan.cycles, system.observation_size), dtype=np.float32)
+def draw_grid(experiment: Experiment, sigma_y: float, plan: GridPlan, seed: int) -> TwinData:
+    """Draw first ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx) on a grid, in single precision."""
+    size, count = experiment.state_size, plan.trajectories(experiment.state_size)
+
+    def stream(label: str) -> np.random.Generator:
+        return numpy_generator(seed, "scaling", size, label)
+
+    states, observations = simulate_observed(experiment, sigma_y, (count, plan.cycles), stream, np.float32)
     anomalies = stream("first_ensemble").standard_normal((count, plan.ensemble_size, size), dtype=np.float32)
-    first = states[:, :1] + system.first_spread * anomalies
-    truth = torch.from_numpy(states[:, 1:])
-    observations = system.observe(truth) + sigma_y * torch.from_numpy(draws)
-    return torch.from_numpy(first), observations, truth
+    first = states[:, :1] + experiment.first_spread * anomalies
+    return torch.from_numpy(first), torch.from_numpy(observations), torch.from_numpy(states[:, 1:])
 
 
-def measure(
-    make_filter: Callable[[Lorenz96], Filter],
-    engine: str,
-    state_size: int,
-    sigma_y: float,
-    plan: Plan,
-    *,
-    seed: int,
-    dtype: torch.dtype = torch.float32,
-    device: torch.device | str = "cpu",
-) -> pd.DataFrame:
-    """One row of `COLUMNS` for the filter on a grid of `state_size` points. dtype: of ensembles."""
-    system = LongLorenz96(state_size)
-    system.model_dtype = torch.float32
-    first, observations, truth = (t.to(device, dtype) for t in draw_trial(state_size, sigma_y, plan, seed))
-    size = (plan.ensemble_size, system.observation_size)
-    noise = noise_source(seed, f"scaling/{engine}/{state_size}/timed", plan.ensemble_size, (1, *size))
+def measure(candidate: Candidate, experiment: Experiment, sigma_y: float, plan: GridPlan, *, seed: int) -> pd.DataFrame:
+    """Score and time a filter on the grid of an experiment.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        It makes the filter for an experiment.
+    experiment : Experiment
+        Of the grid, as `longer` makes it.
+    sigma_y : float
+        Standard deviation of observation noise, state units.
+    plan : GridPlan
+    seed : int
+        Root of truths, ensembles and noise.
+
+    Returns
+    -------
+    DataFrame
+        One row of `COLUMNS`.
+    """
+    engine, size, device = candidate.name, experiment.state_size, candidate.device
+    data = [t.to(device, candidate.dtype) for t in draw_grid(experiment, sigma_y, plan, seed)]
+    experiment = replace(experiment, model_dtype=torch.float32)
+    alone = [data[0][:1], *(t[:1, : plan.timed_cycles + 1] for t in data[1:])]
+    stream, stamps = f"scaling/{engine}/{size}", list[float]()
     gc.collect()
     before = reset_peak()
     # The filter belongs to the measurement: tables of its own may be what takes most.
-    filter_ = make_filter(system)
-    stamps: list[float] = []
-    timed = slice(plan.timed_cycles + 1)
-    with torch.no_grad():
-        run_filter(
-            filter_,
-            system,
-            first[:1],
-            observations[:1, timed],
-            truth[:1, timed],
-            noise,
-            progress=lambda _: stamps.append(_now(device)),
-        )
+    filter_ = candidate.make(experiment)
+    run_on_twin(
+        filter_,
+        experiment,
+        alone,
+        seed=seed,
+        stream=f"{stream}/timed",
+        on_cycle=lambda *_: stamps.append(now(device, of_process=True)),
+    )
     memory = peak_megabytes() - before
-    noise = noise_source(seed, f"scaling/{engine}/{state_size}", plan.ensemble_size, (len(first), *size))
-    with torch.no_grad(), tqdm(total=plan.cycles, desc=f"{engine} D={state_size}", unit="cycle", mininterval=5) as bar:
-        record = run_filter(filter_, system, first, observations, truth, noise, progress=lambda _: bar.update())
-    error, norm = record.error_norm.numpy(), record.truth_norm.numpy()
+    record = run_on_twin(filter_, experiment, data, seed=seed, stream=stream, title=f"{engine} D={size}")
+    scores = _scores(record.error_norm.numpy(), record.truth_norm.numpy()) | {"memory_mb": memory}
+    return as_row(engine, size, np.diff(stamps), scores)
+
+
+def _scores(error: np.ndarray, norm: np.ndarray) -> dict[str, float]:
+    """Return the columns on errors from norms (T, K) of the error and of the truth."""
     scores = relative_rmse(error, norm)
     alive = np.isfinite(scores)
     mean, deviation, diverged = mean_over_survivors(scores)
-    row = {
+    squares = (np.square(norms[alive]).sum() for norms in (error, norm))
+    return {
         "rrmse": mean,
-        "rrmse_std": deviation if len(scores) - diverged > 1 else np.nan,
-        "relative_rms": np.sqrt(np.square(error[alive]).sum() / np.square(norm[alive]).sum())
-        if alive.any()
-        else np.nan,
+        "rrmse_std": deviation if alive.sum() > 1 else np.nan,
+        "relative_rms": np.sqrt(np.divide(*squares)) if alive.any() else np.nan,
         "n_trajectories": len(scores),
         "n_diverged": diverged,
-        "n_cycles": plan.cycles,
-        "memory_mb": memory,
+        "n_cycles": error.shape[1],
     }
-    return as_row(engine, state_size, np.diff(stamps), **row)
 
 
-def as_row(engine: str, state_size: int, seconds: Sequence[float] | np.ndarray, **values: float) -> pd.DataFrame:
-    """A table of one row from the seconds of each timed cycle and further columns; what is not given is NaN."""
+def as_row(
+    engine: str, state_size: int, seconds: Sequence[float] | np.ndarray, scores: Mapping[str, float] | None = None
+) -> pd.DataFrame:
+    """Return a table of one row from the seconds of each timed cycle and other columns; missing columns are NaN."""
     times = {
         "seconds_per_cycle": float(np.min(seconds)),
         "seconds_per_cycle_median": float(np.median(seconds)),
         "timed_cycles": len(seconds),
     }
-    return pd.DataFrame([{"engine": engine, "state_size": state_size, **times, **values}], columns=list(COLUMNS))
-
-
-def _now(device: torch.device | str) -> float:
-    """Seconds of the CPU, which others on the machine do not take away, or of the clock once a GPU is done."""
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize(device)
-        return perf_counter()
-    return process_time()
+    row = {"engine": engine, "state_size": state_size, **times, **(scores or {})}
+    return pd.DataFrame([row], columns=list(COLUMNS))
 
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -157,7 +158,7 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def reset_peak() -> float:
-    """Forget the peak of this process's resident memory; returns what it holds now, in megabytes, NaN if unknown."""
+    """Forget the peak of this process's resident memory; return its present size in megabytes, NaN if unknown."""
     give_freed_memory_back()
     try:
         CLEAR.write_text("5")
@@ -167,14 +168,11 @@ def reset_peak() -> float:
 
 
 def peak_megabytes() -> float:
-    """Peak of the resident memory since `reset_peak`, in megabytes; NaN if unknown."""
+    """Return the peak of the resident memory since `reset_peak`, in megabytes; NaN if unknown."""
     return _status("VmHWM")
 
 
 def _status(key: str) -> float:
-    try:
-        lines = STATUS.read_text().splitlines()
-    except OSError:
-        return float("nan")
-    kilobytes = next((line.split()[1] for line in lines if line.startswith(f"{key}:")), "nan")
-    return float(kilobytes) * 1024 / 1e6
+    """Return an entry of the process's status in megabytes, NaN if unknown."""
+    found = re.search(rf"^{key}:\s*(\d+)", STATUS.read_text(), re.MULTILINE) if STATUS.exists() else None
+    return int(found[1]) * 1024 / 1e6 if found else float("nan")

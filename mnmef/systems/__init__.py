@@ -1,6 +1,7 @@
-"""The dynamical systems of the experiments, one file each behind the interface of `mnmef.systems.base.System`."""
+"""Dynamical systems, one file each behind the interface of `System`. May import `core` and `kernels`."""
 
-import torch
+from collections.abc import Mapping
+from typing import Any
 
 from mnmef.core.errors import unknown_name
 from mnmef.systems.base import System
@@ -8,23 +9,32 @@ from mnmef.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from mnmef.systems.lorenz63 import Lorenz63
 from mnmef.systems.lorenz96 import Lorenz96
 
-SYSTEMS: dict[str, type[System]] = {
-    "lorenz63": Lorenz63,
-    "lorenz96": Lorenz96,
-    "ks": KuramotoSivashinsky,
-}
+SYSTEMS: dict[str, type[System]] = {system.name: system for system in (Lorenz63, Lorenz96, KuramotoSivashinsky)}
+"""Systems that an experiment can name."""
 
 
-def make_system(name: str, model_dtype: torch.dtype | None = None) -> System:
-    """The system called `name`, its dynamics computed in `model_dtype` (None: in the dtype of the state).
+def make_system(options: Mapping[str, Any]) -> System:
+    """Make a system from the section `system` of an experiment.
 
-    Raises `ValueError` naming the known systems if there is none of that name.
+    Parameters
+    ----------
+    options : mapping
+        `name`, a key of `SYSTEMS`, and the options of that system.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, naming the nearest, and for an option that the system does not have or that is out of
+        range.
     """
+    options = dict(options)
+    name = options.pop("name", None)
     if name not in SYSTEMS:
         raise ValueError(unknown_name("system", name, SYSTEMS))
-    system = SYSTEMS[name]()
-    system.model_dtype = model_dtype
-    return system
+    try:
+        return SYSTEMS[name](**options)
+    except TypeError as error:
+        raise ValueError(f"options of system {name}: {error}") from error
 
 
 __all__ = ["SYSTEMS", "System", "make_system"]

@@ -1,4 +1,4 @@
-"""Kuramoto-Sivashinsky on a periodic domain of length 32 pi, 128 grid points, every eighth one observed."""
+"""Kuramoto-Sivashinsky on a periodic domain of length 32 pi."""
 
 from functools import cache
 from typing import ClassVar
@@ -20,32 +20,24 @@ class KuramotoSivashinsky(System):
 
     name: ClassVar[str] = "ks"
     title: ClassVar[str] = "Kuramoto-Sivashinsky"
-    step_size: ClassVar[float] = 0.25
-    steps_per_cycle: ClassVar[int] = 4
-    clamp: ClassVar[float] = 10.0
-    first_spread: ClassVar[float] = 1.0
-    burn_in_time: ClassVar[float] = 150.0
-    is_periodic: ClassVar[bool] = True
-    has_compiled_cycle: ClassVar[bool] = True
+    has_compiled_steps = True
 
-    def __init__(self) -> None:
-        self.state_size = 128
-        self.observed = tuple(range(0, self.state_size, 8))
+    def __init__(self, state_size: int = 128, step_size: float = 0.25) -> None:
+        if state_size < 8 or state_size & (state_size - 1):
+            raise ValueError(f"state_size must be a power of two from 8 on, not {state_size}")
+        self.state_size, self.step_size = state_size, step_size
 
     def step(self, state: Tensor) -> Tensor:
-        """Advance `state` (..., 128) by one ETD-RK4 step."""
+        """Advance `state` (..., Nx) by one ETD-RK4 step."""
         return self._advance(state, 1)
 
-    def _run_cycle(self, state: Tensor) -> Tensor:
-        return self._advance(state, self.steps_per_cycle)  # the steps in between stay in Fourier space
-
-    def _run_compiled(self, rows: np.ndarray, result: np.ndarray, precision: str) -> None:
+    def _advance_compiled(self, rows: np.ndarray, result: np.ndarray, steps: int, precision: str) -> None:
         from mnmef.kernels.ks import ks_cycle, make_tables
 
-        ks_cycle(rows, result, self.steps_per_cycle, make_tables(precision, self.state_size, self.step_size))
+        ks_cycle(rows, result, steps, make_tables(precision, self.state_size, self.step_size))
 
     def _advance(self, state: Tensor, steps: int) -> Tensor:
-        """Advance states (..., 128). The factor -ik/2 of the transform of u^2 is in the coefficients."""
+        """Advance states (..., Nx), staying in Fourier space. The coefficients hold the factor -ik/2."""
         dtype = torch.complex64 if state.dtype == torch.float32 else torch.complex128
         e, e2, q, q2, f1, f2, f3 = (
             torch.as_tensor(c).to(state.device, dtype) for c in etd_coefficients(self.state_size, self.step_size)
@@ -65,14 +57,17 @@ class KuramotoSivashinsky(System):
             v = (e * v).addcmul(f1, n1).addcmul(f2, n2a + n2b).addcmul(f3, n3)
         return torch.fft.irfft(v, n=self.state_size)
 
-    def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw `count` states from N(x0, I), x0 being the state that DAPPER's KS model starts from."""
-        return reference_state(self.state_size, self.step_size) + rng.standard_normal((count, self.state_size))
+    def initial_mean(self) -> np.ndarray:
+        """Return the state that DAPPER's KS model starts from."""
+        return self.reference_state()
+
+    def reference_state(self) -> np.ndarray:
+        """Return the Kassam-Trefethen initial profile, 150 time units later (as DAPPER's `x0`)."""
+        return _reference_state(self.state_size, self.step_size)
 
 
 @cache
-def reference_state(size: int, h: float) -> np.ndarray:
-    """The Kassam-Trefethen initial profile, 150 time units later (as DAPPER's `x0`)."""
+def _reference_state(size: int, h: float) -> np.ndarray:
     grid = 32 * np.pi * np.linspace(0, 1, size + 1)[1:]
     profile = torch.from_numpy(np.cos(grid / 16) * (1 + np.sin(grid / 16)))
-    return KuramotoSivashinsky()._advance(profile, int(150 / h)).numpy()
+    return KuramotoSivashinsky(size, h)._advance(profile, int(150 / h)).numpy()

@@ -1,4 +1,4 @@
-"""Lorenz (1963), three variables, the first one observed."""
+"""Lorenz (1963): three variables."""
 
 from typing import ClassVar
 
@@ -14,21 +14,13 @@ class Lorenz63(System):
 
     name: ClassVar[str] = "lorenz63"
     title: ClassVar[str] = "Lorenz '63"
-    step_size: ClassVar[float] = 0.03
-    steps_per_cycle: ClassVar[int] = 5
-    clamp: ClassVar[float] = 60.0
-    first_spread: ClassVar[float] = 0.1
-    burn_in_time: ClassVar[float] = 30.0
-    is_periodic: ClassVar[bool] = False
-    has_compiled_cycle: ClassVar[bool] = True
+    state_size = 3
+    has_compiled_steps = True
 
-    sigma: ClassVar[float] = 10.0
-    rho: ClassVar[float] = 28.0
-    beta: ClassVar[float] = 8.0 / 3.0
-
-    def __init__(self) -> None:
-        self.state_size = 3
-        self.observed = (0,)
+    def __init__(
+        self, sigma: float = 10.0, rho: float = 28.0, beta: float = 8.0 / 3.0, step_size: float = 0.03
+    ) -> None:
+        self.sigma, self.rho, self.beta, self.step_size = sigma, rho, beta, step_size
 
     def tendency(self, state: Tensor) -> Tensor:
         """Time derivative (..., 3) of `state` (..., 3)."""
@@ -40,13 +32,13 @@ class Lorenz63(System):
         """Advance `state` (..., 3) by one Runge-Kutta step."""
         return runge_kutta_4(self.tendency, state, self.step_size)
 
-    def _run_compiled(self, rows: np.ndarray, result: np.ndarray, precision: str) -> None:
+    def _advance_compiled(self, rows: np.ndarray, result: np.ndarray, steps: int, precision: str) -> None:
         from mnmef.kernels.lorenz63 import lorenz63_cycle
 
         h = self.step_size
         constants = np.array([self.sigma, self.rho, self.beta, h, h / 2, h / 3, h / 6], dtype=precision)
-        lorenz63_cycle(rows, result, self.steps_per_cycle, constants)
+        lorenz63_cycle(rows, result, steps, constants)
 
-    def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw `count` states from N(0, I)."""
-        return rng.standard_normal((count, self.state_size))
+    def reference_state(self) -> np.ndarray:
+        """Return a state near the attractor."""
+        return np.array([1.509, -1.531, 25.46])

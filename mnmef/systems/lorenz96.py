@@ -1,4 +1,4 @@
-"""Lorenz (1996), forty variables on a circle of latitude, every fourth one observed."""
+"""Lorenz (1996): variables on a circle of latitude."""
 
 from typing import ClassVar
 
@@ -14,20 +14,12 @@ class Lorenz96(System):
 
     name: ClassVar[str] = "lorenz96"
     title: ClassVar[str] = "Lorenz '96"
-    step_size: ClassVar[float] = 0.03
-    steps_per_cycle: ClassVar[int] = 5
-    clamp: ClassVar[float] = 20.0
-    first_spread: ClassVar[float] = 1.0
-    burn_in_time: ClassVar[float] = 30.0
-    is_periodic: ClassVar[bool] = True
-    has_compiled_cycle: ClassVar[bool] = True
+    has_compiled_steps = True
 
-    def __init__(self, state_size: int = 40, forcing: float = 8.0) -> None:
-        if state_size % 4:
-            raise ValueError(f"state_size must be a multiple of 4 (every fourth component observed), not {state_size}")
-        self.state_size = state_size
-        self.forcing = forcing
-        self.observed = tuple(range(0, state_size, 4))
+    def __init__(self, state_size: int = 40, forcing: float = 8.0, step_size: float = 0.03) -> None:
+        if state_size < 4:
+            raise ValueError(f"state_size must be at least 4, as the tendency has four neighbors, not {state_size}")
+        self.state_size, self.forcing, self.step_size = state_size, forcing, step_size
 
     def tendency(self, state: Tensor) -> Tensor:
         """Time derivative (..., Nx) of `state` (..., Nx)."""
@@ -39,16 +31,20 @@ class Lorenz96(System):
         """Advance `state` (..., Nx) by one Runge-Kutta step."""
         return runge_kutta_4(self.tendency, state, self.step_size)
 
-    def _run_compiled(self, rows: np.ndarray, result: np.ndarray, precision: str) -> None:
+    def _advance_compiled(self, rows: np.ndarray, result: np.ndarray, steps: int, precision: str) -> None:
         from mnmef.kernels.lorenz96 import LANES, lorenz96_cycle
 
         if self.state_size < LANES:  # a row is shorter than a vector
-            result[...] = self._run_cycle(torch.from_numpy(rows).to(getattr(torch, precision))).numpy()
+            result[...] = self._advance(torch.from_numpy(rows).to(getattr(torch, precision)), steps).numpy()
             return
         h = self.step_size
         constants = np.array([self.forcing, h, h / 2, h / 3, h / 6], dtype=precision)
-        lorenz96_cycle(rows, result, self.steps_per_cycle, constants)
+        lorenz96_cycle(rows, result, steps, constants)
 
-    def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw `count` states from N(5, I)."""
-        return 5.0 + rng.standard_normal((count, self.state_size))
+    def initial_mean(self) -> float:
+        """Return the mean of first states, 5 for each variable."""
+        return 5.0
+
+    def reference_state(self) -> np.ndarray:
+        """Return the first unit vector."""
+        return np.eye(1, self.state_size)[0]

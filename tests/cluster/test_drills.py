@@ -1,6 +1,6 @@
 """Accidents on a cluster: what is lost, and what must not be.
 
-Each has a folder of its own, a copy of one in which the truths of one system are there, and trains one filter.
+Each has a folder of its own, a copy of one in which the truths of one experiment are there, and trains one filter.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.cluster.slurm import wait_for
 STEPS = 600
 SETTINGS = ("--config", "scale=quick", f"training={{steps: {STEPS}, checkpoint_seconds: 0.5}}")
 DATA = "results/quick/data/lorenz63_train.nc"
-WEIGHTS = "results/quick/training/lorenz63_1.0/pretrained.safetensors"
+WEIGHTS = "results/quick/training/lorenz63_1.0/mnmef_pretrained.safetensors"
 TRAINING = (WEIGHTS, *SETTINGS)
 FAIL_ONCE = """
 from pathlib import Path
@@ -40,7 +40,7 @@ def resume_files(tree: Path) -> list[Path]:
 
 def first_step(tree: Path, steps: int = STEPS) -> int:
     """The step at which the last job of a training of so many steps began, as its log says."""
-    log = (tree / "results/quick/logs/train_filter/lorenz63_1.0_pretrained.log").read_text()
+    log = (tree / "results/quick/logs/train_filter/lorenz63_1.0_mnmef.log").read_text()
     return int(re.search(rf"\| (\d+)/{steps}", log)[1])
 
 

@@ -1,4 +1,4 @@
-"""The schema of config.yaml, and what it says about bad input."""
+"""The schema of config.yaml and of the experiments' files, and what it says about bad input."""
 
 import copy
 import subprocess
@@ -10,11 +10,15 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from mnmef.config import schema
+from mnmef.config.experiment import Description
+from mnmef.config.fields import Section
 from mnmef.config.loading import ConfigError, load_config, write_config
-from mnmef.config.schema import Config, Section
+from mnmef.config.schema import RUN_WIDE, Config
 from mnmef.config.settings import merge
-from mnmef.systems import make_system
+from mnmef.core.names import CLASSICAL_METHODS, LOCALIZED_METHODS
+from mnmef.experiments.files import DESCRIPTION, read_experiment, shipped_experiments
+from mnmef.experiments.load import load_experiment
+from mnmef.filters.classical import make_classical
 
 
 @pytest.fixture
@@ -22,21 +26,43 @@ def raw(root):
     return yaml.safe_load((root / "config.yaml").read_text())
 
 
-def sections(model: type[BaseModel] = Config):
+@pytest.fixture
+def said(monkeypatch):
+    """A function that lays keys over what the file of an experiment says."""
+
+    def say(name, keys):
+        content = merge(read_experiment(name), keys)
+        monkeypatch.setattr(
+            "mnmef.experiments.files.read_experiment",
+            lambda other: content if other == name else read_experiment(other),
+        )
+
+    return say
+
+
+def sections(model: type[BaseModel]):
     yield model
     for field in model.model_fields.values():
-        for inner in (field.annotation, *get_args(field.annotation)):
+        for inner in parts(field.annotation):
             if isinstance(inner, type) and issubclass(inner, Section):
                 yield from sections(inner)
 
 
+def parts(annotation):
+    yield annotation
+    for inner in get_args(annotation):
+        yield from parts(inner)
+
+
 @pytest.mark.parametrize("scale", ["quick", "laptop", "paper"])
 def test_every_shipped_scale_is_valid(raw, scale):
-    assert load_config({**raw, "scale": scale}).scale == scale
+    run = load_config({**raw, "scale": scale})
+    assert {config.scale for config in (run.common, *run.experiments.values())} == {scale}
+    assert list(run.experiments) == list(run.descriptions) == raw["experiments"]
 
 
 def test_every_key_has_a_description_a_unit_and_a_section_of_the_paper():
-    for model in sections():
+    for model in (*sections(Config), *sections(Description)):
         for name, field in model.model_fields.items():
             assert field.description, f"{model.__name__}.{name}"
             assert set(field.json_schema_extra) == {"unit", "section"}, f"{model.__name__}.{name}"
@@ -44,17 +70,59 @@ def test_every_key_has_a_description_a_unit_and_a_section_of_the_paper():
 
 def test_the_scale_is_laid_over_the_base_and_the_user_over_both(raw):
     raw["training"]["steps"], raw["scales"]["quick"]["training"]["steps"] = 1, 2
-    assert load_config({**raw, "scale": "paper"}).training.steps == 1
-    assert load_config({**raw, "scale": "quick"}).training.steps == 2
-    assert load_config(raw, {"scale": "quick", "training": {"steps": 3}}).training.steps == 3
+    for steps, run in (
+        (1, load_config({**raw, "scale": "paper"})),
+        (2, load_config({**raw, "scale": "quick"})),
+        (3, load_config(raw, {"scale": "quick", "training": {"steps": 3}})),
+    ):
+        assert {config.training.steps for config in (run.common, *run.experiments.values())} == {steps}
+
+
+def test_the_file_of_an_experiment_is_laid_over_config_yaml_and_its_scales_over_all_scales(raw, said):
+    said("ks", {"training": {"steps": 11, "batch": 12}, "scales": {"quick": {"training": {"steps": 13}}}})
+    raw["training"] |= {"steps": 1, "batch": 2, "weight_decay": 0.5}
+    raw["scales"]["quick"]["training"] = {"steps": 3, "batch": 4}
+
+    def training(scale, name, **overrides):
+        run = load_config({**raw, "scale": scale}, {"training": overrides})
+        part = run.experiments[name].training if name else run.common.training
+        return part.steps, part.batch, part.weight_decay
+
+    assert training("paper", None) == (1, 2, 0.5)
+    assert training("paper", "ks") == (11, 12, 0.5)
+    assert training("quick", None) == training("quick", "lorenz96") == (3, 4, 0.5)
+    # The scale's own overlay lies over what the file says of all scales, and the file's overlay of the scale over it.
+    assert training("quick", "ks") == (13, 4, 0.5)
+    assert training("quick", "ks", steps=5) == (5, 4, 0.5)
+
+
+def test_values_of_an_experiment_come_from_its_file(raw):
+    for scale in ("laptop", "paper"):
+        run = load_config({**raw, "scale": scale})
+        assert {name: config.benchmark for name, config in run.experiments.items()} == {
+            "lorenz63": "ienkf_pertobs",
+            "lorenz96": "letkf",
+            "ks": "letkf",
+        }
+        assert [config.mnmef_conv.model.reach for config in run.experiments.values()] == [20, 20, 32]
+        assert run.descriptions["ks"]["observation"] == {"every": 8}
+        assert run.descriptions["lorenz63"]["grid"] is None
+    laptop = load_config({**raw, "scale": "laptop"}).experiments.values()
+    assert [config.data.test.cycles for config in laptop] == [1000, 1000, 750]
+    assert [config.training.gradient_clip for config in laptop] == [0.005, 1.0, 0.2]
+    assert [config.training.loss for config in laptop] == ["nl2", "crps", "nl2"]
+    paper = run.experiments.values()
+    assert [config.data.test.cycles for config in paper] == [1500, 1500, 2000]
+    assert [config.training.batch for config in paper] == [1024, 512, 256]
+    assert [config.training.gradient_clip for config in paper] == [None] * 3
 
 
 def test_numbers_that_snakemake_hands_over_as_text_are_numbers(raw):
-    overrides = {"ensemble_sizes": ["5", "10"], "training": {"steps": "7", "gradient_clip": {"ks": "null"}}}
-    config = load_config(raw, overrides)
+    overrides = {"ensemble_sizes": ["5", "10"], "training": {"steps": "7", "gradient_clip": "null"}}
+    config = load_config(raw, overrides).experiments["ks"]
     assert config.ensemble_sizes == [5, 10]
     assert config.training.steps == 7
-    assert config.training.gradient_clip["ks"] is None
+    assert config.training.gradient_clip is None
 
 
 def test_an_overlay_leaves_the_other_keys_of_a_section_alone_and_replaces_lists():
@@ -74,30 +142,41 @@ def test_merging_changes_neither_layer(raw):
         ({"trainings": {}}, ["'trainings'", "Did you mean 'training'?"]),
         ({"training": {"stesp": 3}}, ["'training.stesp'", "Did you mean 'training.steps'?"]),
         ({"data": {"test": {"cycels": {}}}}, ["'data.test.cycels'", "Did you mean 'data.test.cycles'?"]),
-        ({"training": {"batch": {"lorenz69": 3}}}, ["training.batch.lorenz69", "Did you mean"]),
+        (
+            {"training": {"batch": {"ks": 3}}},
+            ["training.batch = {'ks': 3}", "a whole number", "in their files", "ks.yaml"],
+        ),
+        ({"search": {"inflation": {"letkff": {5: {"step": 0.1, "count": 2}}}}}, ["search.inflation.letkff", "'letkf'"]),
+        ({"search": {"inflation": {"letkf": {5: {"stpe": 1}}}}}, ["search.inflation.letkf.5.stpe'", ".5.step'"]),
         ({"scale": "quik"}, ["'quik'", "Did you mean 'quick'?"]),
-        ({"systems": ["lorenz69"]}, ["'lorenz69'", "did you mean 'lorenz96'?"]),
+        ({"experiments": ["lorenz69"]}, ["'lorenz69'", "did you mean 'lorenz96'?"]),
         ({"training": {"steps": "many"}}, ["training.steps = 'many'", "must be a whole number", "optimizer steps"]),
         ({"training": {"steps": 0}}, ["training.steps = 0", "must be at least 1"]),
         ({"training": {"steps": 2.5}}, ["training.steps = 2.5", "must be a whole number"]),
         ({"training": {"steps": True}}, ["training.steps = True", "must be a whole number"]),
-        ({"training": {"loss": {"ks": "nl3"}}}, ["training.loss.ks = 'nl3'", "nl2, l2, rmse, crps or spread"]),
-        ({"training": {"loss": "crps"}}, ["training.loss = 'crps'", "must be a mapping, such as {key: value}"]),
-        ({"training": {"learning_rate": {"ks": float("nan")}}}, ["training.learning_rate.ks = nan", "finite"]),
+        ({"training": {"loss": "nl3"}}, ["training.loss = 'nl3'", "nl2, l2, rmse, crps or spread"]),
+        (
+            {"finetuning": {"batch_divisor": 2}},
+            ["finetuning.batch_divisor = 2", "must be a mapping, such as {key: value}"],
+        ),
+        ({"training": {"learning_rate": float("nan")}}, ["training.learning_rate = nan", "finite"]),
         ({"training": 3}, ["training = 3", "section"]),
         ({"noise_levels": [True]}, ["noise_levels.0 = True", "must be a number", "state units"]),
         ({"noise_levels": [-1.0]}, ["noise_levels.0 = -1.0", "greater than 0"]),
         ({"noise_levels": 0.7}, ["noise_levels = 0.7", "must be a list"]),
-        ({"ensemble_sizes": [5, 5]}, ["ensemble_sizes = [5, 5]", "none twice"]),
+        ({"ensemble_sizes": [5, 5]}, ["ensemble_sizes = [5, 5]", "must not have 5 twice"]),
         ({"ensemble_sizes": []}, ["ensemble_sizes = []", "at least one"]),
         ({"ensemble_sizes": [1]}, ["ensemble_sizes.0 = 1", "at least 2"]),
         ({"ensemble_sizes": [200]}, ["data.members", "200"]),
         ({"ensemble_sizes": [30]}, ["ensemble_sizes has 30", "5, 10, 15, 20, 40, 60, 100"]),
-        ({"baselines": {"lorenz63": ["letkf"]}}, ["baselines.lorenz63", "no spatial grid"]),
-        ({"tuning": {"cycles": 10**6}}, ["tuning.cycles = 1000000", "data.tune.cycles"]),
+        ({"baselines": ["letkf"]}, ["lorenz63: baselines has letkf", "no spatial grid"]),
+        ({"search": {"cycles": 10**6}}, ["search.cycles = 1000000", "data.tune.cycles"]),
         ({"model": {"inflation": "maybe"}}, ["model.inflation = 'maybe'", "true or false"]),
         ({"own_weights": {"ks_1": "w"}}, ["'ks_1'", "Did you mean 'ks_1.0'?"]),
-        ({"mnmef_conv": {"model": {"patch": {"ks": 3}}}}, ["mnmef_conv.model.patch.ks = 3", "must divide", "8"]),
+        (
+            {"experiments": ["ks"], "mnmef_conv": {"model": {"patch": 3}}},
+            ["ks: mnmef_conv.model.patch = 3", "must divide", "8"],
+        ),
         ({"mnmef_conv": {"model": {"kernel": 4}}}, ["mnmef_conv.model.kernel = 4", "odd"]),
         ({"published": {"trials": 1}}, ["published.trials = 1", "at least 2", "final round"]),
         ({"published": {"trials": 8}}, ["published: trials are [4, 16, 8]", "must not decrease"]),
@@ -126,6 +205,64 @@ def test_a_bad_value_is_named_with_what_would_be_right(raw, overrides, said):
         assert text in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"systems": ["ks"]}, "config key systems is called experiments now"),
+        ({"tuning": {"cycles": 3}}, "config key tuning is called search now"),
+        (
+            {"training_seeds": {"systems": ["ks"]}},
+            "config key training_seeds.systems is called training_seeds.experiments now",
+        ),
+    ],
+)
+def test_an_old_key_is_refused_with_the_name_of_the_new_one(raw, overrides, message):
+    with pytest.raises(ConfigError) as caught:
+        load_config(raw, overrides)
+    assert str(caught.value) == message
+
+
+def test_an_old_method_is_refused_with_the_name_of_the_new_one(raw):
+    with pytest.raises(ConfigError, match=r"baselines\.0 = 'ienks_sqrt_lag2' is called ienks now"):
+        load_config(raw, {"baselines": ["ienks_sqrt_lag2"]})
+
+
+@pytest.mark.parametrize("key", RUN_WIDE)
+def test_a_key_of_the_run_is_refused_in_the_file_of_an_experiment(raw, said, key):
+    value = load_config(raw).common.model_dump()[key]
+    message = f"ks.yaml: key {key} is the same for all experiments of a run: it belongs into config.yaml"
+    for keys in ({key: value}, {"scales": {"laptop": {key: value}}}):
+        said("ks", keys)
+        with pytest.raises(ConfigError) as caught:
+            load_config(raw)
+        assert str(caught.value) == message
+        # Of an experiment that is not run, nothing is asked.
+        load_config(raw, {"experiments": ["lorenz96"]})
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"training": {"stepz": 3}}, "'ks.yaml: training.stepz'. Did you mean 'ks.yaml: training.steps'?"),
+        ({"training": {"weight_decay": -1}}, "ks.yaml: training.weight_decay = -1 must be at least 0"),
+        (
+            {"scales": {"quick": {"data": {"test": {"cycles": "long"}}}}},
+            "ks.yaml: scales.quick.data.test.cycles = 'long' must be a whole number",
+        ),
+        ({"steps_per_cycle": 0}, "ks.yaml: steps_per_cycle = 0 must be at least 1"),
+        ({"step_per_cycle": 2}, "'ks.yaml: step_per_cycle'. Did you mean 'ks.yaml: steps_per_cycle'?"),
+        ({"grid": "square"}, "ks.yaml: grid = 'square' must be 'periodic'"),
+        ({"observation": {"components": [0]}}, "ks.yaml: observation = "),
+        ({"tuning": {}}, "config key ks.yaml: tuning is called search now"),
+    ],
+)
+def test_a_fault_in_the_file_of_an_experiment_is_named_with_the_file(raw, said, keys, message):
+    said("ks", keys)
+    with pytest.raises(ConfigError) as caught:
+        load_config({**raw, "scale": "quick"})
+    assert message in str(caught.value)
+
+
 def test_a_fault_in_an_overlay_is_named_where_it_stands(raw):
     raw["scales"]["quick"]["training"]["stepz"] = 3
     raw["scales"]["quick"]["noise_levels"] = ["loud"]
@@ -143,27 +280,43 @@ def test_a_missing_key_is_named(raw):
 
 
 def test_the_names_of_the_schema_are_those_of_the_registries():
-    from mnmef.filters.classical import CLASSICAL_METHODS, LOCALIZED_METHODS
-    from mnmef.systems import SYSTEMS, make_system
+    known = {"enkf", "enkf_localized", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks"}
+    assert set(CLASSICAL_METHODS) == known
+    assert set(LOCALIZED_METHODS) == {"enkf_localized", "letkf"}
+    for method in CLASSICAL_METHODS:
+        radius = np.array([4.0]) if method in LOCALIZED_METHODS else None
+        make_classical(method, load_experiment("lorenz96"), 1.0, np.array([1.0]), radius)
+    assert set(shipped_experiments()) == {"lorenz63", "lorenz96", "ks"}
+    assert {name for name in shipped_experiments() if load_experiment(name).is_periodic} == {"lorenz96", "ks"}
 
-    assert set(schema.SYSTEMS) == set(SYSTEMS)
-    assert set(schema.METHODS) == set(CLASSICAL_METHODS)
-    assert set(schema.GRIDDED_METHODS) == set(LOCALIZED_METHODS)
-    assert set(schema.GRIDDED_SYSTEMS) == {name for name in SYSTEMS if make_system(name).is_periodic}
+
+def test_the_keys_of_an_experiment_are_those_of_its_description():
+    assert set(Description.model_fields) == {"name", *DESCRIPTION}
+    assert not set(DESCRIPTION) & set(Config.model_fields)
 
 
-def test_every_ensemble_size_of_the_schema_has_a_grid(root):
-    grids = yaml.safe_load((root / "resources" / "published" / "search_grids.yaml").read_text())
-    for system in schema.SYSTEMS:
-        assert set(grids[system]["inflation"]["default"]) == set(schema.GRID_SIZES)
+def test_every_ensemble_size_has_a_grid(raw):
+    run = load_config({**raw, "scale": "paper"})
+    assert run.common.ensemble_sizes == [5, 10, 15, 20, 40, 60, 100]
+    for name, config in run.experiments.items():
+        for sizes in config.search.inflation.values():
+            assert set(sizes) == set(config.ensemble_sizes)
+        has_grid = run.descriptions[name]["grid"] is not None
+        assert set(config.search.localization_radius) == (set(config.ensemble_sizes) if has_grid else set())
 
 
 def test_the_written_config_reads_back_as_the_same_and_is_left_alone_then(raw, tmp_path):
-    config, path = load_config({**raw, "scale": "quick"}), tmp_path / "quick" / "config.yaml"
-    write_config(config, path)
-    assert Config.model_validate(yaml.safe_load(path.read_text())) == config
+    run, path = load_config({**raw, "scale": "quick"}), tmp_path / "quick" / "config.yaml"
+    write_config(run, path)
+    written = yaml.safe_load(path.read_text())
+    common = {key: written.pop(key) for key in RUN_WIDE}
+    assert list(written) == list(run.experiments)
+    for name, own in written.items():
+        described = {key: own.pop(key) for key in ("name", *DESCRIPTION)}
+        assert described == run.descriptions[name]
+        assert Config.model_validate(common | own) == run.experiments[name]
     before = path.stat().st_mtime_ns
-    write_config(config, path)
+    write_config(run, path)
     assert path.stat().st_mtime_ns == before
 
 
@@ -174,6 +327,9 @@ def test_reading_a_config_loads_neither_torch_nor_dapper(root):
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
 
 
-def test_the_distances_of_observations_are_those_of_the_systems():
-    for system, every in schema.OBSERVED_EVERY.items():
-        assert set(np.diff(make_system(system).observed)) == {every}
+def test_the_distances_of_observations_are_those_of_the_systems(raw):
+    described = load_config(raw).descriptions
+    every = {name: each["observation"]["every"] for name, each in described.items() if each["grid"] is not None}
+    assert every == {"lorenz96": 4, "ks": 8}
+    for experiment, distance in every.items():
+        assert set(np.diff(load_experiment(experiment).observed)) == {distance}

@@ -5,26 +5,27 @@ import pytest
 import torch
 
 from mnmef.data.twin import load_trial, simulate_split, simulate_training
-from mnmef.systems import SYSTEMS, make_system
+from mnmef.experiments.files import shipped_experiments
+from mnmef.experiments.load import load_experiment
 
 
 @pytest.fixture(scope="module")
 def test_split():
-    return simulate_split("lorenz96", "test", 30, 60, [1.0, 0.7], 12, seed=1)
+    return simulate_split(load_experiment("lorenz96"), "test", 30, 60, [1.0, 0.7], 12, seed=1)
 
 
 def test_the_same_seed_gives_the_same_bits_and_splits_are_disjoint(test_split):
-    again = simulate_split("lorenz96", "test", 30, 60, [1.0, 0.7], 12, seed=1)
+    again = simulate_split(load_experiment("lorenz96"), "test", 30, 60, [1.0, 0.7], 12, seed=1)
     assert test_split.identical(again)
-    tune = simulate_split("lorenz96", "tune", 30, 60, [1.0, 0.7], 12, seed=1)
+    tune = simulate_split(load_experiment("lorenz96"), "tune", 30, 60, [1.0, 0.7], 12, seed=1)
     assert not np.isclose(tune["truth"].values, test_split["truth"].values).all(-1).any()
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", shipped_experiments())
 def test_consecutive_truths_are_one_cycle_of_the_model_apart(name):
-    system = make_system(name)
-    truth = simulate_split(name, "tune", 3, 4, [1.0], 2, seed=2)["truth"].values
-    stepped = system.propagate(torch.from_numpy(truth[:, :-1]).double()).numpy()
+    experiment = load_experiment(name)
+    truth = simulate_split(load_experiment(name), "tune", 3, 4, [1.0], 2, seed=2)["truth"].values
+    stepped = experiment.propagate(torch.from_numpy(truth[:, :-1]).double()).numpy()
     np.testing.assert_allclose(stepped, truth[:, 1:], rtol=2e-4, atol=2e-4)
 
 
@@ -38,13 +39,13 @@ def test_observations_are_observed_components_plus_noise_of_the_stated_size(test
 
 
 def test_first_members_scatter_about_the_truth_one_cycle_before_the_first_observation(test_split):
-    system = make_system("lorenz96")
+    experiment = load_experiment("lorenz96")
     first = torch.from_numpy(test_split["first_ensemble"].values).double()
     center = first.mean(1)
     spread = (first - center[:, None]).std().item()
-    assert spread == pytest.approx(system.first_spread, rel=0.05)
+    assert spread == pytest.approx(experiment.first_spread, rel=0.05)
     # The center, propagated one cycle, is as near the first truth as an error of 1 / sqrt(12) can have grown.
-    distance = (system.propagate(center).float().numpy() - test_split["truth"].values[:, 0]).std()
+    distance = (experiment.propagate(center).float().numpy() - test_split["truth"].values[:, 0]).std()
     assert distance < 1.0
 
 
@@ -62,11 +63,11 @@ def test_what_a_split_does_not_hold_is_an_error_that_lists_what_it_does(test_spl
     with pytest.raises(ValueError, match="12 members"):
         load_trial(test_split, 1.0, 13, torch.float64)
     with pytest.raises(ValueError, match="'validation'"):
-        simulate_split("lorenz96", "validation", 1, 1, [1.0], 2, seed=0)
+        simulate_split(load_experiment("lorenz96"), "validation", 1, 1, [1.0], 2, seed=0)
 
 
 def test_training_truths_have_one_state_before_the_first_cycle():
-    training = simulate_training("lorenz63", 5, 7, seed=1)
+    training = simulate_training(load_experiment("lorenz63"), 5, 7, seed=1)
     assert training["truth"].shape == (5, 8, 3)
     assert training["truth"].dtype == np.float32
 

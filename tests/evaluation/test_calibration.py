@@ -1,16 +1,18 @@
 """Calibration: a calibrated ensemble is recognized as one, and scores are those of closed forms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import norm
-from tests.test_evaluation import FreeRun
 
 from mnmef.data.twin import simulate_split
 from mnmef.evaluation.calibration import Calibration
-from mnmef.evaluation.evaluate import climatological_ensemble, evaluate
+from mnmef.evaluation.evaluate import EvaluationOptions, climatological_ensemble, evaluate
+from mnmef.experiments.load import load_experiment
 from mnmef.filters.base import CycleResult
-from mnmef.systems import make_system
+from tests.evaluation.test_evaluate import FreeRun
 
 TRAJECTORIES, MEMBERS, CYCLES = 3, 5, 400
 TRACED = {"ensemble_size": 5, "trajectories": 1}
@@ -18,9 +20,9 @@ TRACED = {"ensemble_size": 5, "trajectories": 1}
 
 def watch(spread: float, members: int = MEMBERS, stride: int = 1, lost: tuple[bool, ...] = (False,) * TRAJECTORIES):
     """Results for Gaussian members with standard deviation `spread` and a truth drawn from the standard normal."""
-    system = make_system("lorenz96")
+    experiment = load_experiment("lorenz96")
     rng = np.random.default_rng(7)
-    calibration = Calibration(TRAJECTORIES, members, system, stride)
+    calibration = Calibration(TRAJECTORIES, members, experiment, stride)
     for k in range(CYCLES):
         ensemble = torch.from_numpy(spread * rng.standard_normal((TRAJECTORIES, members, 40)))
         truth = torch.from_numpy(rng.standard_normal((TRAJECTORIES, 40)))
@@ -48,7 +50,7 @@ def test_crps_of_a_large_ensemble_is_that_of_its_distribution():
     rng = np.random.default_rng(1)
     truth = rng.standard_normal((TRAJECTORIES, 40))
     members = norm.ppf((np.arange(500) + 0.5) / 500)[None, :, None] * np.ones((TRAJECTORIES, 1, 40))
-    calibration = Calibration(TRAJECTORIES, 500, make_system("lorenz96"), 1)
+    calibration = Calibration(TRAJECTORIES, 500, load_experiment("lorenz96"), 1)
     ensemble = torch.from_numpy(members)
     calibration(0, CycleResult(ensemble, ensemble, ensemble), torch.from_numpy(truth))
     closed = truth * (2 * norm.cdf(truth) - 1) + 2 * norm.pdf(truth) - 1 / np.sqrt(np.pi)
@@ -58,7 +60,7 @@ def test_crps_of_a_large_ensemble_is_that_of_its_distribution():
 def test_the_energy_score_is_its_definition():
     rng = np.random.default_rng(2)
     members, truth = rng.standard_normal((TRAJECTORIES, 4, 40)), rng.standard_normal((TRAJECTORIES, 40))
-    calibration = Calibration(TRAJECTORIES, 4, make_system("lorenz96"), 1)
+    calibration = Calibration(TRAJECTORIES, 4, load_experiment("lorenz96"), 1)
     ensemble = torch.from_numpy(members)
     calibration(0, CycleResult(ensemble, ensemble, ensemble), torch.from_numpy(truth))
     pairs = np.linalg.norm(members[:, :, None] - members[:, None], axis=-1).mean((1, 2))
@@ -67,9 +69,9 @@ def test_the_energy_score_is_its_definition():
 
 
 def test_errors_of_observed_and_unobserved_components_are_apart():
-    system = make_system("lorenz96")
-    calibration = Calibration(1, 2, system, 1)
-    error = np.where(np.isin(np.arange(40), system.observed), 3.0, 4.0)
+    experiment = load_experiment("lorenz96")
+    calibration = Calibration(1, 2, experiment, 1)
+    error = np.where(np.isin(np.arange(40), experiment.observed), 3.0, 4.0)
     ensemble = torch.from_numpy(np.broadcast_to(error, (1, 2, 40)).copy())
     calibration(0, CycleResult(ensemble, ensemble, ensemble), torch.zeros(1, 40, dtype=torch.float64))
     results = calibration.results(np.array([False]))
@@ -89,19 +91,11 @@ def test_the_stride_scores_fewer_cycles_and_counts_all_errors():
 
 
 def test_watching_a_run_changes_nothing_else_in_it():
-    split = simulate_split("lorenz63", "test", 4, 12, [1.0], 6, seed=0)
-    plain = evaluate(lambda _: FreeRun(), split, "free_run", 1.0, [3, 5], traced=TRACED, seed=0)
-    watched = evaluate(
-        lambda _: FreeRun(),
-        split,
-        "free_run",
-        1.0,
-        [3, 5],
-        traced=TRACED,
-        seed=0,
-        calibration_stride=4,
-        climatology={"ensemble_size": 5, "cycles": 6},
-    )
+    split = simulate_split(load_experiment("lorenz63"), "test", 4, 12, [1.0], 6, seed=0)
+    filters, options = {n: FreeRun() for n in (3, 5)}, EvaluationOptions(0, TRACED)
+    plain = evaluate(filters, split, "free_run", 1.0, options)
+    more = replace(options, calibration_stride=4, climatology={"ensemble_size": 5, "cycles": 6})
+    watched = evaluate(filters, split, "free_run", 1.0, more)
     for name in ("error_norm", "spread", "diverged_at"):
         np.testing.assert_array_equal(plain[name], watched[name])
     assert watched["rank_count"].shape == (2, 4, 6)

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from mnmef.data.twin import simulate_split
-from mnmef.evaluation.evaluate import evaluate
+from mnmef.evaluation.evaluate import EvaluationOptions, evaluate
+from mnmef.experiments.load import load_experiment
 from mnmef.filters.base import Filter
-from mnmef.systems import make_system
 
 
 class FreeRun(Filter):
@@ -18,7 +18,7 @@ class FreeRun(Filter):
     def __init__(self, bad: tuple[int, int] | None = None) -> None:
         self.bad, self.calls = bad, -1
 
-    def analyze(self, forecast, observation, system, noise=None):
+    def analyze(self, forecast, observation, experiment, noise=None):
         self.calls += 1
         if self.bad is not None and self.bad[1] == self.calls:
             forecast = forecast.clone()
@@ -28,18 +28,18 @@ class FreeRun(Filter):
 
 @pytest.fixture(scope="module")
 def split():
-    return simulate_split("lorenz63", "test", 4, 12, [1.0], 6, seed=0)
+    return simulate_split(load_experiment("lorenz63"), "test", 4, 12, [1.0], 6, seed=0)
 
 
-TRACED = {"ensemble_size": 6, "trajectories": 2}
+OPTIONS = EvaluationOptions(0, {"ensemble_size": 6, "trajectories": 2})
 
 
 def test_scores_equal_those_of_the_ensemble_advanced_by_hand(split):
-    result = evaluate(lambda _: FreeRun(), split, "free_run", 1.0, [3, 6], traced=TRACED, seed=0, dtype=torch.float64)
-    system = make_system("lorenz63")
+    result = evaluate({n: FreeRun() for n in (3, 6)}, split, "free_run", 1.0, OPTIONS, dtype=torch.float64)
+    experiment = load_experiment("lorenz63")
     ensemble = torch.from_numpy(split["first_ensemble"].values[:, :3]).double()
     for k in range(12):
-        ensemble = system.propagate(ensemble)
+        ensemble = experiment.propagate(ensemble)
         error = np.linalg.norm(ensemble.mean(1).numpy() - split["truth"].values[:, k], axis=-1)
         spread = np.sqrt(ensemble.numpy().var(1, ddof=1).mean(-1))
         np.testing.assert_allclose(result["error_norm"].sel(ensemble_size=3)[:, k], error, rtol=1e-5)
@@ -49,8 +49,8 @@ def test_scores_equal_those_of_the_ensemble_advanced_by_hand(split):
 
 
 def test_a_diverged_trajectory_is_dated_and_marked_and_leaves_the_others_alone(split):
-    whole = evaluate(lambda _: FreeRun(), split, "free_run", 1.0, [6], traced=TRACED, seed=0)
-    broken = evaluate(lambda _: FreeRun(bad=(1, 5)), split, "free_run", 1.0, [6], traced=TRACED, seed=0)
+    whole = evaluate({6: FreeRun()}, split, "free_run", 1.0, OPTIONS)
+    broken = evaluate({6: FreeRun(bad=(1, 5))}, split, "free_run", 1.0, OPTIONS)
     assert broken["diverged_at"].values.tolist() == [[-1, 5, -1, -1]]
     assert np.isnan(broken["error_norm"].values[0, 1, 5:]).all()
     assert np.isfinite(broken["error_norm"].values[0, 1, :5]).all()

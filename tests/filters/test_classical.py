@@ -5,67 +5,70 @@ import pytest
 import torch
 
 from mnmef.assimilation.cycling import run_filter
+from mnmef.core.names import CLASSICAL_METHODS, LOCALIZED_METHODS
 from mnmef.data.twin import load_trial, simulate_split
-from mnmef.filters.classical import CLASSICAL_METHODS, LOCALIZED_METHODS, make_classical
+from mnmef.experiments.load import experiment_of, load_experiment
+from mnmef.filters.classical import Setting, make_classical
 from mnmef.filters.dapper_bridge import run_dapper
-from mnmef.systems import make_system
 
 CYCLES = 21
 SIGMA = 1.0
-DETERMINISTIC = ("esrf", "letkf", "ienkf_sqrt", "ienks_sqrt_lag2")
+DETERMINISTIC = ("esrf", "letkf", "ienkf_sqrt", "ienks")
 RADII = {"lorenz96": (0.001, 1.0, 3.0, 9.0), "ks": (2.0, 9.0)}
 
 
 @pytest.fixture(scope="module")
 def splits():
     return {
-        name: simulate_split(name, "tune", 2, CYCLES, [SIGMA], 40, seed=5) for name in ("lorenz63", "lorenz96", "ks")
+        name: simulate_split(load_experiment(name), "tune", 2, CYCLES, [SIGMA], 40, seed=5)
+        for name in ("lorenz63", "lorenz96", "ks")
     }
 
 
 def batched_means(split, method, members, inflation, radius, noise=None):
     """Analysis means (T, K, Nx) of the batched engine in float64."""
-    system = make_system(split.attrs["system"])
+    experiment = experiment_of(split)
     first, observations, truth = load_trial(split, SIGMA, members, torch.float64)
-    filter_ = make_classical(method, system, SIGMA, inflation, radius)
-    return run_filter(filter_, system, first, observations, truth, noise, traced=len(first)).mean.numpy()
+    filter_ = make_classical(method, experiment, SIGMA, inflation, radius)
+    return run_filter(filter_, experiment, first, observations, truth, noise, traced=len(first)).mean.numpy()
 
 
 def cases():
-    for system in ("lorenz63", "lorenz96", "ks"):
+    for experiment in ("lorenz63", "lorenz96", "ks"):
         for method in DETERMINISTIC:
             if method == "letkf":
-                if system == "lorenz63":
+                if experiment == "lorenz63":
                     continue
-                yield from ((system, method, n, 1.04, r) for n in (4, 20) for r in RADII[system])
+                yield from ((experiment, method, n, 1.04, r) for n in (4, 20) for r in RADII[experiment])
             else:
                 sizes = {
                     "lorenz63": (4, 10, 40),
                     "lorenz96": (4, 10) if "ienk" in method else (4, 10, 40),
                     "ks": (4, 20),
                 }
-                yield from ((system, method, n, inflation, None) for n in sizes[system] for inflation in (1.0, 1.1))
+                yield from (
+                    (experiment, method, n, inflation, None) for n in sizes[experiment] for inflation in (1.0, 1.1)
+                )
 
 
-@pytest.mark.parametrize(("system", "method", "members", "inflation", "radius"), list(cases()))
-def test_deterministic_analyses_equal_those_of_dapper(splits, system, method, members, inflation, radius):
-    split = splits[system]
+@pytest.mark.parametrize(("experiment", "method", "members", "inflation", "radius"), list(cases()))
+def test_deterministic_analyses_equal_those_of_dapper(splits, experiment, method, members, inflation, radius):
+    split = splits[experiment]
     ours = batched_means(split, method, members, inflation, radius)
     first, observations, _ = load_trial(split, SIGMA, members, torch.float64)
     trajectory = 1
     theirs = run_dapper(
         method,
-        make_system(system),
+        load_experiment(experiment),
         SIGMA,
         first[trajectory].numpy(),
         observations[trajectory].numpy(),
-        inflation=inflation,
-        localization_radius=radius,
+        Setting(inflation, radius),
     )
     np.testing.assert_allclose(ours[trajectory], theirs, rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize(("method", "cycles"), [("ienkf_sqrt", CYCLES), ("ienks_sqrt_lag2", 4)])
+@pytest.mark.parametrize(("method", "cycles"), [("ienkf_sqrt", CYCLES), ("ienks", 4)])
 def test_iterative_analyses_equal_those_of_dapper_as_long_as_its_iteration_is_stable(splits, method, cycles):
     # With N > d on Lorenz '96 the Gauss-Newton iteration over two cycles need not converge, and then amplifies rounding
     # from window to window until two runs of DAPPER itself differ. Hence few cycles of it here; 20 single windows are
@@ -73,7 +76,7 @@ def test_iterative_analyses_equal_those_of_dapper_as_long_as_its_iteration_is_st
     first, observations, _ = load_trial(splits["lorenz96"], SIGMA, 40, torch.float64)
     ours = batched_means(splits["lorenz96"], method, 40, 1.02, None)[1]
     theirs = run_dapper(
-        method, make_system("lorenz96"), SIGMA, first[1].numpy(), observations[1].numpy(), inflation=1.02
+        method, load_experiment("lorenz96"), SIGMA, first[1].numpy(), observations[1].numpy(), Setting(1.02)
     )
     np.testing.assert_allclose(ours[:cycles], theirs[:cycles], rtol=0, atol=1e-8)
 
@@ -81,14 +84,14 @@ def test_iterative_analyses_equal_those_of_dapper_as_long_as_its_iteration_is_st
 @pytest.mark.slow
 def test_the_stochastic_iterative_filter_agrees_with_dapper_on_average_where_its_iteration_is_unstable():
     count, members = 24, 15
-    split = simulate_split("lorenz96", "tune", count, 60, [SIGMA], members, seed=8)
-    system = make_system("lorenz96")
+    split = simulate_split(load_experiment("lorenz96"), "tune", count, 60, [SIGMA], members, seed=8)
+    experiment = load_experiment("lorenz96")
     first, observations, truth = load_trial(split, SIGMA, members, torch.float64)
     generator = torch.Generator().manual_seed(2)
-    filter_ = make_classical("ienkf_pertobs", system, SIGMA, 1.04)
+    filter_ = make_classical("ienkf_pertobs", experiment, SIGMA, 1.04)
     record = run_filter(
         filter_,
-        system,
+        experiment,
         first,
         observations,
         truth,
@@ -98,7 +101,7 @@ def test_the_stochastic_iterative_filter_agrees_with_dapper_on_average_where_its
     theirs = np.empty(count)
     for t in range(count):
         means = run_dapper(
-            "ienkf_pertobs", system, SIGMA, first[t].numpy(), observations[t].numpy(), inflation=1.04, seed=t + 1
+            "ienkf_pertobs", experiment, SIGMA, first[t].numpy(), observations[t].numpy(), Setting(1.04), seed=t + 1
         )
         theirs[t] = np.sqrt(((means - truth[t].numpy()) ** 2).mean(-1)).mean()
     difference = ours - theirs
@@ -113,34 +116,38 @@ def dapper_draws(method, members, size, seed):
 
 
 @pytest.mark.parametrize("method", ["enkf", "ienkf_pertobs"])
-@pytest.mark.parametrize(("system", "members"), [("lorenz63", 5), ("lorenz63", 20), ("lorenz96", 5), ("ks", 8)])
-def test_stochastic_analyses_equal_those_of_dapper_for_the_same_draws(splits, system, method, members):
-    model = make_system(system)
-    split = splits[system].isel(trajectory=slice(1))
+@pytest.mark.parametrize(("experiment", "members"), [("lorenz63", 5), ("lorenz63", 20), ("lorenz96", 5), ("ks", 8)])
+def test_stochastic_analyses_equal_those_of_dapper_for_the_same_draws(splits, experiment, method, members):
+    model = load_experiment(experiment)
+    split = splits[experiment].isel(trajectory=slice(1))
     noise = dapper_draws(method, members, model.observation_size, seed=11)
     ours = batched_means(split, method, members, 1.02, None, noise)
     first, observations, _ = load_trial(split, SIGMA, members, torch.float64)
-    theirs = run_dapper(method, model, SIGMA, first[0].numpy(), observations[0].numpy(), inflation=1.02, seed=11)
+    theirs = run_dapper(method, model, SIGMA, first[0].numpy(), observations[0].numpy(), Setting(1.02), seed=11)
     np.testing.assert_allclose(ours[0], theirs, rtol=0, atol=1e-8)
 
 
 def test_localized_enkf_with_an_infinite_radius_is_the_enkf_and_its_gain_the_textbook_one():
-    system = make_system("lorenz96")
+    experiment = load_experiment("lorenz96")
     generator = torch.Generator().manual_seed(0)
     forecast = torch.randn(2, 12, 40, generator=generator, dtype=torch.float64)
     observation = torch.randn(2, 10, generator=generator, dtype=torch.float64)
     noise = torch.randn(2, 12, 10, generator=generator, dtype=torch.float64)
-    plain = make_classical("enkf", system, SIGMA, 1.0).analyze(forecast, observation, system, noise)
-    wide = make_classical("enkf_localized", system, SIGMA, 1.0, 1e9).analyze(forecast, observation, system, noise)
+    plain = make_classical("enkf", experiment, SIGMA, 1.0).analyze(forecast, observation, experiment, noise)
+    wide = make_classical("enkf_localized", experiment, SIGMA, 1.0, 1e9).analyze(
+        forecast, observation, experiment, noise
+    )
     torch.testing.assert_close(wide, plain)
 
     radius = 3.0
-    local = make_classical("enkf_localized", system, SIGMA, 1.0, radius).analyze(forecast, observation, system, noise)
+    local = make_classical("enkf_localized", experiment, SIGMA, 1.0, radius).analyze(
+        forecast, observation, experiment, noise
+    )
     from dapper.tools.localization import dist2coeff
 
-    taper = dist2coeff(system.distances().astype(float), radius)
+    taper = dist2coeff(experiment.distances().astype(float), radius)
     covariance = np.cov(forecast[0].numpy().T)
-    seen = list(system.observed)
+    seen = list(experiment.observed)
     gain = (covariance[:, seen] * taper) @ np.linalg.inv(covariance[np.ix_(seen, seen)] * taper[seen] + np.eye(10))
     draws = noise[0].numpy()
     draws = (draws - draws.mean(0)) * (12 / 11) ** 0.5
@@ -150,7 +157,7 @@ def test_localized_enkf_with_an_infinite_radius_is_the_enkf_and_its_gain_the_tex
 
 @pytest.mark.parametrize("method", CLASSICAL_METHODS)
 def test_a_batch_of_settings_equals_the_settings_one_by_one(splits, method):
-    system = make_system("lorenz96")
+    experiment = load_experiment("lorenz96")
     first, observations, truth = load_trial(splits["lorenz96"], SIGMA, 8, torch.float64, cycles=6)
     inflations = np.array([1.0, 1.05, 1.3])
     radii = np.array([4.0, 1.0, 4.0]) if method in LOCALIZED_METHODS else None
@@ -159,17 +166,17 @@ def test_a_batch_of_settings_equals_the_settings_one_by_one(splits, method):
         generator = torch.Generator().manual_seed(1)
         return lambda: torch.randn(len(first), 8, 10, generator=generator, dtype=torch.float64)
 
-    together = make_classical(method, system, SIGMA, inflations, radii)
-    batch = run_filter(together, system, first.expand(3, *first.shape), observations, truth, noise())
+    together = make_classical(method, experiment, SIGMA, inflations, radii)
+    batch = run_filter(together, experiment, first.expand(3, *first.shape), observations, truth, noise())
     for i in range(3):
-        alone = make_classical(method, system, SIGMA, inflations[i], None if radii is None else radii[i])
-        single = run_filter(alone, system, first, observations, truth, noise())
+        alone = make_classical(method, experiment, SIGMA, inflations[i], None if radii is None else radii[i])
+        single = run_filter(alone, experiment, first, observations, truth, noise())
         torch.testing.assert_close(batch.error_norm[i], single.error_norm, rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("method", CLASSICAL_METHODS)
 def test_a_diverging_setting_neither_stops_nor_changes_the_others(splits, method):
-    system = make_system("lorenz96")
+    experiment = load_experiment("lorenz96")
     first, observations, truth = load_trial(splits["lorenz96"], SIGMA, 6, torch.float64, cycles=8)
     radii = np.array([3.0, 3.0]) if method in LOCALIZED_METHODS else None
 
@@ -179,8 +186,8 @@ def test_a_diverging_setting_neither_stops_nor_changes_the_others(splits, method
         def noise():
             return torch.randn(len(first), 6, 10, generator=generator, dtype=torch.float64)
 
-        filter_ = make_classical(method, system, SIGMA, np.array(inflations), radii)
-        return run_filter(filter_, system, first.expand(2, *first.shape), observations, truth, noise)
+        filter_ = make_classical(method, experiment, SIGMA, np.array(inflations), radii)
+        return run_filter(filter_, experiment, first.expand(2, *first.shape), observations, truth, noise)
 
     sound, broken = scores([1.02, 1.02]), scores([1.02, 1e30])
     assert (broken.diverged_at[1] >= 0).all()
@@ -190,23 +197,25 @@ def test_a_diverging_setting_neither_stops_nor_changes_the_others(splits, method
 
 @pytest.mark.parametrize("method", CLASSICAL_METHODS)
 def test_float32_is_kept_and_the_input_is_not_changed(splits, method):
-    system = make_system("lorenz96")
+    experiment = load_experiment("lorenz96")
     first, observations, _ = load_trial(splits["lorenz96"], SIGMA, 6, torch.float32)
     copy = first.clone()
     filter_ = make_classical(
-        method, system, SIGMA, np.array([1.1]), np.array([2.0]) if method in LOCALIZED_METHODS else None
+        method, experiment, SIGMA, np.array([1.1]), np.array([2.0]) if method in LOCALIZED_METHODS else None
     )
-    result = filter_.cycle(filter_.start(first[None]), observations[:, 0], system, torch.randn(2, 6, 10))
+    result = filter_.cycle(filter_.start(first[None]), observations[:, 0], experiment, torch.randn(2, 6, 10))
     assert result.analysis.dtype == torch.float32
     assert torch.equal(first, copy)
 
 
 def test_members_far_from_every_observation_keep_their_forecast():
-    system = make_system("lorenz96")
+    experiment = load_experiment("lorenz96")
     forecast = torch.randn(1, 6, 40, dtype=torch.float64)
-    analysis = make_classical("letkf", system, SIGMA, 1.0, 0.4).analyze(forecast, torch.zeros(1, 10).double(), system)
+    analysis = make_classical("letkf", experiment, SIGMA, 1.0, 0.4).analyze(
+        forecast, torch.zeros(1, 10).double(), experiment
+    )
     reached = np.zeros(40, dtype=bool)
-    reached[list(system.observed)] = True  # 2 * 1.82 * 0.4 grid points reach the next component, but not beyond
+    reached[list(experiment.observed)] = True  # 2 * 1.82 * 0.4 grid points reach the next component, but not beyond
     reached |= np.roll(reached, 1) | np.roll(reached, -1)
     changed = ~torch.isclose(analysis, forecast).all(1)[0].numpy()
     assert (changed == reached).all()
@@ -227,9 +236,9 @@ def test_members_far_from_every_observation_keep_their_forecast():
 def test_wrong_settings_are_named(arguments, message):
     method, inflation, radius = arguments
     with pytest.raises(ValueError, match=message):
-        make_classical(method, make_system("lorenz96"), SIGMA, inflation, radius)
+        make_classical(method, load_experiment("lorenz96"), SIGMA, inflation, radius)
 
 
 def test_localization_without_a_grid_is_refused():
     with pytest.raises(ValueError, match="no spatial grid"):
-        make_classical("letkf", make_system("lorenz63"), SIGMA, 1.0, 2.0)
+        make_classical("letkf", load_experiment("lorenz63"), SIGMA, 1.0, 2.0)

@@ -1,59 +1,119 @@
 """DAPPER behind our interface."""
 
+import contextlib
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from mnmef.data.twin import simulate_split
-from mnmef.filters.dapper_bridge import DAPPER_METHODS, dapper_step, run_dapper, run_dapper_with_ensembles
-from mnmef.systems import SYSTEMS, make_system
+from mnmef.experiments.files import shipped_experiments
+from mnmef.experiments.load import experiment_of, load_experiment
+from mnmef.filters.classical import Setting
+from mnmef.filters.dapper_bridge import (
+    DAPPER_METHODS,
+    assimilation_error,
+    dapper_method,
+    dapper_step,
+    hidden_markov_model,
+    run_dapper,
+)
 
 
 @pytest.fixture(scope="module")
 def splits():
-    return {name: simulate_split(name, "tune", 1, 6, [1.0], 8, seed=6) for name in SYSTEMS}
+    return {
+        name: simulate_split(load_experiment(name), "tune", 1, 6, [1.0], 8, seed=6) for name in shipped_experiments()
+    }
 
 
-def run(split, method, function=run_dapper, cycles=None, **options):
+def run(split, method, function=run_dapper, cycles=None, inflation=1.0, localization_radius=None, **options):
     first, observation = split["first_ensemble"].values[0], split["observation"].values[0, 0, :cycles]
-    return function(method, make_system(split.attrs["system"]), 1.0, first, observation, **options)
+    return function(
+        method, experiment_of(split), 1.0, first, observation, Setting(inflation, localization_radius), **options
+    )
+
+
+@contextlib.contextmanager
+def recorded_analyses(xp, ensembles):
+    """Copy every analysis ensemble that `xp` hands to its statistics into `ensembles` (K, N, Nx).
+
+    DAPPER makes the statistics object when the run starts and offers no hook, so its class is wrapped during the run.
+    """
+    from dapper.stats import Stats
+
+    original = Stats.assess
+
+    def assess(stats, k, ko=None, kind=None, *args, **kwargs):
+        # Filters name no kind for what follows an analysis; smoothers say "a", and "s" for what they have smoothed.
+        if stats.xp is xp and ko is not None and (kind is None or "a" in kind):
+            ensembles[ko] = kwargs["E"]
+        original(stats, k, ko, kind, *args, **kwargs)
+
+    Stats.assess = assess
+    try:
+        yield
+    finally:
+        Stats.assess = original
+
+
+def run_with_ensembles(method, experiment, sigma_y, first, observations, setting, *, lag=2, seed=1):
+    """As `run_dapper`, with the analysis ensembles, which DAPPER does not keep, and the text of the failure or None."""
+    model = hidden_markov_model(experiment, sigma_y, first.astype(float), len(observations))
+    xp = dapper_method(method, len(first), setting, lag)
+    ensembles = np.full((len(observations), *first.shape), np.nan)
+    with recorded_analyses(xp, ensembles):
+        failure = assimilation_error(xp, model, observations, seed)
+    if failure is None and not np.isfinite(ensembles).all():
+        failure = "the ensemble became non-finite"
+    if failure is not None:
+        ensembles[:] = np.nan
+    return SimpleNamespace(mean=ensembles.mean(1), ensemble=ensembles, failure=failure)
 
 
 METHODS = [
-    (system, method, {"localization_radius": 3.0} if method == "letkf" else {})
-    for system in SYSTEMS
+    (experiment, method, {"localization_radius": 3.0} if method == "letkf" else {})
+    for experiment in shipped_experiments()
     for method in DAPPER_METHODS
-    if method != "letkf" or system != "lorenz63"
+    if method != "letkf" or experiment != "lorenz63"
 ]
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", shipped_experiments())
 def test_the_model_steps_are_ours(name):
-    system = make_system(name)
-    state = system.initial_states(3, np.random.default_rng(0))
-    theirs = dapper_step(name)(state, 0.0, system.step_size)
+    experiment = load_experiment(name)
+    state = experiment.initial_states(3, np.random.default_rng(0))
+    system = experiment.system
+    theirs = dapper_step(system)(state, 0.0, system.step_size)
     np.testing.assert_allclose(theirs, system.step(torch.from_numpy(state)).numpy(), rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize(("system", "method", "options"), METHODS)
-def test_recorded_ensembles_have_the_means_that_dapper_reports(splits, system, method, options):
-    means = run(splits[system], method, inflation=1.1, seed=3, **options)
-    recorded = run(splits[system], method, run_dapper_with_ensembles, inflation=1.1, seed=3, **options)
+@pytest.mark.parametrize(
+    ("name", "options"), [("lorenz63", {"rho": 30.0}), ("lorenz96", {"forcing": 9.0}), ("ks", {"state_size": 64})]
+)
+def test_a_model_with_parameters_that_dapper_does_not_have_is_refused(name, options):
+    with pytest.raises(ValueError, match=f"DAPPER has no model of .*{next(iter(options))}"):
+        dapper_step(load_experiment(name).with_system(options).system)
+
+
+@pytest.mark.parametrize(("experiment", "method", "options"), METHODS)
+def test_recorded_ensembles_have_the_means_that_dapper_reports(splits, experiment, method, options):
+    means = run(splits[experiment], method, inflation=1.1, seed=3, **options)
+    recorded = run(splits[experiment], method, run_with_ensembles, inflation=1.1, seed=3, **options)
     assert recorded.failure is None
-    assert recorded.ensemble.shape == (6, 8, make_system(system).state_size)
+    assert recorded.ensemble.shape == (6, 8, load_experiment(experiment).state_size)
     np.testing.assert_allclose(recorded.mean, means, rtol=0, atol=1e-10)
     # A filter does not see the future: a shorter run is the beginning of a longer one.
-    single = run(splits[system], method, cycles=1, inflation=1.1, seed=3, **options)
+    single = run(splits[experiment], method, cycles=1, inflation=1.1, seed=3, **options)
     np.testing.assert_allclose(single, means[:1], rtol=0, atol=1e-10)
 
 
 def test_recorded_ensembles_are_those_after_inflation(splits):
     plain, inflated = (
-        run(splits["lorenz96"], "esrf", run_dapper_with_ensembles, cycles=1, inflation=f).ensemble[0]
-        for f in (1.0, 1.3)
+        run(splits["lorenz96"], "esrf", run_with_ensembles, cycles=1, inflation=f).ensemble[0] for f in (1.0, 1.3)
     )
     expected = plain.mean(0) + 1.3 * (plain - plain.mean(0))
     np.testing.assert_allclose(inflated, expected, rtol=0, atol=1e-10)
@@ -63,7 +123,7 @@ def test_recording_leaves_dapper_as_it_was(splits):
     from dapper.stats import Stats
 
     before = Stats.assess
-    run(splits["lorenz63"], "enkf", run_dapper_with_ensembles, inflation=1e200)
+    run(splits["lorenz63"], "enkf", run_with_ensembles, inflation=1e200)
     assert Stats.assess is before
 
 
@@ -78,15 +138,15 @@ def test_the_input_is_not_changed(splits):
     first = splits["lorenz96"]["first_ensemble"].values[0].astype(float)
     observations = splits["lorenz96"]["observation"].values[0, 0].astype(float)
     copies = first.copy(), observations.copy()
-    run_dapper("letkf", make_system("lorenz96"), 1.0, first, observations, localization_radius=2.0)
+    run_dapper("letkf", load_experiment("lorenz96"), 1.0, first, observations, Setting(1.0, 2.0))
     np.testing.assert_array_equal(first, copies[0])
     np.testing.assert_array_equal(observations, copies[1])
 
 
-@pytest.mark.parametrize(("system", "method", "options"), METHODS)
-def test_a_run_that_breaks_down_is_nan_throughout_and_says_why(splits, system, method, options):
-    assert np.isnan(run(splits[system], method, inflation=1e200, **options)).all()
-    recorded = run(splits[system], method, run_dapper_with_ensembles, inflation=1e200, **options)
+@pytest.mark.parametrize(("experiment", "method", "options"), METHODS)
+def test_a_run_that_breaks_down_is_nan_throughout_and_says_why(splits, experiment, method, options):
+    assert np.isnan(run(splits[experiment], method, inflation=1e200, **options)).all()
+    recorded = run(splits[experiment], method, run_with_ensembles, inflation=1e200, **options)
     assert np.isnan(recorded.ensemble).all()
     assert np.isnan(recorded.mean).all()
     assert recorded.failure
@@ -95,12 +155,13 @@ def test_a_run_that_breaks_down_is_nan_throughout_and_says_why(splits, system, m
 def test_a_run_prints_nothing():
     program = """
 import numpy as np
+from mnmef.filters.classical import Setting
 from mnmef.filters.dapper_bridge import run_dapper
-from mnmef.systems import make_system
-system = make_system("lorenz63")
+from mnmef.experiments.load import experiment_of, load_experiment
+experiment = load_experiment("lorenz63")
 first = 5 + np.random.default_rng(1).standard_normal((5, 3))
 for inflation in (1.0, 1e200):
-    run_dapper("ienkf_sqrt", system, 1.0, first, np.ones((5, 1)), inflation=inflation)
+    run_dapper("ienkf_sqrt", experiment, 1.0, first, np.ones((5, 1)), Setting(inflation))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout == done.stderr == ""
@@ -129,11 +190,9 @@ def test_a_method_that_dapper_does_not_have_is_named(splits):
     ],
 )
 def test_wrong_input_is_an_error_and_no_divergence(method, options, message):
-    arguments = {
-        "first": np.random.default_rng(0).standard_normal((4, 40)),
-        "observations": np.zeros((5, 10)),
-    } | options
+    options = dict(options)
+    first, observations = np.random.default_rng(0).standard_normal((4, 40)), np.zeros((5, 10))
+    first, observations = options.pop("first", first), options.pop("observations", observations)
+    setting = Setting(options.pop("inflation", 1.0), options.pop("localization_radius", None))
     with pytest.raises(ValueError, match=message):
-        run_dapper(
-            method, make_system("lorenz96"), 1.0, arguments.pop("first"), arguments.pop("observations"), **arguments
-        )
+        run_dapper(method, load_experiment("lorenz96"), 1.0, first, observations, setting, **options)

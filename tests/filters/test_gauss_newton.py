@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from mnmef.experiments.load import load_experiment
 from mnmef.filters.base import observation_perturbations
 from mnmef.filters.gauss_newton import CompiledGaussNewton, GaussNewton, gauss_newton
 from mnmef.filters.linalg import HUGE
 from mnmef.kernels.eights import EIGHT
-from mnmef.systems import make_system
 
 SIGMA = 0.7
 
@@ -97,13 +97,13 @@ def test_a_trajectory_alone_and_threads_give_the_same_bits(is_perturbed):
 
 
 def test_leading_dimensions_and_strided_single_precision_observations_are_those_of_one_batch():
-    system = make_system("ks")
+    experiment = load_experiment("ks")
     generator = torch.Generator().manual_seed(3)
     ensemble = torch.randn(2, 3, 5, 128, generator=generator)
     observation = torch.randn(3, 16, generator=generator, dtype=torch.float64)
     iteration = gauss_newton(observation, SIGMA, None, ensemble.shape)
     assert isinstance(iteration, CompiledGaussNewton)
-    observed = system.observe(ensemble)
+    observed = experiment.observe(ensemble)
     found = iteration.step(observed, None).moved(ensemble, ensemble)
     expected = GaussNewton(observation, SIGMA, None).step(observed, None).moved(ensemble, ensemble)
     assert found.dtype == torch.float32

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from mnmef.experiments.load import load_experiment
 from mnmef.filters.localization import domain_taper, gaspari_cohn
-from mnmef.systems import make_system
 
 
 @pytest.mark.parametrize("radius", [0.001, 0.7, 3.0, 20.0])
@@ -28,10 +28,10 @@ def test_the_taper_falls_from_one_to_zero_and_is_a_positive_definite_kernel_on_t
 def test_domain_localization_leaves_out_what_dapper_leaves_out():
     from dapper.tools.localization import inds_and_coeffs
 
-    system = make_system("lorenz96")
-    taper = domain_taper(system, 3.0)
+    experiment = load_experiment("lorenz96")
+    taper = domain_taper(experiment, 3.0)
     for i in range(40):
-        kept, coefficients = inds_and_coeffs(system.distances()[i].astype(float), 3.0)
+        kept, coefficients = inds_and_coeffs(experiment.distances()[i].astype(float), 3.0)
         np.testing.assert_array_equal(np.flatnonzero(taper[i]), kept)
         np.testing.assert_allclose(taper[i, kept], coefficients)
 

@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch.nn import functional
 
+from mnmef.experiments.load import load_experiment
 from mnmef.filters.base import observation_perturbations
 from mnmef.filters.learned import make_learned
 from mnmef.filters.mnmef import kalman_increment
 from mnmef.filters.mnmef_conv import EPSILON, ConvOptions, MemberConvolution, MnmefConv
-from mnmef.systems import make_system
-from mnmef.systems.lorenz96 import Lorenz96
 
 SMALL = ConvOptions(channels=6, layers=2, kernel=3, patch=2, reach=8)
 
@@ -21,40 +20,41 @@ SMALL = ConvOptions(channels=6, layers=2, kernel=3, patch=2, reach=8)
 def case(request):
     """A filter with random weights, and a forecast, an observation and noise for it."""
     name, patch = request.param
-    system = make_system(name)
+    experiment = load_experiment(name)
     torch.manual_seed(0)
-    filter_ = MnmefConv(system, 1.0, replace(SMALL, patch=patch)).double()
+    filter_ = MnmefConv(experiment, 1.0, replace(SMALL, patch=patch)).double()
     with torch.no_grad():
         for parameter in filter_.parameters():
             parameter.normal_(0.0, 0.3)
     rng = np.random.default_rng(0)
-    forecast = torch.from_numpy(rng.standard_normal((3, 7, system.state_size)))
-    observation = torch.from_numpy(rng.standard_normal((3, system.observation_size)))
-    noise = torch.from_numpy(rng.standard_normal((3, 7, system.observation_size)))
-    return filter_, system, forecast, observation, noise
+    forecast = torch.from_numpy(rng.standard_normal((3, 7, experiment.state_size)))
+    observation = torch.from_numpy(rng.standard_normal((3, experiment.observation_size)))
+    noise = torch.from_numpy(rng.standard_normal((3, 7, experiment.observation_size)))
+    return filter_, experiment, forecast, observation, noise
 
 
 def test_permuting_members_and_their_noise_permutes_the_analysis(case):
-    filter_, system, forecast, observation, noise = case
+    filter_, experiment, forecast, observation, noise = case
     order = torch.randperm(7)
-    analysis = filter_.analyze(forecast, observation, system, noise)
-    permuted = filter_.analyze(forecast[:, order], observation, system, noise[:, order])
+    analysis = filter_.analyze(forecast, observation, experiment, noise)
+    permuted = filter_.analyze(forecast[:, order], observation, experiment, noise[:, order])
     torch.testing.assert_close(permuted, analysis[:, order])
 
 
 def test_a_shift_of_the_grid_by_the_distance_of_observations_shifts_the_analysis(case):
-    filter_, system, forecast, observation, noise = case
-    gap = system.observed[1] - system.observed[0]
-    analysis = filter_.analyze(forecast, observation, system, noise)
-    shifted = filter_.analyze(forecast.roll(2 * gap, -1), observation.roll(2, -1), system, noise.roll(2, -1))
+    filter_, experiment, forecast, observation, noise = case
+    gap = experiment.observed[1] - experiment.observed[0]
+    analysis = filter_.analyze(forecast, observation, experiment, noise)
+    shifted = filter_.analyze(forecast.roll(2 * gap, -1), observation.roll(2, -1), experiment, noise.roll(2, -1))
     torch.testing.assert_close(shifted, analysis.roll(2 * gap, -1))
     # A shift by another distance is no symmetry: other sites are observed.
-    other = filter_.analyze(forecast.roll(1, -1), observation, system, noise)
+    other = filter_.analyze(forecast.roll(1, -1), observation, experiment, noise)
     assert not torch.allclose(other, analysis.roll(1, -1))
 
 
 def test_the_same_weights_take_any_number_of_members_and_any_length_of_the_grid():
-    small, large = Lorenz96(40), Lorenz96(80)
+    small = load_experiment("lorenz96")
+    large = small.with_system({"state_size": 80})
     torch.manual_seed(0)
     filter_ = MnmefConv(small, 1.0, SMALL)
     other = MnmefConv(large, 1.0, SMALL)
@@ -68,29 +68,29 @@ def test_the_same_weights_take_any_number_of_members_and_any_length_of_the_grid(
 
 
 def test_the_untrained_filter_is_an_enkf_with_weights_that_fall_off_with_distance(case):
-    _, system, forecast, observation, noise = case
-    filter_ = MnmefConv(system, 1.0, SMALL).double()
+    _, experiment, forecast, observation, noise = case
+    filter_ = MnmefConv(experiment, 1.0, SMALL).double()
     with torch.no_grad():
         filter_.weigh.weight.zero_()
     weights = 2.0 * torch.sigmoid(filter_.weigh.bias.detach())
     assert (weights.diff() <= 0).all()
     assert float(weights[0]) == pytest.approx(1.0)
-    distance = torch.from_numpy(system.distances())
+    distance = torch.from_numpy(experiment.distances())
     taper = torch.where(distance <= SMALL.reach, weights[distance.clamp(max=SMALL.reach)], 0.0)
-    observed = system.observe(forecast)
+    observed = experiment.observe(forecast)
     innovation = observation[:, None] - observed - observation_perturbations(noise, 1.0)
-    localization = (taper.expand(3, -1, -1), taper[list(system.observed)].expand(3, -1, -1))
+    localization = (taper.expand(3, -1, -1), taper[list(experiment.observed)].expand(3, -1, -1))
     v, h = (x - x.mean(-2, keepdim=True) for x in (forecast, observed))
     expected = forecast + kalman_increment(v, h, innovation, 1.0, localization)
     torch.testing.assert_close(
-        filter_.analyze(forecast, observation, system, noise), expected.clamp(-system.clamp, system.clamp)
+        filter_.analyze(forecast, observation, experiment, noise), expected.clamp(-experiment.bound, experiment.bound)
     )
 
 
 def test_leading_dimensions_do_not_mix_and_every_parameter_has_a_gradient(case):
-    filter_, system, forecast, observation, noise = case
-    whole = filter_.analyze(forecast, observation, system, noise)
-    torch.testing.assert_close(whole[1:2], filter_.analyze(forecast[1:2], observation[1:2], system, noise[1:2]))
+    filter_, experiment, forecast, observation, noise = case
+    whole = filter_.analyze(forecast, observation, experiment, noise)
+    torch.testing.assert_close(whole[1:2], filter_.analyze(forecast[1:2], observation[1:2], experiment, noise[1:2]))
     whole.square().sum().backward()
     for name, parameter in filter_.named_parameters():
         assert parameter.grad is not None, name
@@ -116,12 +116,12 @@ def test_a_layer_is_the_sum_of_two_circular_convolutions_and_its_gradient_is_the
 
 def test_what_it_cannot_do_is_refused():
     with pytest.raises(ValueError, match="periodic grid, which Lorenz '63 does not have"):
-        make_learned("mnmef_conv", make_system("lorenz63"), 1.0)
+        make_learned("mnmef_conv", load_experiment("lorenz63"), 1.0)
     with pytest.raises(ValueError, match="must be odd, not 4"):
         ConvOptions(kernel=4)
     with pytest.raises(ValueError, match=r"must divide the grid of Kuramoto.*128 points"):
-        make_learned("mnmef_conv", make_system("ks"), 1.0, {"patch": 3})
+        make_learned("mnmef_conv", load_experiment("ks"), 1.0, {"patch": 3})
     with pytest.raises(ValueError, match=r"options of mnmef_conv.*width"):
-        make_learned("mnmef_conv", make_system("ks"), 1.0, {"width": 3})
+        make_learned("mnmef_conv", load_experiment("ks"), 1.0, {"width": 3})
     with pytest.raises(ValueError, match=r"'mnmef_con'.*'mnmef_conv'"):
-        make_learned("mnmef_con", make_system("ks"), 1.0)
+        make_learned("mnmef_con", load_experiment("ks"), 1.0)

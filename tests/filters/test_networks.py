@@ -3,17 +3,17 @@
 import pytest
 import torch
 
+from mnmef.experiments.load import load_experiment
 from mnmef.filters.mnmef import Mnmef, ModelOptions
 from mnmef.filters.networks import AttentionBlock, Head, SetTransformer
-from mnmef.systems import make_system
 
 
 @pytest.mark.parametrize(
-    ("system", "total", "heads"),
+    ("experiment", "total", "heads"),
     [("lorenz96", 341_551, 63_343), ("ks", 374_289, 90_065), ("lorenz63", 309_383, 34_119)],
 )
-def test_parameter_counts_are_those_of_the_paper(system, total, heads):
-    filter_ = Mnmef(make_system(system), 1.0)
+def test_parameter_counts_are_those_of_the_paper(experiment, total, heads):
+    filter_ = Mnmef(load_experiment(experiment), 1.0)
     assert sum(p.numel() for p in filter_.parameters()) == total
     assert sum(p.numel() for p in filter_.head_parameters()) == heads
 
@@ -69,10 +69,10 @@ def test_a_head_equals_the_network_that_copies_the_shared_input_to_every_member(
 
 @pytest.mark.parametrize("mode", ["states", "separate", "joint"])
 def test_every_input_mode_gives_a_feature_of_the_same_size(mode):
-    system = make_system("lorenz96")
-    filter_ = Mnmef(system, 1.0, ModelOptions(input=mode))
+    experiment = load_experiment("lorenz96")
+    filter_ = Mnmef(experiment, 1.0, ModelOptions(input=mode))
     ensemble = torch.randn(2, 6, 40)
-    assert filter_.feature(ensemble, system.observe(ensemble)).shape == (2, 128)
+    assert filter_.feature(ensemble, experiment.observe(ensemble)).shape == (2, 128)
 
 
 def test_an_unknown_input_mode_is_named_with_the_nearest_known_one():

@@ -14,13 +14,13 @@ from mnmef.io.files import provenance, read_dataset, write_atomically, write_dat
 @pytest.fixture
 def dataset():
     values = np.random.default_rng(0).standard_normal((4, 5))
-    return xr.Dataset({"truth": (("trajectory", "cycle"), values)}, attrs={"system": "lorenz96"})
+    return xr.Dataset({"truth": (("trajectory", "cycle"), values)}, attrs={"experiment": "lorenz96"})
 
 
 def test_a_dataset_comes_back_with_its_provenance(tmp_path, dataset):
     path = tmp_path / "deep" / "data.nc"
     write_dataset(dataset, path, provenance=provenance("data", {"cycles": 5}, seed=3))
-    back = read_dataset(path, kind="data", system="lorenz96")
+    back = read_dataset(path, kind="data", experiment="lorenz96")
     xr.testing.assert_equal(back, dataset)
     assert back.attrs["seed"] == "3"
     assert {"commit", "versions", "settings", "Conventions"} <= set(back.attrs)
@@ -66,7 +66,7 @@ def test_a_truncated_file_is_named_with_the_command_that_makes_it_anew(tmp_path,
         read_dataset(path, kind="data")
 
 
-def test_a_foreign_file_another_kind_and_another_system_are_refused(tmp_path, dataset):
+def test_a_foreign_file_another_kind_and_another_experiment_are_refused(tmp_path, dataset):
     foreign, ours = tmp_path / "foreign.nc", tmp_path / "ours.nc"
     dataset.to_netcdf(foreign)
     with pytest.raises(ValueError, match="another program wrote it"):
@@ -74,7 +74,7 @@ def test_a_foreign_file_another_kind_and_another_system_are_refused(tmp_path, da
     write_dataset(dataset, ours, provenance=provenance("data", {}, seed=3))
     with pytest.raises(ValueError, match="kind = 'evaluation'"):
         read_dataset(ours, kind="evaluation")
-    with pytest.raises(ValueError, match="system = 'ks'"):
-        read_dataset(ours, kind="data", system="ks")
+    with pytest.raises(ValueError, match="experiment = 'ks'"):
+        read_dataset(ours, kind="data", experiment="ks")
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read_dataset(tmp_path / "none.nc", kind="data")

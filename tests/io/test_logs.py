@@ -1,5 +1,6 @@
 """Logs of jobs."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -71,3 +72,19 @@ with job_log({str(path)!r}):
     with job_log(path):
         print("free again")
     assert path.read_text() == "free again\n"
+
+
+def test_a_file_system_without_locks_says_so_and_the_job_runs(tmp_path, monkeypatch, capsys):
+    def no_locks(self, *arguments, **options):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("mnmef.io.logs.FileLock.acquire", no_locks)
+    with job_log(tmp_path / "job.log"):
+        print("a result")
+    assert "The file system has no locks" in capsys.readouterr().out
+    assert (tmp_path / "job.log").read_text() == "a result\n"
+
+
+def test_the_lock_is_a_hidden_file_beside_the_log(tmp_path):
+    with job_log(tmp_path / "job.log"):
+        assert {path.name for path in tmp_path.iterdir()} == {"job.log", ".job.log.lock"}

@@ -13,12 +13,13 @@ import pytest
 import torch
 
 from mnmef.data.twin import simulate_truth
-from mnmef.learning.trainer import DECAYS, Trainer, TrainingOptions, initial_filter, train
-from mnmef.systems import make_system
+from mnmef.experiments.load import load_experiment
+from mnmef.learning.options import DECAYS, TrainingOptions
+from mnmef.learning.trainer import Trainer, initial_filter, train
 
 SMALL = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2}
 OPTIONS = TrainingOptions(ensemble_size=4, steps=12, window_cycles=6, batch=4, learning_rate=1e-3)
-SYSTEM = make_system("lorenz63")
+SYSTEM = load_experiment("lorenz63")
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +71,13 @@ def test_kill_9_in_the_middle_then_a_second_start_ends_with_the_same_bits(tmp_pa
         """
         import sys, time, numpy as np, torch
         from mnmef.data.twin import simulate_truth
-        from mnmef.systems import make_system
-        from mnmef.learning.trainer import Trainer, TrainingOptions, initial_filter, train
-        system = make_system("lorenz63")
-        truth = torch.from_numpy(simulate_truth(system, 16, 10, np.random.default_rng(0)))
+        from mnmef.experiments.load import load_experiment
+        from mnmef.learning.options import TrainingOptions
+        from mnmef.learning.trainer import Trainer, initial_filter, train
+        experiment = load_experiment("lorenz63")
+        truth = torch.from_numpy(simulate_truth(experiment, 16, 10, np.random.default_rng(0)))
         options = TrainingOptions(ensemble_size=4, steps=40, window_cycles=6, batch=4, learning_rate=1e-3)
-        filter_ = initial_filter(system, 1.0, {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2}, 0)
+        filter_ = initial_filter(experiment, 1.0, {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2}, 0)
         if sys.argv[2] == "slow":
             step = Trainer.optimizer_step
             Trainer.optimizer_step = lambda self: (step(self), time.sleep(0.1))
@@ -218,11 +220,22 @@ def test_ensemble_sizes_take_turns_with_as_many_members_in_a_batch(truth):
         seen.append(tuple(trainer.batch.ensemble.shape[:2]))
     assert seen == [(4, 4), (8, 2), (1, 16)] * 2
     # Each batch goes on with its own windows: two turns, two cycles.
-    assert all(int(batch.position.min()) >= 2 for batch in trainer.batches)
+    assert all(int(batch.position.min()) >= 2 for batch in trainer.windows.batches)
+
+
+@pytest.mark.parametrize("decay", list(DECAYS))
+def test_each_step_is_taken_at_the_rate_of_its_options(truth, decay):
+    options = dataclasses.replace(OPTIONS, decay=decay)
+    trainer = Trainer(make(), truth, options)
+    for step in range(options.steps):
+        trainer.optimizer_step()
+        assert [group["lr"] for group in trainer.optimizer.param_groups] == [options.rate_at(step)]
+        assert options.rate_at(step) == OPTIONS.learning_rate * DECAYS[decay](step / options.steps)
 
 
 def test_learning_rates_decay_as_documented():
     assert [DECAYS["halve"](f) for f in (0.0, 0.19, 0.2, 0.3, 0.4, 0.99)] == [1, 1, 0.5, 0.25, 0.125, 0.125]
+    assert {DECAYS["constant"](f) for f in (0.0, 0.2, 1.0)} == {1.0}
     assert DECAYS["cosine"](0.0) == 1.0
     assert DECAYS["cosine"](1.0) == pytest.approx(0.0)
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from mnmef.data.published import KEYS, load_curves
-from mnmef.report.claims import CLAIM_COLUMNS, CLAIMS, Run, claims_page, judge_claims
-from mnmef.report.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED, Cell, Region, every, most
+from mnmef.report.claims import CLAIM_COLUMNS, CLAIMS, ScoredRun, claims_page, judge_claims
+from mnmef.report.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED, Finding, Region, judge_every, judge_most
 from mnmef.scores.comparisons import add_trainings, is_learned
 
 CURVES = load_curves("resources/published/rrmse_figures_1_4_7.csv")
@@ -22,7 +22,7 @@ METHODS = {
 
 def cell(low, high, slack=0.0):
     middle = (low + high) / 2
-    return Cell("here", middle, low, high, low - slack, high + slack, published=0.3, trainings=2)
+    return Finding("here", middle, low, high, low - slack, high + slack, published=0.3, trainings=2)
 
 
 @pytest.mark.parametrize(
@@ -38,14 +38,14 @@ def cell(low, high, slack=0.0):
     ],
 )
 def test_a_claim_about_every_cell(cells, verdict):
-    assert every(cells, Region(low=0.0), "gain").verdict == verdict
+    assert judge_every(cells, Region(low=0.0), "gain").verdict == verdict
 
 
 def test_the_number_beside_a_verdict_is_that_of_the_least_favorable_cell():
-    judgement = every([cell(0.1, 0.2), cell(-0.2, -0.1), cell(0.3, 0.4)], Region(low=0.0), "gain")
+    judgement = judge_every([cell(0.1, 0.2), cell(-0.2, -0.1), cell(0.3, 0.4)], Region(low=0.0), "gain")
     assert (judgement.ours, judgement.low, judgement.high) == pytest.approx((-0.15, -0.2, -0.1))
     assert (judgement.n_cells, judgement.n_holding, judgement.n_failing, judgement.n_trainings) == (3, 2, 1, 2)
-    assert every([cell(0.0, 0.02), cell(-0.02, -0.01)], Region(-0.05, 0.05), "gain").ours == pytest.approx(-0.015)
+    assert judge_every([cell(0.0, 0.02), cell(-0.02, -0.01)], Region(-0.05, 0.05), "gain").ours == pytest.approx(-0.015)
 
 
 @pytest.mark.parametrize(
@@ -58,45 +58,45 @@ def test_the_number_beside_a_verdict_is_that_of_the_least_favorable_cell():
     ],
 )
 def test_a_claim_about_most_cells(intervals, verdict):
-    assert most([cell(*ends) for ends in intervals], Region(low=0.15), "gain").verdict == verdict
+    assert judge_most([cell(*ends) for ends in intervals], Region(low=0.15), "gain").verdict == verdict
 
 
 def make_run(level_of, trajectories=16, spread=0.0, trainings=1):
-    """A run in which a filter scores `level_of(system, method, size)` but for noise that all filters share."""
+    """A run in which a filter scores `level_of(experiment, method, size)` but for noise that all filters share."""
     rng = np.random.default_rng(0)
     rows = []
-    for system, methods in METHODS.items():
+    for experiment, methods in METHODS.items():
         common = 1 + 0.01 * rng.standard_normal(trajectories)
         for level in LEVELS:
-            for method in (*methods, "mnmef_pretrained", "mnmef_tuned"):
+            for method in (*methods, "mnmef_pretrained", "mnmef_finetuned"):
                 for size in SIZES:
                     own = 1 + 0.001 * rng.standard_normal(trajectories)
-                    values = level_of(system, method, size) * common * own
-                    rows += [(system, level, method, size, t, v) for t, v in enumerate(values)]
+                    values = level_of(experiment, method, size) * common * own
+                    rows += [(experiment, level, method, size, t, v) for t, v in enumerate(values)]
     table = pd.DataFrame(rows, columns=[*KEYS, "trajectory", "rrmse"])
     scores = table.groupby(KEYS)["rrmse"].mean().reset_index().assign(n_trajectories=trajectories)
     at = scores[(scores["method"] == "mnmef_pretrained") & (scores["ensemble_size"] == 10)]
     steps = np.linspace(-1, 1, trainings) / np.std(np.linspace(-1, 1, trainings), ddof=1) if trainings > 1 else []
     seeds = [at.assign(rrmse=at["rrmse"] * (1 + spread * step)) for step in steps]
     scores = add_trainings(scores, pd.concat(seeds) if seeds else at.iloc[:0])
-    return Run(table, scores, CURVES, seed=0, training_size=10)
+    return ScoredRun(table, scores, CURVES, seed=0, training_size=10)
 
 
-def as_claimed(system, method, size):
-    learned = {"lorenz96": 0.4 - 0.002 * size, "ks": 0.6 - 0.0005 * size, "lorenz63": 0.05 - 1e-4 * size}[system]
-    if method == "mnmef_tuned":
-        return learned * (0.9 if system == "lorenz96" else 0.99)
+def as_claimed(experiment, method, size):
+    learned = {"lorenz96": 0.4 - 0.002 * size, "ks": 0.6 - 0.0005 * size, "lorenz63": 0.05 - 1e-4 * size}[experiment]
+    if method == "mnmef_finetuned":
+        return learned * (0.9 if experiment == "lorenz96" else 0.99)
     if method == "mnmef_pretrained":
         return learned
-    if system == "lorenz63" and method == "ienkf_pertobs":
+    if experiment == "lorenz63" and method == "ienkf_pertobs":
         return 0.06 if size == 5 else 0.04
-    return 0.6 if system == "lorenz96" else 0.9
+    return 0.6 if experiment == "lorenz96" else 0.9
 
 
-def the_other_way(system, method, size):
+def the_other_way(experiment, method, size):
     if method == "ienkf_pertobs":
         return 1.0 if size == 5 else 50.0
-    return 1.0 / as_claimed(system, method, size) if method != "mnmef_tuned" else 5.0 + 0.1 * size
+    return 1.0 / as_claimed(experiment, method, size) if method != "mnmef_finetuned" else 5.0 + 0.1 * size
 
 
 SCORED = [claim for claim in CLAIMS if claim.shown_in in ("figure_1", "figure_4", "figure_7", "figure_1, figure_4")]
@@ -112,7 +112,7 @@ def test_a_run_like_the_paper_makes_every_claim_hold_and_the_opposite_makes_ever
 
 
 def test_two_trajectories_that_disagree_decide_nothing():
-    def noisy(system, method, size):
+    def noisy(experiment, method, size):
         return np.array([0.4, 0.6]) if is_learned(method) else np.array([0.6, 0.4])
 
     table = judge_claims(make_run(noisy, trajectories=2), "quick").set_index("claim")
@@ -121,7 +121,7 @@ def test_two_trajectories_that_disagree_decide_nothing():
 
 
 def test_the_spread_over_trainings_can_undo_a_verdict_on_trajectories_alone():
-    def close(system, method, size):
+    def close(experiment, method, size):
         return 0.49 if is_learned(method) else 0.5
 
     def verdict(spread, trainings):
@@ -144,7 +144,9 @@ def test_the_published_curves_stand_beside_ours_and_make_the_published_claims_tr
 
 def test_a_system_that_is_not_run_is_said_so_and_the_page_shows_every_claim():
     run = make_run(as_claimed)
-    few = Run(*(t[t["system"] == "ks"] for t in (run.trajectories, run.scores)), CURVES, seed=0, training_size=10)
+    few = ScoredRun(
+        *(t[t["experiment"] == "ks"] for t in (run.trajectories, run.scores)), CURVES, seed=0, training_size=10
+    )
     table = judge_claims(few, "laptop")
     assert list(table.columns) == CLAIM_COLUMNS
     assert set(table.loc[table["shown_in"] == "figure_1", "verdict"]) == {NOT_RUN}

@@ -133,7 +133,7 @@ def test_a_table_has_the_same_cells_in_html_as_in_markdown():
 
 
 def test_the_page_has_claims_before_figures_before_tables_and_no_heading_twice(captions):
-    pages = [("table_4", "# Table 4: deviations\n\ncells of 4\n"), ("claims", "# Claims\n\ncells of claims\n")]
+    pages = {"table_4": "# Table 4: deviations\n\ncells of 4\n", "claims": "# Claims\n\ncells of claims\n"}
     text = results_page(scale="quick", figures=["results/quick/figures/figure_1.png"], pages=pages, captions=captions)
     positions = [text.index(part) for part in ("cells of claims", "](figures/figure_1.png)", "cells of 4")]
     assert positions == sorted(positions)
@@ -143,3 +143,18 @@ def test_the_page_has_claims_before_figures_before_tables_and_no_heading_twice(c
         "## Figure 1: Errors, Lorenz '96",
         "## Table 4: Table 4",
     ]
+
+
+def test_the_page_of_html_is_closed_and_its_title_is_escaped():
+    page = html_page("# A & <b>\n\ntext\n")
+    assert "<title>A &amp; &lt;b&gt;</title>" in page
+    assert page.startswith("<!doctype html>\n")
+    assert page.endswith("<p>text</p>\n</body>\n</html>\n")
+
+
+def test_every_template_is_an_input_of_the_page(root):
+    text = (root / "rules" / "report.smk").read_text()
+    paths = sorted((root / "mnmef" / "report").glob("*.j2"))
+    assert paths
+    for path in paths:
+        assert f'"{path.relative_to(root).as_posix()}"' in text

@@ -8,8 +8,8 @@ from mnmef.report.study_claims import heads_suffice, inflation_helps, twenty_epo
 from mnmef.report.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
 
 PUBLISHED = {
-    "published_9": pd.read_csv("resources/published/inflation_ablation_figure_9.csv"),
-    "published_11": pd.read_csv("resources/published/finetune_strategy_figure_11.csv"),
+    "published_figure_9": pd.read_csv("resources/published/inflation_ablation_figure_9.csv"),
+    "published_figure_11": pd.read_csv("resources/published/finetune_strategy_figure_11.csv"),
 }
 
 
@@ -22,7 +22,7 @@ def with_inflation(gain, noise):
         for on in (True, False)
         for t in range(12)
     ]
-    columns = ["system", "sigma_y", "ensemble_size", "inflation", "trajectory", "rrmse"]
+    columns = ["experiment", "sigma_y", "ensemble_size", "inflation", "trajectory", "rrmse"]
     return {"figure_9": pd.DataFrame(rows, columns=columns), **PUBLISHED}
 
 
@@ -72,7 +72,7 @@ def curves(at_twenty, at_fifty, all_parameters=None, deviation=0.001, last=50):
         for score in [level if kind == "heads" else all_parameters or level]
         for t in range(8)
     ]
-    columns = ["system", "sigma_y", "ensemble_size", "parameters", "epoch", "trajectory", "rrmse"]
+    columns = ["experiment", "sigma_y", "ensemble_size", "parameters", "epoch", "trajectory", "rrmse"]
     return {"figure_11": pd.DataFrame(rows, columns=columns), **PUBLISHED}
 
 

@@ -8,7 +8,7 @@ from mnmef.data.published import load_searches
 from mnmef.report.tables import deviation_page, deviation_table, markdown_table
 
 SEARCHES = load_searches("resources/published/dapper_grid_search_best.csv")
-COLUMNS = ["system", "sigma_y", "method", "ensemble_size", "rrmse_std", "n_trajectories", "n_diverged"]
+COLUMNS = ["experiment", "sigma_y", "method", "ensemble_size", "rrmse_std", "n_trajectories", "n_diverged"]
 
 
 def test_a_page_has_a_title_aligned_columns_a_dash_for_what_is_missing_and_notes():
@@ -33,7 +33,9 @@ def test_the_deviation_of_table_4_is_the_mean_over_sizes_at_which_two_trajectori
     [row] = table.to_dict("records")
     assert row["rrmse_std"] == pytest.approx(0.03)
     assert (row["n_sizes"], row["n_diverged"]) == (2, 5)
-    cell = SEARCHES.query("system == 'ks' and sigma_y == 1.0 and method == 'letkf' and ensemble_size in (5, 10, 15)")
+    cell = SEARCHES.query(
+        "experiment == 'ks' and sigma_y == 1.0 and method == 'letkf' and ensemble_size in (5, 10, 15)"
+    )
     assert row["published"] == pytest.approx(cell["rrmse_std_over_trials"].mean())
     [shown] = deviation_page(table).to_dict("records")
     assert shown == {"filter": "LETKF", "Kuramoto-Sivashinsky, 1": f"0.03* ({row['published']:.2g})"}

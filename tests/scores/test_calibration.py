@@ -7,7 +7,7 @@ import xarray as xr
 
 from mnmef.data.published import KEYS
 from mnmef.io.files import provenance, write_dataset
-from mnmef.scores.calibration import COLUMNS, add_calibration, cycles_to_converge, spread_error_ratio
+from mnmef.scores.calibration import CALIBRATION_COLUMNS, add_calibration, cycles_to_converge, spread_error_ratio
 
 
 @pytest.mark.parametrize("members", [2, 5, 40])
@@ -43,7 +43,7 @@ def write(path, with_calibration):
     names = ("error_norm", "forecast_error_norm", "truth_norm", "spread")
     run = xr.Dataset({name: (dims, rng.uniform(1.0, 2.0, (2, 4, 9))) for name in names})
     run["error_norm"][0, 3, 5:] = run["forecast_error_norm"][0, 3, 5:] = run["spread"][0, 3, 5:] = np.nan
-    attributes = {"system": "lorenz96", "sigma_y": "1.0", "method": "letkf", "state_size": 40}
+    attributes = {"experiment": "lorenz96", "sigma_y": "1.0", "method": "letkf", "state_size": 40}
     if with_calibration:
         run["crps"] = (dims[:2], [[1.0, 2.0, 3.0, np.nan], [1.0, 2.0, 3.0, 4.0]])
         run["climatology_error_norm"] = (("trajectory", "climatology_cycle"), np.ones((4, 3)))
@@ -58,7 +58,7 @@ def test_scores_get_what_their_evaluation_has(tmp_path):
     keys = [("lorenz96", 1.0, "letkf", 10), ("lorenz96", 1.0, "letkf", 5)]
     scores = pd.DataFrame(keys, columns=KEYS).assign(rrmse=[0.4, 0.5])
     table = add_calibration(scores, [tmp_path / "a.nc"])
-    assert list(table.columns) == [*KEYS, "rrmse", *COLUMNS]
+    assert list(table.columns) == [*KEYS, "rrmse", *CALIBRATION_COLUMNS]
     ten, five = table.to_dict("records")
     assert (ten["crps"], five["crps"]) == (2.5, 2.0)
     assert (ten["divergence_rate"], five["divergence_rate"]) == (0.0, 0.25)

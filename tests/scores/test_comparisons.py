@@ -27,7 +27,7 @@ def write_evaluation(path, method, level, diverged=()):
     dataset = xr.Dataset(
         {"error_norm": (dims, error), "truth_norm": (dims, np.ones_like(error))},
         coords={"ensemble_size": [5, 10]},
-        attrs={"system": "lorenz96", "sigma_y": "1.0", "method": method},
+        attrs={"experiment": "lorenz96", "sigma_y": "1.0", "method": method},
     )
     write_dataset(dataset, path, provenance=provenance("evaluation", {}, 0))
     return path
@@ -75,7 +75,9 @@ def test_scores_name_the_benchmark_and_the_best_classical_filter_and_what_is_gai
 
 
 def test_without_a_classical_filter_learned_ones_are_compared_and_there_is_no_benchmark(tmp_path):
-    files = [write_evaluation(tmp_path / f"{m}.nc", m, e) for m, e in (("mnmef_pretrained", 0.2), ("mnmef_tuned", 0.1))]
+    files = [
+        write_evaluation(tmp_path / f"{m}.nc", m, e) for m, e in (("mnmef_pretrained", 0.2), ("mnmef_finetuned", 0.1))
+    ]
     improvements = compare_filters(trajectory_scores(files), seed=0)
     table = add_improvements(score_evaluations(files), improvements)
     assert len(improvements) > 0

@@ -18,7 +18,7 @@ def write_evaluation(path, method, error, truth):
     dataset = xr.Dataset(
         {"error_norm": (dims, error), "truth_norm": (dims, truth)},
         coords={"ensemble_size": [5, 10]},
-        attrs={"system": "lorenz96", "sigma_y": "1.0", "method": method},
+        attrs={"experiment": "lorenz96", "sigma_y": "1.0", "method": method},
     )
     write_dataset(dataset, path, provenance=provenance("evaluation", {}, 0))
     return path
@@ -53,6 +53,6 @@ def test_every_published_number_stands_beside_ours_or_beside_nothing():
 
 def test_a_damaged_table_of_published_numbers_is_named(tmp_path):
     path = tmp_path / "curves.csv"
-    path.write_text("system,method\nks,letkf\n")
+    path.write_text("experiment,method\nks,letkf\n")
     with pytest.raises(ValueError, match=r"curves\.csv lacks the columns sigma_y, ensemble_size, rrmse"):
         load_curves(path)

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from mnmef.data.twin import simulate_split, simulate_training
+from mnmef.experiments.load import load_experiment
 from mnmef.learning.checkpoints import save_checkpoint
 from mnmef.learning.trainer import Trainer, initial_filter
 from mnmef.studies import finetuning_curve
-from mnmef.studies.finetuning_curve import tuning_curve
-from mnmef.systems import make_system
+from mnmef.studies.finetuning_curve import ScoredFinetuning, finetuning_scores
 
 MODEL = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2}
 TRAINING = {
@@ -31,7 +31,7 @@ TRAINING = {
     "misplaced": 0.0,
     "chunks": 1,
 }
-FINETUNING = {"epochs": 20, "steps": 10, "learning_rate_factor": 0.1, "batch_divisor": {}}
+FINETUNING = {"epochs": 20, "steps": 10, "learning_rate_factor": 0.1, "decay": "cosine", "batch_divisor": {}}
 
 
 class Watched(Trainer):
@@ -54,16 +54,16 @@ class Watched(Trainer):
 def curve(tmp_path, monkeypatch):
     Watched.made.clear()
     monkeypatch.setattr(finetuning_curve, "Trainer", Watched)
-    truths = simulate_training("lorenz63", 8, 12, 0)
-    test = simulate_split("lorenz63", "test", 3, 20, [1.0], 6, seed=0)
+    truths = simulate_training(load_experiment("lorenz63"), 8, 12, 0)
+    test = simulate_split(load_experiment("lorenz63"), "test", 3, 20, [1.0], 6, seed=0)
     path = tmp_path / "pretrained.safetensors"
-    save_checkpoint(initial_filter(make_system("lorenz63"), 1.0, MODEL, 0), path)
+    save_checkpoint(initial_filter(load_experiment("lorenz63"), 1.0, MODEL, 0), path)
 
     def run(parameters, epochs=(0, 2, 20, 50), cycles=15):
         settings = {"model": MODEL, "training": TRAINING, "finetuning": FINETUNING, "window_cycles": 6, "seed": 0}
         options = {"filter_name": "mnmef", "pretrained": path, "epochs": epochs, "cycles": cycles, **settings}
-        table = tuning_curve(truths, test, 1.0, 6, parameters=parameters, **options)
-        return table, Watched.made[-1]
+        study = ScoredFinetuning(sigma_y=1.0, ensemble_size=6, parameters=parameters, **options)
+        return finetuning_scores(truths, test, study), Watched.made[-1]
 
     return run
 

@@ -22,7 +22,7 @@ def runs(tmp_path):
         dataset = xr.Dataset(
             {"error_norm": (dims, error), "truth_norm": (dims, np.full_like(error, 4.0))},
             coords={"ensemble_size": [5, 10]},
-            attrs={"system": "ks", "sigma_y": "1.0", "method": "mnmef_tuned"},
+            attrs={"experiment": "ks", "sigma_y": "1.0", "method": "mnmef_finetuned"},
         )
         paths.append(tmp_path / f"{state}.nc")
         settings = {"model": {"inflation": state}}
@@ -46,7 +46,7 @@ def test_the_summary_counts_what_diverged(runs):
 
 
 def test_the_claim_is_judged_in_pairs(runs):
-    published = {"published_9": inflation_scores(runs).head(0).assign(variant="")}
+    published = {"published_figure_9": inflation_scores(runs).head(0).assign(variant="")}
     judgement = inflation_helps({"figure_9": inflation_scores(runs), **published}, seed=0)
     assert judgement.verdict == HOLDS
     assert judgement.ours == pytest.approx(0.5)

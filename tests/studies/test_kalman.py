@@ -4,22 +4,24 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
+from mnmef.experiments.experiment import Experiment
+from mnmef.observations import Components
 from mnmef.studies.kalman import ensemble_gaussian, kalman_filter, wasserstein_2
 from mnmef.systems.linear_gaussian import LinearGaussian
 
 
-def conditioned(system, observations, sigma_y):
+def conditioned(experiment, observations, sigma_y):
     """Mean and covariance of the last state of one trajectory given all observations (K, d), from the joint Gaussian
     of states and observations at all times.
     """
-    size, cycles = system.state_size, len(observations)
+    size, cycles = experiment.state_size, len(observations)
     # The states as a linear map of the start and the process noise of each cycle, all standard normal.
     blocks, current = [], np.hstack([np.eye(size), np.zeros((size, cycles * size))])
     for k in range(cycles):
-        current = system.transition @ current
-        current[:, (k + 1) * size : (k + 2) * size] += system.sigma_v * np.eye(size)
+        current = experiment.system.transition @ current
+        current[:, (k + 1) * size : (k + 2) * size] += experiment.system.sigma_v * np.eye(size)
         blocks.append(current)
-    observed = np.vstack([block[list(system.observed)] for block in blocks])
+    observed = np.vstack([block[list(experiment.observed)] for block in blocks])
     gain = blocks[-1] @ observed.T @ np.linalg.inv(observed @ observed.T + sigma_y**2 * np.eye(len(observed)))
     return gain @ observations.ravel(), blocks[-1] @ blocks[-1].T - gain @ observed @ blocks[-1].T
 
@@ -28,12 +30,13 @@ def conditioned(system, observations, sigma_y):
 def test_the_kalman_filter_is_the_joint_gaussian_given_the_observations(sigma_v):
     rng = np.random.default_rng(3)
     system = LinearGaussian(4, sigma_v, rng)
+    experiment = Experiment("test", "", system, Components((0, 2), 4), steps_per_cycle=1, bound=20.0)
     observations = rng.standard_normal((2, 5, 2))
-    means, covariances = kalman_filter(system, observations, 0.7)
+    means, covariances = kalman_filter(experiment, observations, 0.7)
     assert means.shape == (2, 5, 4)
     for trajectory in range(2):
         for last in (1, 5):
-            mean, covariance = conditioned(system, observations[trajectory, :last], 0.7)
+            mean, covariance = conditioned(experiment, observations[trajectory, :last], 0.7)
             np.testing.assert_allclose(means[trajectory, last - 1], mean, atol=1e-12)
             np.testing.assert_allclose(covariances[last - 1], covariance, atol=1e-12)
 

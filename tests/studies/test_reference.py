@@ -4,21 +4,15 @@ import numpy as np
 import pytest
 
 from mnmef.data.twin import simulate_split
-from mnmef.studies.reference import run_reference, settings_to_try, with_members
+from mnmef.experiments.load import load_experiment
+from mnmef.studies.reference import ReferencePlan, run_reference, settings_to_try, with_members
 
-PLAN = {
-    "ensemble_size": 60,
-    "methods": ["esrf", "letkf"],
-    "inflations": [1.0, 1.5],
-    "radii": [6.0],
-    "trajectories": 2,
-    "cycles": 10,
-}
+PLAN = ReferencePlan(60, ["esrf", "letkf"], inflations=[1.0, 1.5], radii=[6.0], trajectories=2, cycles=10)
 
 
 @pytest.fixture(scope="module")
 def splits():
-    return [simulate_split("lorenz96", name, 3, 12, [1.0], 20, seed=0) for name in ("tune", "test")]
+    return [simulate_split(load_experiment("lorenz96"), name, 3, 12, [1.0], 20, seed=0) for name in ("tune", "test")]
 
 
 def test_members_are_added_around_those_that_are_stored(splits):

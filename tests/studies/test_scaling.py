@@ -5,23 +5,29 @@ import pytest
 import torch
 
 from mnmef.assimilation.cycling import run_filter
+from mnmef.experiments.load import load_experiment
 from mnmef.filters.base import Filter
-from mnmef.filters.classical import make_classical
+from mnmef.filters.classical import Setting, make_classical
 from mnmef.filters.mnmef_conv_local import MnmefConvLocal
 from mnmef.learning.checkpoints import load_checkpoint
+from mnmef.studies.runs import Candidate
 from mnmef.studies.scaling import (
     COLUMNS,
-    LongLorenz96,
-    Plan,
-    draw_trial,
+    GridPlan,
+    draw_grid,
+    longer,
     measure,
     peak_megabytes,
     reset_peak,
 )
-from mnmef.studies.scaling_dapper import time_dapper
-from mnmef.systems.lorenz96 import Lorenz96
+from mnmef.studies.timing_dapper import time_dapper_on_grid
 
-PLAN = Plan(points=160, cycles=6, timed_cycles=3, ensemble_size=10)
+LORENZ96 = load_experiment("lorenz96")
+PLAN = GridPlan(points=160, cycles=6, timed_cycles=3, ensemble_size=10)
+
+
+def grid(size):
+    return longer(LORENZ96, size)
 
 
 class FreeRun(Filter):
@@ -29,13 +35,13 @@ class FreeRun(Filter):
 
     name = "free_run"
 
-    def analyze(self, forecast, observation, system, noise=None):
+    def analyze(self, forecast, observation, experiment, noise=None):
         return forecast
 
 
 @pytest.mark.parametrize(("size", "count"), [(40, 4), (80, 2), (400, 1)])
 def test_trajectories_make_up_the_points(size, count):
-    first, observations, truth = draw_trial(size, 0.5, PLAN, 0)
+    first, observations, truth = draw_grid(grid(size), 0.5, PLAN, 0)
     assert first.shape == (count, 10, size)
     assert observations.shape == (count, 6, size // 4)
     assert truth.shape == (count, 6, size)
@@ -44,15 +50,15 @@ def test_trajectories_make_up_the_points(size, count):
 
 def test_long_grids_take_the_steps_of_the_system():
     states = 5.0 + torch.randn(3, 80)
-    torch.testing.assert_close(LongLorenz96(80).propagate(states), Lorenz96(80).propagate(states))
+    torch.testing.assert_close(grid(80).propagate(states), LORENZ96.with_system({"state_size": 80}).propagate(states))
 
 
 def test_the_row_has_the_scores_of_the_run():
-    row = measure(lambda _: FreeRun(), "free_run", 80, 1.0, PLAN, seed=0).iloc[0]
+    row = measure(Candidate("free_run", lambda _: FreeRun()), grid(80), 1.0, PLAN, seed=0).iloc[0]
     assert list(row.index) == list(COLUMNS)
-    system = LongLorenz96(80)
-    first, observations, truth = draw_trial(80, 1.0, PLAN, 0)
-    record = run_filter(FreeRun(), system, first, observations, truth)
+    experiment = grid(80)
+    first, observations, truth = draw_grid(experiment, 1.0, PLAN, 0)
+    record = run_filter(FreeRun(), experiment, first, observations, truth)
     scores = (record.error_norm.sum(-1) / record.truth_norm.sum(-1)).numpy()
     assert row["rrmse"] == pytest.approx(scores.mean())
     squares = (record.error_norm.square().sum() / record.truth_norm.square().sum()).sqrt()
@@ -63,7 +69,7 @@ def test_the_row_has_the_scores_of_the_run():
 
 
 def test_dapper_is_timed_on_the_same_grid():
-    row = time_dapper(40, 1.0, PLAN, inflation=1.05, localization_radius=2.0, seed=0).iloc[0]
+    row = time_dapper_on_grid(grid(40), 1.0, PLAN, Setting(1.05, 2.0), seed=0).iloc[0]
     assert row["engine"] == "dapper"
     assert row["seconds_per_cycle"] > 0
     assert np.isnan(row["rrmse"])
@@ -80,13 +86,11 @@ def test_the_peak_of_memory_sees_what_was_given_back():
 
 
 def test_the_shipped_filter_errs_as_little_on_a_grid_ten_times_as_long(root):
-    weights = root / "resources" / "weights" / "lorenz96_1.0" / "conv.safetensors"
-    trained = load_checkpoint(weights, name="mnmef_conv", system="lorenz96", sigma_y=1.0)
-    plan = Plan(points=800, cycles=150, timed_cycles=1, ensemble_size=10)
-    rows = [
-        measure(lambda system: MnmefConvLocal(trained, system), "mnmef_conv", size, 1.0, plan, seed=0).iloc[0]
-        for size in (40, 400)
-    ]
+    weights = root / "resources" / "weights" / "lorenz96_1.0" / "mnmef_conv_pretrained.safetensors"
+    trained = load_checkpoint(weights, name="mnmef_conv", experiment="lorenz96", sigma_y=1.0)
+    plan = GridPlan(points=800, cycles=150, timed_cycles=1, ensemble_size=10)
+    candidate = Candidate("mnmef_conv", lambda experiment: MnmefConvLocal(trained, experiment))
+    rows = [measure(candidate, grid(size), 1.0, plan, seed=0).iloc[0] for size in (40, 400)]
     assert [row["n_trajectories"] for row in rows] == [20, 2]
     # As many points in both, hence about the same standard error, that of the mean over twenty trajectories.
     error = rows[0]["rrmse_std"] / rows[0]["n_trajectories"] ** 0.5
@@ -96,13 +100,6 @@ def test_the_shipped_filter_errs_as_little_on_a_grid_ten_times_as_long(root):
 
 
 def test_the_classical_filter_takes_a_longer_grid_too():
-    row = measure(
-        lambda system: make_classical("letkf", system, 1.0, 1.04, 2.0),
-        "letkf",
-        120,
-        1.0,
-        PLAN,
-        seed=0,
-        dtype=torch.float64,
-    ).iloc[0]
+    letkf = Candidate("letkf", lambda experiment: make_classical("letkf", experiment, 1.0, 1.04, 2.0), torch.float64)
+    row = measure(letkf, grid(120), 1.0, PLAN, seed=0).iloc[0]
     assert row["rrmse"] < 0.6

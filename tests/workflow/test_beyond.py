@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-SHIPPED = ("--config", "scale=quick", "weights=shipped", "systems=[lorenz96]", "ensemble_sizes=[10]")
+SHIPPED = ("--config", "scale=quick", "weights=shipped", "experiments=[lorenz96]", "ensemble_sizes=[10]")
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def test_the_robustness_table_has_every_condition_for_every_filter(tree, snakema
     assert run.returncode == 0, run.stdout[-8000:]
     tables = tree / "results" / "quick" / "tables"
     table = pd.read_csv(tables / "robustness.csv")
-    assert set(table["method"]) == {"letkf", "mnmef_tuned", "mnmef_conv"}
+    assert set(table["method"]) == {"letkf", "mnmef_finetuned", "mnmef_conv"}
     # As in training, four noise levels, two forcings that the model follows or not, a first ensemble, a gap.
     assert len(table) == 3 * (1 + 4 + 2 * 2 + 1 + 1)
     assert table["rrmse"].between(0.0, 1.5).all()
@@ -49,11 +49,11 @@ def test_longer_grids_end_in_a_table_and_a_figure(tree, snakemake):
 
 
 def test_the_reference_has_a_row_for_each_system_and_level(tree, snakemake):
-    settings = ("--config", "scale=quick", "systems=[lorenz63, lorenz96]")
+    settings = ("--config", "scale=quick", "experiments=[lorenz63, lorenz96]")
     run = snakemake(tree, "reference", "--cores", "all", *settings)
     assert run.returncode == 0, run.stdout[-8000:]
     table = pd.read_csv(tree / "results" / "quick" / "tables" / "reference.csv")
-    assert table["system"].tolist() == ["lorenz63", "lorenz96"]
+    assert table["experiment"].tolist() == ["lorenz63", "lorenz96"]
     assert (table["ensemble_size"] == 200).all()
     # Lorenz '63 has no grid to localize on.
     assert table["method"][0] == "esrf"

@@ -13,6 +13,15 @@ def tree(tmp_path_factory, copy_sources):
     return copy_sources(tmp_path_factory.mktemp("dag") / "tree")
 
 
+def set_baselines(tree, baselines: dict[str, list[str]]) -> None:
+    """Write the classical filters of each experiment into its file."""
+    for name, methods in baselines.items():
+        path = tree / "mnmef" / "experiments" / "paper" / f"{name}.yaml"
+        text, count = re.subn(r"^baselines: .*$", f"baselines: [{', '.join(methods)}]", path.read_text(), flags=re.M)
+        assert count == 1
+        path.write_text(text)
+
+
 def planned(output: str) -> dict[str, int]:
     """The numbers of jobs in the first table of a dry run."""
     table = output.split("Job stats:")[1].split("total")[0]
@@ -28,7 +37,7 @@ def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, no
     assert planned(run.stdout) == {
         "all": 1,
         "simulate_data": 3 * 3,
-        "tune_baseline": noise_levels * 16,
+        "search_baseline": noise_levels * 16,
         "train_filter": noise_levels * (3 + 2),
         "train_seed": seeds,
         "finetune_filter": noise_levels * 3 * sizes,
@@ -44,7 +53,8 @@ def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, no
         "claims": 1,
         "results_page": 1,
         # Two references, two losses without and with weight decay; two ensemble sizes, heads and all parameters.
-        "run_linear": 2 + 2 * 2,
+        "run_linear_gaussian": 2 * 2,
+        "run_linear_reference": 2,
         "score_finetuning": 2 * 2,
         **({"run_reference": noise_levels * 3} if scale != "quick" else {}),
         **dict.fromkeys(FIGURES | CALIBRATION, 1),
@@ -60,7 +70,7 @@ def test_the_published_searches_are_a_target_of_their_own(tree, snakemake, scale
 
 
 def test_a_configuration_file_of_ones_own_and_the_command_line_win_over_the_scale(tree, snakemake):
-    (tree / "mine.yaml").write_text("ensemble_sizes: [10, 20, 40]\nsystems: [lorenz96]\n")
+    (tree / "mine.yaml").write_text("ensemble_sizes: [10, 20, 40]\nexperiments: [lorenz96]\n")
     run = snakemake(tree, "--dry-run", "--configfile", "mine.yaml", "--config", "scale=quick", "noise_levels=[0.5]")
     assert run.returncode == 0, run.stdout
     jobs = planned(run.stdout)
@@ -71,11 +81,16 @@ def test_a_configuration_file_of_ones_own_and_the_command_line_win_over_the_scal
     assert "lorenz96_0.5_letkf" in run.stdout
 
 
-def test_a_figure_of_the_paper_is_drawn_where_its_search_is_run(tree, snakemake):
-    (tree / "few.yaml").write_text("ensemble_sizes: [15]\nbaselines: {lorenz63: [], lorenz96: [], ks: [letkf]}\n")
-    (tree / "none.yaml").write_text("baselines: {lorenz63: [], lorenz96: [letkf], ks: [esrf]}\n")
+def test_a_figure_of_the_paper_is_drawn_where_its_search_is_run(tmp_path, copy_sources, snakemake):
+    tree = copy_sources(tmp_path / "tree")
+    (tree / "few.yaml").write_text("ensemble_sizes: [15]\n")
+    (tree / "none.yaml").write_text("{}\n")
     shown = {}
-    for name in ("few", "none"):
+    for name, baselines in (
+        ("few", {"lorenz63": [], "lorenz96": [], "ks": ["letkf"]}),
+        ("none", {"lorenz63": [], "lorenz96": ["letkf"], "ks": ["esrf"]}),
+    ):
+        set_baselines(tree, baselines)
         run = snakemake(tree, "--dry-run", "--configfile", f"{name}.yaml", "--config", "scale=quick")
         assert run.returncode == 0, run.stdout
         shown[name] = set(planned(run.stdout)) & FIGURES
@@ -92,12 +107,13 @@ def test_figures_of_single_experiments_need_little_and_can_start_from_shipped_we
         assert run.returncode == 0, run.stdout
         return planned(run.stdout)
 
-    assert jobs("figure_c13") == {"run_linear": 6, "figure_c13": 1}
-    assert jobs("figure_c13", "linear_gaussian={losses: [nl2]}")["run_linear"] == 4
+    linear = {"run_linear_gaussian": 4, "run_linear_reference": 2, "figure_c13": 1}
+    assert jobs("figure_c13") == linear
+    assert jobs("figure_c13", "linear_gaussian={losses: [nl2]}") == {**linear, "run_linear_gaussian": 2}
     needed = {"simulate_data": 2, "score_finetuning": 4, "figure_11": 1}
     assert jobs("figure_11") == {**needed, "train_filter": 1}
     assert jobs("figure_11", "weights=shipped") == needed
-    assert "figure_11" not in jobs("claims", "systems=[ks]")
+    assert "figure_11" not in jobs("claims", "experiments=[ks]")
     assert jobs("claims", "learned=[mnmef]")["figure_11"] == 1
 
 
@@ -113,9 +129,9 @@ def test_the_figures_of_the_searches_need_the_searches_alone(tree, snakemake):
         run = snakemake(tree, "--dry-run", target, "--config", "scale=quick")
         assert run.returncode == 0, run.stdout
         jobs = planned(run.stdout)
-        assert jobs["tune_baseline"] == count
+        assert jobs["search_baseline"] == count
         drawn = {"plot_search", "search_figures"} if count > 1 else {"figure_c12"}
-        assert set(jobs) == {"simulate_data", "tune_baseline", *drawn}
+        assert set(jobs) == {"simulate_data", "search_baseline", *drawn}
 
 
 def test_trainings_from_other_seeds_are_few_and_need_filters_that_are_trained_and_scored(tree, snakemake):
@@ -128,7 +144,7 @@ def test_trainings_from_other_seeds_are_few_and_need_filters_that_are_trained_an
 
     assert jobs() == 1
     assert jobs("training_seeds={count: 1}") == 0
-    assert jobs("training_seeds={count: 3, systems: [lorenz96, ks], noise_levels: [0.7, 1.0]}") == 4
+    assert jobs("training_seeds={count: 3, experiments: [lorenz96, ks], noise_levels: [0.7, 1.0]}") == 4
     assert jobs("weights=shipped") == 0
     assert jobs("learned=[mnmef_conv]") == 0
     # The training has ten members.
@@ -154,7 +170,10 @@ def test_weights_of_ones_own_are_evaluated_beside_the_others_and_train_nothing(t
         ("figur_3", "Did you mean figure_3?"),
         ("results/quick/evaluation/lorenz97_1.0_letkf.nc", "results/quick/evaluation/lorenz96_1.0_letkf.nc"),
         ("results/quick/evaluation/ks_1.0_letk.nc", "Did you mean results/quick/evaluation/ks_1.0_letkf.nc?"),
-        ("results/quick/training/ks_1.0/tuned_11.safetensors", "results/quick/training/ks_1.0/tuned_10.safetensors"),
+        (
+            "results/quick/training/ks_1.0/mnmef_finetuned_11.safetensors",
+            "Did you mean results/quick/training/ks_1.0/mnmef_finetuned_10.safetensors?",
+        ),
         ("published_baseline", "Did you mean published_baselines?"),
         ("results/quick/published_baselines/ks_1.0_letk.csv", "results/quick/published_baselines/ks_1.0_letkf.csv"),
         ("results/paper/scores.csv", "add --config scale=paper"),
@@ -172,6 +191,8 @@ def test_an_unknown_target_is_answered_with_the_nearest_one(tree, snakemake, tar
         ("scale=quik", "Did you mean 'quick'?"),
         ("trainings={steps: 3}", "Did you mean 'training'?"),
         ("training={steps: -3}", "training.steps = -3 must be at least 1"),
+        ("systems=[ks]", "config key systems is called experiments now"),
+        ("tuning={cycles: 40}", "config key tuning is called search now"),
         ("seed=often", "seed = 'often' must be a whole number"),
     ],
 )
@@ -183,12 +204,8 @@ def test_a_bad_setting_ends_the_run_before_any_job(tree, snakemake, setting, sai
     assert not (tree / "results").exists()
 
 
-def test_every_rule_has_its_log_benchmark_and_environment_and_at_most_25_lines(root):
-    blocks = [
-        block.rstrip()
-        for path in (root / "rules").glob("*.smk")
-        for block in re.split(r"\n(?=(?:use )?rule )", path.read_text())[1:]
-    ]
+def test_every_rule_has_its_log_benchmark_and_environment_and_at_most_25_lines(root, rule_blocks):
+    blocks = [block for path in (root / "rules").glob("*.smk") for block in rule_blocks(path)]
     assert blocks
     for block in blocks:
         name = block.splitlines()[0]
@@ -197,17 +214,32 @@ def test_every_rule_has_its_log_benchmark_and_environment_and_at_most_25_lines(r
             assert f"    {directive}:" in block, f"{name} has no {directive}"
         if not name.startswith("use "):
             for directive in ("input", "conda", "threads", "resources", "params", "script"):
-                is_source = name in ("rule simulate_data:", "rule run_linear:") and directive == "input"
+                is_source = name in ("rule simulate_data:", "rule run_linear_gaussian:") and directive == "input"
                 assert is_source or f"    {directive}:" in block, f"{name} has no {directive}"
 
 
-def test_every_script_is_used_and_every_rule_has_its_script(root):
-    text = "".join(path.read_text() for path in (root / "rules").glob("*.smk"))
-    used = set(re.findall(r"workflow_scripts/(\w+/\w+)\.py", text))
+def test_every_script_is_used_and_every_rule_has_its_script(root, rule_blocks):
+    used = set()
+    for block in (block for path in (root / "rules").glob("*.smk") for block in rule_blocks(path)):
+        script = re.search(r"workflow_scripts/((\w+)/(\w+))\.py", block)
+        if script:
+            used.add(script[1])
+            # A script is called as its rule, and the digest of a rule is that of its own script.
+            assert block.startswith(f"rule {script[3]}:")
+            assert re.search(r'code=code\("(\w+/\w+)"\)', block)[1] == script[1]
     assert used == {f"{path.parent.name}/{path.stem}" for path in (root / "workflow_scripts").rglob("*.py")}
-    # The digest of a rule is that of its own script.
-    for block in re.split(r"\n(?=rule )", text):
-        script = re.search(r"workflow_scripts/(\w+/\w+)\.py", block)
-        digest = re.search(r'code=code\("(\w+/\w+)"\)', block)
-        if script and digest:
-            assert script[1] == digest[1]
+    for path in (root / "workflow_scripts").rglob("*.py"):
+        assert re.search(rf"^def {path.stem}\(", path.read_text(), flags=re.MULTILINE), path.name
+
+
+def test_a_rule_that_takes_anothers_script_has_the_digest_of_that_script(root, rule_blocks):
+    blocks = [block for path in (root / "rules").glob("*.smk") for block in rule_blocks(path)]
+    digests = {
+        re.match(r"rule (\w+)", block)[1]: re.search(r'code=code\("(\w+/\w+)"\)', block)[1]
+        for block in blocks
+        if block.startswith("rule ")
+    }
+    for block in blocks:
+        used = re.match(r"use rule (\w+) as", block)
+        if used and "    params:" in block:
+            assert re.search(r'code=code\("(\w+/\w+)"\)', block)[1] == digests[used[1]], block.splitlines()[0]

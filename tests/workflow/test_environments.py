@@ -26,7 +26,7 @@ def steps() -> dict[str, set[str]]:
     """The scripts of each conda environment, as the rules say."""
     found: dict[str, set[str]] = {}
     for path in (ROOT / "rules").glob("*.smk"):
-        for rule in re.split(r"^(?:use )?rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+        for rule in re.split(r"^(?=\S)", path.read_text(), flags=re.MULTILINE):
             environment = re.search(r'"\.\./envs/(\w+)\.yaml"', rule)
             script = re.search(r'"\.\./workflow_scripts/(\w+/\w+)\.py"', rule)
             if environment and script:

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from mnmef.studies.published_baselines import COLUMNS, VERDICTS, summarize
+from mnmef.studies.published_baselines import COLUMNS, VERDICTS, count_verdicts
 
-LORENZ63 = ("--config", "scale=quick", "systems=[lorenz63]")
+LORENZ63 = ("--config", "scale=quick", "experiments=[lorenz63]")
 
 
 def test_the_published_searches_end_in_one_table_and_its_summary(tmp_path, copy_sources, snakemake):
@@ -16,14 +16,14 @@ def test_the_published_searches_end_in_one_table_and_its_summary(tmp_path, copy_
     assert found.columns.tolist() == list(COLUMNS)
     # Five methods, lag 2 among them, at the two ensemble sizes of the quick scale.
     assert len(found) == 5 * 2
-    assert "ienks_sqrt_lag2" in set(found["method"])
+    assert "ienks" in set(found["method"])
     assert (found["n_settings"] >= 11).all()
     assert found["n_final"].between(2, 3).all()
     assert (found["n_trials"] == 2).all()
     assert (found["rmse"] <= found["rmse_at_published_setting"]).all()
     summary = pd.read_csv(results / "published_baselines_summary.csv")
-    pd.testing.assert_frame_equal(summary, summarize(found))
-    assert summary["system"].tolist() == ["lorenz63", "all"]
+    pd.testing.assert_frame_equal(summary, count_verdicts(found))
+    assert summary["experiment"].tolist() == ["lorenz63", "all"]
     assert (summary[list(VERDICTS)].sum(axis=1) == 10).all()
     assert "percent_agreeing" in (results / "logs" / "gather_published_baselines.log").read_text()
     assert not list((results / "resume").glob("published_*"))

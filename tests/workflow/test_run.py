@@ -69,14 +69,14 @@ def test_the_run_ends_with_all_figures_and_tables(finished):
         assert (results / "figures" / f"{name}.svg").read_text().rstrip().endswith("</svg>")
         assert (results / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     scores = pd.read_csv(results / "scores.csv")
-    columns = "system sigma_y method ensemble_size rrmse rrmse_std n_trajectories n_diverged rrmse_low rrmse_high"
+    columns = "experiment sigma_y method ensemble_size rrmse rrmse_std n_trajectories n_diverged rrmse_low rrmse_high"
     assert set(columns.split()) <= set(scores.columns)
     calibration = "forecast_rrmse spread_error_ratio crps energy_score coverage_95 rmse_observed rmse_unobserved"
     assert scores[calibration.split()].notna().to_numpy().any(0).all()
     assert {"divergence_rate", "cycles_to_converge"} <= set(scores.columns)
     # Three epochs, four trajectories, two ensemble sizes and two strategies.
     assert len(pd.read_csv(results / "tables" / "figure_11.csv")) == 3 * 4 * 2 * 2
-    # Three systems with 2 + 3 + 3 learned and 4 + 6 + 6 classical methods, at two ensemble sizes.
+    # Three experiments with 2 + 3 + 3 learned and 4 + 6 + 6 classical methods, at two ensemble sizes.
     assert len(scores) == (8 + 16) * 2
     assert len(pd.read_csv(results / "reproduction.csv")) > 0
     # Four trajectories of each; the learned filters against all others, at two ensemble sizes.
@@ -93,12 +93,12 @@ def test_the_run_ends_with_all_figures_and_tables(finished):
 
 def test_every_file_between_stages_says_where_it_comes_from(finished):
     paths = sorted((finished / "results" / "quick").glob("*/*.nc"))
-    # Three splits of three systems, 24 evaluations, one of a training from another seed, one with the learned inflation
-    # switched, a record of learned localization weights, six runs of figure C.13.
+    # Three splits of three experiments, 24 evaluations, one of a training from another seed, one with the learned
+    # inflation switched, a record of learned localization weights, six runs of figure C.13.
     assert len(paths) == 9 + 24 + 1 + 1 + 1 + 6
     for path in paths:
         with xr.open_dataset(path) as dataset:
-            for key in ("kind", "system", "settings", "seed", "commit", "versions"):
+            for key in ("kind", "experiment", "settings", "seed", "commit", "versions"):
                 assert key in dataset.attrs, f"{path.name} has no {key}"
             assert all("long_name" in variable.attrs for variable in dataset.data_vars.values()), path.name
 
@@ -122,9 +122,9 @@ def test_every_job_leaves_a_log_and_a_benchmark(finished):
 def test_an_edit_of_plotting_code_draws_figures_and_trains_nothing(finished, planned):
     plotting = finished / "mnmef" / "report" / "figures"
     with edited(plotting / "style.py", "COLUMN_WIDTH = 7.0", "COLUMN_WIDTH = 7.5"):
-        # Tables and claims name filters as the figures do.
-        assert planned(*QUICK) == FIGURES | {"table_4", "table_5", "table_6", "claims", "results_page"}
-    with edited(plotting / "curves.py", 'OURS = "mnmef_tuned"', 'OURS = "mnmef_pretrained"'):
+        # Claims are judged by the tables of figures 9 to 11, too.
+        assert planned(*QUICK) == FIGURES | {"claims", "results_page"}
+    with edited(plotting / "curves.py", 'OURS = "mnmef_finetuned"', 'OURS = "mnmef_pretrained"'):
         assert planned(*QUICK) == {"figure_1", "figure_4", "figure_7", "results_page"}
 
 
@@ -132,7 +132,7 @@ def test_an_edit_of_the_training_trains_anew_but_simulates_and_tunes_nothing(fin
     with edited(finished / "mnmef" / "learning" / "trainer.py", "CURVE_POINTS = 200", "CURVE_POINTS = 100"):
         jobs = planned(*QUICK)
     assert {"train_filter", "finetune_filter", "evaluate_learned", "score_filters"} <= jobs
-    assert not jobs & {"simulate_data", "tune_baseline", "evaluate_baseline"}
+    assert not jobs & {"simulate_data", "search_baseline", "evaluate_baseline"}
 
 
 def test_comments_and_docstrings_rerun_nothing(finished, planned):
@@ -151,7 +151,7 @@ def test_a_setting_reruns_what_depends_on_it(planned):
     assert planned(*QUICK, "training={checkpoint_seconds: 5}") == set()
     assert "train_filter" not in planned(*QUICK, "finetuning={steps: 6}")
     assert "finetune_filter" in planned(*QUICK, "finetuning={steps: 6}")
-    assert "simulate_data" not in planned(*QUICK, "tuning={inflation_stride: 9}")
+    assert "simulate_data" not in planned(*QUICK, "search={inflation_stride: 9}")
     assert "train_filter" not in planned(*QUICK, "model={inflation: false}")
     assert "evaluate_learned" in planned(*QUICK, "model={inflation: false}")
 
@@ -272,13 +272,13 @@ def test_a_truncated_file_fails_its_reader_by_name_and_loses_nothing_else(finish
     again = snakemake(finished, str(scores.relative_to(finished)), "--cores", "1", *QUICK)
     assert again.returncode == 0, again.stdout
     with xr.open_dataset(scores) as dataset:
-        assert dataset.attrs["system"] == "ks"
+        assert dataset.attrs["experiment"] == "ks"
     assert abs(len(scores.read_bytes()) - len(before)) < 4096
 
 
 def test_an_interrupted_training_goes_on_where_it_was(finished, snakemake):
     settings = ("scale=quick", "training={steps: 2000, checkpoint_seconds: 0.2}")
-    target = "results/quick/training/lorenz63_1.0/pretrained.safetensors"
+    target = "results/quick/training/lorenz63_1.0/mnmef_pretrained.safetensors"
     command = [sys.executable, "-m", "snakemake", target, "--cores", "1", "--config", *settings]
     folder = finished / "results" / "quick" / "resume" / "lorenz63_1.0"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -305,7 +305,7 @@ def test_an_interrupted_training_goes_on_where_it_was(finished, snakemake):
     assert list(folder.glob("[!.]*.pt"))
     run = snakemake(finished, target, "--cores", "1", "--config", *settings)
     assert run.returncode == 0, run.stdout
-    log = (finished / "results" / "quick" / "logs" / "train_filter" / "lorenz63_1.0_pretrained.log").read_text()
+    log = (finished / "results" / "quick" / "logs" / "train_filter" / "lorenz63_1.0_mnmef.log").read_text()
     first_step = int(re.search(r"\| (\d+)/2000", log)[1])
     assert 0 < first_step < 2000
     assert not list(folder.glob("*.pt"))

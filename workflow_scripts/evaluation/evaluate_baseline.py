@@ -1,4 +1,4 @@
-"""Evaluate a classical filter, as tuned, on the test split at every ensemble size."""
+"""Evaluate a classical filter on the test split at every ensemble size."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mnmef.evaluation.baseline import evaluate_baseline as evaluate
+from mnmef.evaluation.evaluate import EvaluationOptions
 from mnmef.io.files import provenance, read_dataset, write_dataset
 from mnmef.io.logs import job_log
 
@@ -15,25 +16,19 @@ if TYPE_CHECKING:
 
 
 def evaluate_baseline(
-    *,
-    dataset: Path,
-    best: Path,
-    system: str,
-    sigma_y: float,
-    method: str,
-    options: Mapping[str, Any],
-    seed: int,
-    scores: Path,
+    *, dataset: Path, best: Path, cell: tuple[str, float, str], settings: Mapping[str, Any], scores: Path
 ) -> None:
-    """Write the scores of `method` with the tuned settings in the table `best` to `scores`.
+    """Write the scores of a classical filter with the settings in the table `best` to `scores`.
 
-    options: the config's section `evaluation`.
+    cell: experiment, noise level and method. settings: `options`, the config's section `evaluation`, `ienks` and
+    `seed`.
     """
-    split = read_dataset(dataset, kind="data", system=system, split="test")
-    settings = pd.read_csv(best)
-    evaluation = evaluate(split, method, sigma_y, settings, seed=seed, **options)
+    (experiment, sigma_y, method), options, seed = cell, settings["options"], settings["seed"]
+    split, chosen = read_dataset(dataset, kind="data", experiment=experiment, split="test"), pd.read_csv(best)
+    given = EvaluationOptions(seed, **options)
+    evaluation = evaluate(split, method, sigma_y, chosen, given, lag=settings["ienks"]["lag"])
     columns = ["ensemble_size", "inflation", "localization_radius"]
-    description = {"tuned": settings[columns].to_csv(index=False), **options}
+    description = {"tuned": chosen[columns].to_csv(index=False), **options}
     write_dataset(evaluation, scores, provenance=provenance("evaluation", description, seed))
 
 
@@ -42,9 +37,7 @@ if __name__ == "__main__":
         evaluate_baseline(
             dataset=Path(snakemake.input.dataset),
             best=Path(snakemake.input.best),
-            system=snakemake.wildcards.system,
-            sigma_y=float(snakemake.wildcards.sigma_y),
-            method=snakemake.wildcards.method,
-            **snakemake.params.settings,
+            cell=(snakemake.wildcards.experiment, float(snakemake.wildcards.sigma_y), snakemake.wildcards.method),
+            settings=snakemake.params.settings,
             scores=Path(snakemake.output.scores),
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnmef.evaluation.evaluate import EvaluationOptions
 from mnmef.evaluation.learned import evaluate_learned as evaluate
 from mnmef.io.files import provenance, read_dataset, write_dataset
 from mnmef.io.logs import job_log
@@ -13,40 +14,29 @@ if TYPE_CHECKING:
 
 
 def evaluate_learned(
-    *,
-    dataset: Path,
-    system: str,
-    sigma_y: float,
-    method: str,
-    ensemble_sizes: Sequence[int],
-    weights: Sequence[Path],
-    filter_name: str,
-    model: Mapping[str, Any],
-    options: Mapping[str, Any],
-    seed: int,
-    scores: Path,
+    *, dataset: Path, weights: Sequence[Path], cell: tuple[str, float], settings: Mapping[str, Any], scores: Path
 ) -> None:
-    """Write the scores of `method` to `scores`; `weights` has a checkpoint for each ensemble size, or one for all.
+    """Write the scores of a learned filter to `scores`.
 
-    options: the config's section `evaluation`.
+    weights: a checkpoint for each ensemble size, or one for all. cell: experiment and noise level. settings: `method`,
+    `filter_name`, `model`, `ensemble_sizes`, `options`, the config's section `evaluation`, and `seed`.
     """
-    split = read_dataset(dataset, kind="data", system=system, split="test")
-    checkpoints = dict(zip(ensemble_sizes, list(weights) * (len(ensemble_sizes) // len(weights)), strict=True))
-    evaluation = evaluate(
-        split, method, sigma_y, checkpoints, filter_name=filter_name, model=model, seed=seed, **options
-    )
-    settings = {"filter": filter_name, "model": model, **options}
-    write_dataset(evaluation, scores, provenance=provenance("evaluation", settings, seed))
+    (experiment, sigma_y), sizes, seed = cell, settings["ensemble_sizes"], settings["seed"]
+    network = {name: settings[name] for name in ("filter_name", "model")}
+    split = read_dataset(dataset, kind="data", experiment=experiment, split="test")
+    checkpoints = dict(zip(sizes, list(weights) * (len(sizes) // len(weights)), strict=True))
+    given = EvaluationOptions(seed, **settings["options"])
+    evaluation = evaluate(split, settings["method"], sigma_y, checkpoints, given, **network)
+    description = {"filter": network["filter_name"], "model": network["model"], **settings["options"]}
+    write_dataset(evaluation, scores, provenance=provenance("evaluation", description, seed))
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0], snakemake.threads):
         evaluate_learned(
             dataset=Path(snakemake.input.dataset),
-            system=snakemake.wildcards.system,
-            sigma_y=float(snakemake.wildcards.sigma_y),
-            method=snakemake.wildcards.learned,
             weights=[Path(path) for path in snakemake.input.weights],
-            **snakemake.params.settings,
+            cell=(snakemake.wildcards.experiment, float(snakemake.wildcards.sigma_y)),
+            settings=snakemake.params.settings,
             scores=Path(snakemake.output.scores),
         )

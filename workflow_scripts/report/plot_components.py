@@ -1,5 +1,6 @@
-"""Figures 3 and 6: an observed and an unobserved component with mean and 95 % band, MNMEF beside LETKF."""
+"""Figures 3 and 6: an observed and an unobserved component with mean and 95 % band, MNMEF beside a classical filter."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,20 +13,21 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def plot_components(*, dataset: Path, learned: Path, letkf: Path, sigma_y: float, svg: Path, png: Path) -> None:
+def plot_components(
+    *, dataset: Path, evaluations: Sequence[Path], methods: Sequence[str], svg: Path, png: Path
+) -> None:
     """Draw two components over the last cycles of the traced trajectory."""
-    paths = {"mnmef_pretrained": learned, "letkf": letkf}
-    evaluations = {method: read_dataset(path, kind="evaluation", method=method) for method, path in paths.items()}
-    save_figure(figure_components(read_dataset(dataset, kind="data", split="test"), evaluations, sigma_y), svg, png)
+    found = {m: read_dataset(p, kind="evaluation", method=m) for m, p in zip(methods, evaluations, strict=True)}
+    sigma_y = float(next(iter(found.values())).attrs["sigma_y"])
+    save_figure(figure_components(read_dataset(dataset, kind="data", split="test"), found, sigma_y), svg, png)
 
 
 if __name__ == "__main__":
     with job_log(snakemake.log[0], snakemake.threads):
         plot_components(
             dataset=Path(snakemake.input.dataset),
-            learned=Path(snakemake.input.learned),
-            letkf=Path(snakemake.input.letkf),
-            sigma_y=snakemake.params.sigma_y,
+            evaluations=[Path(snakemake.input.learned), Path(snakemake.input.benchmark)],
+            **snakemake.params.settings,
             svg=Path(snakemake.output.svg),
             png=Path(snakemake.output.png),
         )

@@ -1,6 +1,7 @@
 """Score all filters with intervals, compare them in pairs, and put every published number beside ours."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
+@dataclass(frozen=True)
+class Tables:
+    """Paths of the tables: scores, their comparison with the published ones, R-RMSE of every trajectory, improvement
+    of each learned filter on each other filter, and R-RMSE of every training.
+    """
+
+    scores: Path
+    reproduction: Path
+    trajectories: Path
+    improvements: Path
+    seeds: Path
+
+
 def score_filters(
     *,
     evaluations: Sequence[Path],
@@ -29,26 +43,20 @@ def score_filters(
     curves: Path,
     searches: Path,
     seed: int,
-    scores: Path,
-    reproduction: Path,
-    trajectories: Path,
-    improvements: Path,
-    seeds: Path,
+    tables: Tables,
 ) -> None:
-    """Write the table of scores, its comparison with the published ones, and what the intervals rest on: R-RMSE of
-    every trajectory, the improvement of each learned filter on each other filter, and R-RMSE of every training.
-    """
+    """Write the scores of all `evaluations`, with those of further `trainings`, to `tables`."""
     table = score_evaluations(evaluations)
-    write_table(compare_with_published(table, load_curves(curves), load_searches(searches)), reproduction)
+    write_table(compare_with_published(table, load_curves(curves), load_searches(searches)), tables.reproduction)
     by_trajectory = trajectory_scores(evaluations)
-    write_table(by_trajectory, trajectories)
+    write_table(by_trajectory, tables.trajectories)
     table = add_intervals(table, by_trajectory, seed)
     by_training = score_trainings(table, trainings, seed)
-    write_table(by_training, seeds)
+    write_table(by_training, tables.seeds)
     compared = compare_filters(by_trajectory, seed)
-    write_table(compared, improvements)
+    write_table(compared, tables.improvements)
     table = add_trainings(add_improvements(table, compared), by_training)
-    write_table(add_calibration(table, evaluations), scores)
+    write_table(add_calibration(table, evaluations), tables.scores)
 
 
 if __name__ == "__main__":
@@ -59,9 +67,5 @@ if __name__ == "__main__":
             curves=Path(snakemake.input.curves),
             searches=Path(snakemake.input.searches),
             seed=snakemake.params.seed,
-            scores=Path(snakemake.output.scores),
-            reproduction=Path(snakemake.output.reproduction),
-            trajectories=Path(snakemake.output.trajectories),
-            improvements=Path(snakemake.output.improvements),
-            seeds=Path(snakemake.output.seeds),
+            tables=Tables(**{name: Path(path) for name, path in snakemake.output.items()}),
         )

@@ -1,6 +1,6 @@
 """Record the learned localization weights of fine-tuned MNMEF on the test split."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,46 +8,46 @@ import pandas as pd
 
 from mnmef.io.files import provenance, read_dataset, write_dataset
 from mnmef.io.logs import job_log
-from mnmef.studies.localization import record_weights
+from mnmef.studies.localization import RecordedRuns, record_weights
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
+
+METHOD = "mnmef_finetuned"
 
 
 def record_localization(
     *,
     dataset: Path,
     best: Path,
-    weights: Sequence[Path],
-    system: str,
+    checkpoints: Mapping[int, Path],
+    experiment: str,
     sigma_y: float,
-    method: str,
-    ensemble_sizes: Sequence[int],
-    model: Mapping[str, Any],
-    study: Mapping[str, int],
-    seed: int,
+    settings: Mapping[str, Any],
     record: Path,
 ) -> None:
     """Write the weights of every analysis, and LETKF's taper at the radii in the table `best`, to `record`.
 
-    weights: a checkpoint for each ensemble size. study: numbers of trajectories and cycles.
+    checkpoints: for each ensemble size. settings: model, study (trajectories and cycles) and seed.
     """
-    split = read_dataset(dataset, kind="data", system=system, split="test")
+    split = read_dataset(dataset, kind="data", experiment=experiment, split="test")
     radii = pd.read_csv(best).set_index("ensemble_size")["localization_radius"].to_dict()
-    checkpoints = dict(zip(ensemble_sizes, weights, strict=True))
-    found = record_weights(split, method, sigma_y, checkpoints, model=model, radii=radii, seed=seed, **study)
-    write_dataset(found, record, provenance=provenance("localization", {"model": model, **study}, seed))
+    model, study, seed = (settings[key] for key in ("model", "study", "seed"))
+    runs = RecordedRuns(METHOD, sigma_y, checkpoints, radii, model=model, seed=seed, **study)
+    write_dataset(
+        record_weights(split, runs), record, provenance=provenance("localization", {"model": model, **study}, seed)
+    )
 
 
 if __name__ == "__main__":
+    settings = snakemake.params.settings
     with job_log(snakemake.log[0], snakemake.threads):
         record_localization(
             dataset=Path(snakemake.input.dataset),
             best=Path(snakemake.input.best),
-            weights=[Path(path) for path in snakemake.input.weights],
-            system=snakemake.wildcards.system,
+            checkpoints=dict(zip(settings["ensemble_sizes"], map(Path, snakemake.input.weights), strict=True)),
+            experiment=snakemake.wildcards.experiment,
             sigma_y=float(snakemake.wildcards.sigma_y),
-            method=snakemake.wildcards.learned,
-            **snakemake.params.settings,
+            settings=settings,
             record=Path(snakemake.output.record),
         )

@@ -1,25 +1,21 @@
 """Fine-tune the learned filter and score it along the way: one curve of figure 11."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mnmef.io.files import read_dataset, write_table
 from mnmef.io.logs import job_log
-from mnmef.studies.finetuning_curve import tuning_curve
+from mnmef.studies.finetuning_curve import ScoredFinetuning, finetuning_scores
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 
-def score_finetuning(
-    *, train: Path, test: Path, system: str, sigma_y: float, members: int, table: Path, **options: Any
-) -> None:
-    """Write the scores of all epochs and test trajectories to `table`; `options` are those of `tuning_curve`."""
-    truths, trials = (
-        read_dataset(path, kind="data", system=system, split=split)
-        for path, split in ((train, "train"), (test, "test"))
-    )
-    write_table(tuning_curve(truths, trials, sigma_y, members, **options), table)
+def score_finetuning(*, train: Path, test: Path, experiment: str, study: ScoredFinetuning, table: Path) -> None:
+    """Write the scores of all epochs and test trajectories to `table`."""
+    truths = read_dataset(train, kind="data", experiment=experiment, split="train")
+    trials = read_dataset(test, kind="data", experiment=experiment, split="test")
+    write_table(finetuning_scores(truths, trials, study), table)
 
 
 if __name__ == "__main__":
@@ -27,11 +23,13 @@ if __name__ == "__main__":
         score_finetuning(
             train=Path(snakemake.input.train),
             test=Path(snakemake.input.test),
-            system=snakemake.wildcards.system,
-            sigma_y=float(snakemake.wildcards.sigma_y),
-            members=int(snakemake.wildcards.members),
-            parameters=snakemake.wildcards.parameters,
-            pretrained=Path(snakemake.input.pretrained),
-            **snakemake.params.settings,
+            experiment=snakemake.wildcards.experiment,
+            study=ScoredFinetuning(
+                sigma_y=float(snakemake.wildcards.sigma_y),
+                ensemble_size=int(snakemake.wildcards.members),
+                parameters=snakemake.wildcards.parameters,
+                pretrained=Path(snakemake.input.pretrained),
+                **snakemake.params.settings,
+            ),
             table=Path(snakemake.output.table),
         )

@@ -1,13 +1,13 @@
-"""Time a cycle of every filter on one system, at every ensemble size."""
+"""Time a cycle of every filter on one experiment, at every ensemble size."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mnmef.core.names import LEARNED_FILTERS
 from mnmef.io.files import read_dataset, write_table
 from mnmef.io.logs import job_log
-from mnmef.studies.timing import Plan
-from mnmef.studies.timing_study import time_all
+from mnmef.studies.timing import TimingPlan
+from mnmef.studies.timing_study import TimedFilters, time_all
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -16,42 +16,23 @@ THREADS = 1
 """Of numerical libraries. The job has all cores of the run, so that none of its jobs disturbs it, but uses one."""
 
 
-def time_filters(
-    *,
-    dataset: Path,
-    weights: Mapping[str, Path],
-    winners: Path,
-    sigma_y: float,
-    methods: Sequence[str],
-    ensemble_sizes: Sequence[int],
-    plan: Mapping[str, Any],
-    models: Mapping[str, Mapping[str, Any]],
-    seed: int,
-    table: Path,
-) -> None:
-    """Write every timing to `table`. weights: of each learned filter among `methods`, by name."""
+def time_filters(*, dataset: Path, filters: TimedFilters, plan: TimingPlan, seed: int, table: Path) -> None:
+    """Write every timing to `table`."""
     split = read_dataset(dataset, kind="data", split="test")
-    found = time_all(
-        split,
-        sigma_y,
-        methods,
-        ensemble_sizes,
-        Plan(**plan),
-        weights=weights,
-        models=models,
-        winners=winners,
-        threads=THREADS,
-        seed=seed,
-    )
-    write_table(found, table)
+    write_table(time_all(split, filters, plan, threads=THREADS, seed=seed), table)
 
 
 if __name__ == "__main__":
+    settings = dict(snakemake.params.settings)
     with job_log(snakemake.log[0], THREADS):
         time_filters(
             dataset=Path(snakemake.input.dataset),
-            weights={n: Path(p) for n, p in snakemake.input.items() if n.startswith("mnmef")},
-            winners=Path(snakemake.input.winners),
-            **snakemake.params.settings,
+            plan=TimingPlan(**settings.pop("plan")),
+            seed=settings.pop("seed"),
+            filters=TimedFilters(
+                weights={n: Path(p) for n, p in snakemake.input.items() if n in LEARNED_FILTERS},
+                winners=Path(snakemake.input.winners),
+                **settings,
+            ),
             table=Path(snakemake.output.table),
         )

@@ -1,78 +1,80 @@
 """Figure C.13: distance from the exact filter on a linear-Gaussian system."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
-from mnmef.report.figures.style import COLUMN_WIDTH, LOOKS, Look, new_figure
+from mnmef.core.names import METHODS, Look
+from mnmef.report.figures import style
 
 # The names are those of `mnmef.studies.linear_gaussian`, which this module does not import, since it needs torch.
 REFERENCES = {
     "sampling": Look("draws from the exact posterior", "black", ""),
-    "enkf": Look("EnKF (untuned)", LOOKS["enkf"].color, LOOKS["enkf"].marker),
+    "enkf": Look("EnKF (untuned)", METHODS["enkf"].color, METHODS["enkf"].marker),
 }
-DECAYS = {
-    "": Look("MNMEF, no weight decay", LOOKS["mnmef_tuned"].color, LOOKS["mnmef_tuned"].marker),
-    "_decay": Look("MNMEF, weight decay {:g}", "#5E3C99", "D"),
-}
-BAND = (0.1, 0.9)
+TRAINED = METHODS["mnmef_finetuned"]
+QUANTILES = (0.1, 0.5, 0.9)
 
 
-def figure_linear(runs: Mapping[str, xr.Dataset], members: int, weight_decay: float) -> Figure:
-    """2-Wasserstein distance of the ensemble's Gaussian from the exact posterior against the cycle, a column per loss.
+def figure_linear(runs: Sequence[xr.Dataset], members: int) -> Figure:
+    """Draw the 2-Wasserstein distance of the ensemble's Gaussian from the exact posterior, a column for each loss.
 
-    runs: by variant, as `mnmef.studies.linear_gaussian.run_variant` returns them. Lines are medians over all
-    trajectories, of which those that diverged count as far away; bands hold 80 % of them. A cross is where one
-    diverged.
+    Lines are medians over all trajectories, of which those that diverged count as far away; bands hold 80 % of them. A
+    cross is where one diverged.
+
+    Parameters
+    ----------
+    runs : sequence of Dataset
+        As `mnmef.studies.linear_gaussian.run_linear_gaussian` returns them.
+    members : int
+        Ensemble size, for the title.
     """
-    losses = [variant for variant in runs if variant not in REFERENCES and not variant.endswith("_decay")]
-    figure = new_figure(COLUMN_WIDTH, 3.6)
+    references = [run for run in runs if run.attrs["filter"] in REFERENCES]
+    losses = list(dict.fromkeys(run.attrs["loss"] for run in runs if run.attrs["filter"] not in REFERENCES))
+    figure = style.new_figure(style.COLUMN_WIDTH, 3.6)
     axes = figure.subplots(1, len(losses), squeeze=False, sharex=True, sharey=True)[0]
-    handles = {}
+    looks = {}
     for axis, loss in zip(axes, losses, strict=True):
-        looks = {**REFERENCES, **{loss + suffix: look for suffix, look in DECAYS.items()}}
         lines = []
-        for variant, look in looks.items():
-            if variant in runs:
-                label = look.label.format(weight_decay)
-                _draw_run(axis, runs[variant], look)
-                handles[label] = Line2D([], [], color=look.color, marker=look.marker, label=label)
-                lost = int((runs[variant]["diverged_at"] >= 0).sum())
-                lines += [f"{label}: {lost} of {runs[variant].sizes['trajectory']} diverged"] if lost else []
+        for run in [*references, *(run for run in runs if run.attrs["loss"] == loss)]:
+            look = _look(run)
+            _draw_run(axis, run, look)
+            looks[look.label] = look
+            lost = int((run["diverged_at"] >= 0).sum())
+            lines += [f"{look.label}: {lost} of {run.sizes['trajectory']} diverged"] if lost else []
         axis.set_title(f"linear-Gaussian system, loss {loss}, $N$ = {members}")
         axis.set_xlabel("assimilation cycle")
-        axis.grid(alpha=0.25, linewidth=0.5)
+        style.draw_grid(axis)
         if lines:
             axis.text(0.98, 0.98, "\n".join(lines), transform=axis.transAxes, ha="right", va="top", fontsize=6.5)
     axes[0].set_yscale("log")
-    axes[0].yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes[0].yaxis.set_major_formatter(FormatStrFormatter("%g"))
-    axes[0].yaxis.set_minor_locator(NullLocator())
+    style.use_decades(axes[0].yaxis)
     axes[0].set_ylabel("2-Wasserstein distance\nfrom the exact posterior (state units)")
-    shown = [*handles.values(), Patch(color="0.4", alpha=0.15, label="80 % of the trajectories")]
-    if any((run["diverged_at"] >= 0).any() for run in runs.values()):
-        shown.append(Line2D([], [], color="0.4", marker="x", linestyle="none", label="a trajectory diverges"))
-    figure.legend(handles=shown, loc="outside lower center", ncols=3, frameon=False)
+    handles = [*style.look_handles(looks.values()), style.band_handle("80 % of the trajectories")]
+    if any((run["diverged_at"] >= 0).any() for run in runs):
+        handles.append(style.marker_handle("x", "a trajectory diverges"))
+    style.add_legend(figure, handles, columns=3)
     return figure
+
+
+def _look(run: xr.Dataset) -> Look:
+    if run.attrs["filter"] in REFERENCES:
+        return REFERENCES[run.attrs["filter"]]
+    decay = float(run.attrs["weight_decay"])
+    if decay == 0.0:
+        return Look("MNMEF, no weight decay", TRAINED.color, TRAINED.marker)
+    return Look(f"MNMEF, weight decay {decay:g}", style.SECOND_COLOR, "D")
 
 
 def _draw_run(axis: Axes, run: xr.Dataset, look: Look) -> None:
     cycles, distance = run["cycle"].values, run["wasserstein"].values
-    low, middle, high = np.quantile(distance, [BAND[0], 0.5, BAND[1]], axis=0, method="inverted_cdf")
+    low, middle, high = np.quantile(distance, QUANTILES, axis=0, method="inverted_cdf")
     axis.plot(cycles, middle, marker=look.marker, color=look.color, markevery=max(1, len(cycles) // 10))
-    drawn = np.isfinite(high)
-    axis.fill_between(cycles, low, high, where=drawn, color=look.color, alpha=0.15, linewidth=0)
+    axis.fill_between(cycles, low, high, where=np.isfinite(high), color=look.color, **style.BAND)
+    known = np.where(np.isfinite(distance), distance, run["prior_distance"].values)
     for trajectory, at in enumerate(run["diverged_at"].values):
         if at >= 0:
-            place = (
-                distance[trajectory, at]
-                if np.isfinite(distance[trajectory, at])
-                else run["prior_distance"][trajectory, at]
-            )
-            axis.plot(cycles[at], place, "x", color=look.color)
+            axis.plot(cycles[at], known[trajectory, at], "x", color=look.color)

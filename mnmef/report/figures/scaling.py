@@ -1,107 +1,103 @@
 """Error, time and memory of filters against the number of variables."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mnmef.report.figures.style import COLUMN_WIDTH, LOOKS, Look, new_figure
+from mnmef.core.names import METHODS, Look
+from mnmef.report.figures import style
 
-ENGINES = {
-    "mnmef_conv": LOOKS["mnmef_conv"],
-    "letkf": LOOKS["letkf"],
-    "dapper": Look("LETKF in DAPPER", LOOKS["letkf"].color, "v"),
+ENGINE_LOOKS = {
+    "mnmef_conv": METHODS["mnmef_conv"],
+    "letkf": METHODS["letkf"],
+    "dapper": Look("LETKF in DAPPER", METHODS["letkf"].color, "v"),
 }
-"""How each engine of `mnmef.studies.scaling` is drawn."""
+"""Look of each engine of `mnmef.studies.scaling`."""
 
 PANELS = (
     ("rrmse", "relative error"),
     ("seconds_per_cycle", "CPU seconds per cycle"),
     ("memory_mb", "memory of a run (MB)"),
 )
+GUIDE: dict[str, Any] = {"color": "0.7", "linewidth": 0.8}
 
 
 def figure_scaling(table: pd.DataFrame) -> Figure:
-    """Errors, seconds per cycle and memory of a trajectory against the number of variables, a panel each.
+    """Draw errors, seconds per cycle and memory of a trajectory against the number of variables, a panel for each.
 
-    table: rows of `mnmef.studies.scaling.COLUMNS`. R-RMSE has bars, standard deviations over trajectories where there
-    are several; beside it, hollow, the relative error with the root outside all means, which compares grids. Gray lines
-    are proportional to the number of variables.
+    R-RMSE has bars, standard deviations over trajectories where there are several; beside it, hollow, the relative
+    error with the root outside all means, which compares grids. Gray lines are proportional to the number of variables.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of `mnmef.studies.scaling.COLUMNS`.
     """
-    figure = new_figure(COLUMN_WIDTH, 2.7)
+    figure = style.new_figure(style.COLUMN_WIDTH, 2.7)
     axes = figure.subplots(1, len(PANELS))
     for axis, (column, label) in zip(axes, PANELS, strict=True):
-        for engine, look in ENGINES.items():
+        for engine, look in ENGINE_LOOKS.items():
             part = table[(table["engine"] == engine) & table[column].notna()].sort_values("state_size")
-            line = "--" if engine == "dapper" else "-"
-            filled = "white" if engine == "dapper" else look.color
             bars = part["rrmse_std"] if column == "rrmse" else None
-            axis.errorbar(
-                part["state_size"],
-                part[column],
-                bars,
-                fmt=look.marker + line,
-                color=look.color,
-                markerfacecolor=filled,
-                capsize=2,
-                linewidth=1.2,
-            )
+            axis.errorbar(part["state_size"], part[column], bars, capsize=2, linewidth=1.2, **_line(engine))
             if column == "rrmse":
-                axis.plot(
-                    part["state_size"],
-                    part["relative_rms"],
-                    look.marker + ":",
-                    color=look.color,
-                    markerfacecolor="white",
-                )
+                root: dict[str, Any] = {"color": look.color, "markerfacecolor": "white"}
+                axis.plot(part["state_size"], part["relative_rms"], look.marker + ":", **root)
         axis.set_xscale("log")
         axis.set_xlabel("variables $D$ of Lorenz '96")
         axis.set_title(label)
-        axis.grid(alpha=0.25, linewidth=0.5)
+        style.draw_grid(axis)
+        if column != "rrmse":
+            axis.set_yscale("log")
+            _draw_guide(axis, table, column)
     top = (table[["rrmse", "relative_rms"]].max(axis=1) + table["rrmse_std"].fillna(0.0)).max()
     axes[0].set_ylim(0.0, 1.15 * top if np.isfinite(top) else 1.0)
-    for axis, (column, _) in zip(axes[1:], PANELS[1:], strict=True):
-        axis.set_yscale("log")
-        _draw_guide(axis, table, column)
-    present = [engine for engine in ENGINES if engine in set(table["engine"])]
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=ENGINES[engine].color,
-            marker=ENGINES[engine].marker,
-            linestyle="--" if engine == "dapper" else "-",
-            markerfacecolor="white" if engine == "dapper" else ENGINES[engine].color,
-            label=ENGINES[engine].label,
-        )
-        for engine in present
+    present = set(table["engine"])
+    handles: list[Artist] = [
+        Line2D([], [], label=look.label, **_line(engine)) for engine, look in ENGINE_LOOKS.items() if engine in present
     ]
-    handles.append(Line2D([], [], color="0.3", linestyle="-", label="left: R-RMSE"))
-    root = "left: root of mean squares"
-    handles.append(Line2D([], [], color="0.3", marker="o", markerfacecolor="white", linestyle=":", label=root))
-    handles.append(Line2D([], [], color="0.7", linestyle="-", linewidth=0.8, label=r"$\propto D$"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    handles.append(Line2D([], [], color="0.3", label="left: R-RMSE"))
+    square: dict[str, Any] = {"color": "0.3", "marker": "o", "markerfacecolor": "white", "linestyle": ":"}
+    handles.append(Line2D([], [], label="left: root of mean squares", **square))
+    handles.append(Line2D([], [], label=r"$\propto D$", **GUIDE))
+    style.add_legend(figure, handles)
     return figure
 
 
+def _line(engine: str) -> dict[str, Any]:
+    """Return the line of an engine: DAPPER's is dashed and has hollow markers."""
+    look, other = ENGINE_LOOKS[engine], engine == "dapper"
+    face = "white" if other else look.color
+    return {"color": look.color, "marker": look.marker, "linestyle": "--" if other else "-", "markerfacecolor": face}
+
+
 def _draw_guide(axis: Axes, table: pd.DataFrame, column: str) -> None:
-    """A line proportional to D through the largest grid's entry of the engine that goes farthest."""
+    """Draw a line proportional to D through the largest grid's entry of the engine that goes farthest."""
     known = table[table[column] > 0]
     if known.empty:
         return
     last = known.loc[known["state_size"].idxmax()]
     sizes = np.array([known["state_size"].min(), last["state_size"]])
     limits = axis.get_ylim()
-    axis.plot(sizes, last[column] * sizes / last["state_size"], color="0.7", linewidth=0.8, zorder=0)
+    axis.plot(sizes, last[column] * sizes / last["state_size"], zorder=0, **GUIDE)
     axis.set_ylim(limits)  # the line may leave the panel
 
 
 def growth(table: pd.DataFrame, column: str) -> pd.Series:
-    """Factor by which `column` per grid point grows from the second smallest grid to the largest, for each engine.
+    """Return the factor by which `column` per grid point grows from the second smallest grid to the largest.
 
     One is exactly linear. The smallest is left out where there are more than two: on forty points a cycle's fixed
-    costs are most of it. NaN for an engine with a single grid.
+    costs are most of it.
+
+    Returns
+    -------
+    Series
+        One factor for each engine, NaN for an engine with a single grid.
     """
     factors = {}
     for engine, part in table.sort_values("state_size").groupby("engine"):

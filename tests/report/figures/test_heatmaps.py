@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from mnmef.data.published import load_searches
 from mnmef.report.figures.heatmaps import CHOSEN, cells, figure_search, setting_scores
 from mnmef.report.figures.style import save_figure
-from mnmef.search.search import rank
+from mnmef.search.search import rank_settings
 
 PUBLISHED = load_searches("resources/published/dapper_grid_search_best.csv")
 INFLATIONS, RADII = (1.0, 1.06, 1.12), (0.001, 4.0, 8.0, 12.0)
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 def make_row(members, inflation, radius, rrmse, n_diverged=0, engine="batched", trajectories=4, cycles=150):
     return {
-        "system": "ks",
+        "experiment": "ks",
         "sigma_y": 1.0,
         "method": "enkf" if np.isnan(radius) else "letkf",
         "ensemble_size": members,
@@ -52,7 +52,7 @@ def make_search(sizes=(5, 10), inflations=INFLATIONS, radii=RADII, n_diverged=0)
 
 
 def best_of(grid):
-    return pd.concat([rank(part).head(1) for _, part in grid.groupby("ensemble_size")])
+    return pd.concat([rank_settings(part).head(1) for _, part in grid.groupby("ensemble_size")])
 
 
 def panels_of(figure):
@@ -136,7 +136,7 @@ def test_a_map_has_a_panel_per_ensemble_size_with_each_score_and_both_marks():
     figure = figure_search(grid, best_of(grid), PUBLISHED)
     panels = panels_of(figure)
     assert [axis.get_title() for axis in panels] == ["$N$ = 5", "$N$ = 10"]
-    published = PUBLISHED[(PUBLISHED["system"] == "ks") & (PUBLISHED["method"] == "letkf")]
+    published = PUBLISHED[(PUBLISHED["experiment"] == "ks") & (PUBLISHED["method"] == "letkf")]
     published = published[published["sigma_y"] == 1.0].set_index("ensemble_size")
     for axis, members in zip(panels, (5, 10), strict=True):
         assert sorted(colors_of(axis)) == sorted(grid[grid["ensemble_size"] == members]["rrmse"])

@@ -1,0 +1,92 @@
+"""Contradictions between values of the config that are fine one by one."""
+
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
+from typing import Any
+
+from mnmef.config.schema import RUN_WIDE, Config
+from mnmef.core.errors import unknown_name
+from mnmef.core.names import LOCALIZED_METHODS
+from mnmef.experiments.files import overlay, shipped_experiments
+
+
+def faults_of_run(config: Config) -> Iterator[str]:
+    """Name contradictions in the keys that all experiments of a run have in common."""
+    for key in ("experiments", "noise_levels", "ensemble_sizes"):
+        if not getattr(config, key):
+            yield f"{key} = []: must have at least one entry"
+    for key in ("ensemble_sizes", "finetuning_curve.ensemble_sizes"):
+        largest = max(attrgetter(key)(config), default=0)
+        if largest > config.data.members:
+            yield f"data.members = {config.data.members}: must be at least the largest of {key}, {largest}"
+    final, rounds = config.published, config.published.rounds
+    trials = [*(entry.trials for entry in rounds), final.trials]
+    for key, values in (("trials", trials), ("cycles", [entry.cycles for entry in rounds])):
+        if values != sorted(values):
+            yield f"published: {key} are {values} from round to round, but must not decrease"
+    cycles, gap = config.robustness.cycles, config.robustness.gap
+    if cycles <= 2 * gap:
+        yield f"robustness.cycles = {cycles}: must be more than twice robustness.gap = {gap}, so that cycles follow it"
+    cycles, timed = config.scaling.cycles, config.scaling.timed_cycles
+    if timed >= cycles:
+        yield f"scaling.timed_cycles = {timed}: must be less than scaling.cycles = {cycles}"
+    cells = [f"{experiment}_{level}" for experiment in config.experiments for level in config.noise_levels]
+    yield from (unknown_name("cell in own_weights", cell, cells) for cell in config.own_weights if cell not in cells)
+    model = config.model
+    if model.width % model.heads:
+        yield f"model.heads = {model.heads}: must divide model.width = {model.width}"
+    if model.input == "separate" and model.feature_size % 2:
+        yield f"model.feature_size = {model.feature_size}: must be even where model.input is separate"
+
+
+def faults_of_file(name: str) -> Iterator[str]:
+    """Name the keys in the file of an experiment that belong into config.yaml."""
+    own = overlay(name)
+    for key in [*own, *(key for part in (own.get("scales") or {}).values() for key in part or {})]:
+        if key in RUN_WIDE:
+            file = shipped_experiments()[name].name
+            yield f"{file}: key {key} is the same for all experiments of a run: it belongs into config.yaml"
+
+
+def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iterator[str]:
+    """Name contradictions in the merged config of one experiment."""
+    name = description["name"]
+    localizing = [method for method in config.baselines if method in LOCALIZED_METHODS]
+    if description["grid"] is None:
+        for method in localizing:
+            yield f"{name}: baselines has {method}, which localizes, but {description['title']} has no spatial grid"
+    else:
+        every, patch = description["observation"].get("every"), config.mnmef_conv.model.patch
+        if every is not None and every % patch:
+            yield (
+                f"{name}: mnmef_conv.model.patch = {patch}: must divide the distance between observed grid points, "
+                f"{every}"
+            )
+    searched = {f"search.inflation.{method}": list(sizes) for method, sizes in config.search.inflation.items()}
+    if config.search.localization_radius:
+        searched["search.localization_radius"] = list(config.search.localization_radius)
+    elif localizing:
+        yield f"{name}: search.localization_radius is empty, but {localizing[0]} needs radii to try"
+    for key, known in searched.items() if config.baselines else []:
+        for members in (size for size in config.ensemble_sizes if size not in known):
+            sizes = ", ".join(map(str, known))
+            yield f"{name}: ensemble_sizes has {members}, but {key} says where to search for {sizes} only"
+    for key, other in _limits(config, name):
+        value, limit = attrgetter(key)(config), attrgetter(other)(config)
+        if value > limit:
+            yield f"{name}: {key} = {value}: must be at most {other} = {limit}"
+
+
+def _limits(config: Config, name: str) -> Iterator[tuple[str, str]]:
+    """Pairs of keys, the first of which must be at most the second."""
+    for size in ("trajectories", "cycles"):
+        for section in ("search", "search.screen", "search.confirm", "reference"):
+            yield f"{section}.{size}", f"data.tune.{size}"
+        if config.localization_study.experiment == name:
+            yield f"localization_study.{size}", f"data.test.{size}"
+    yield "evaluation.traced.trajectories", "data.test.trajectories"
+    yield "evaluation.climatology.cycles", "data.test.cycles"
+    if config.finetuning_curve.experiment == name:
+        yield "finetuning_curve.cycles", "data.test.cycles"
+    if config.training.schedule == "window":
+        yield "training.batch", "data.train.windows"

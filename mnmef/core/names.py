@@ -1,0 +1,97 @@
+"""Methods that tables and figures can show: their names, their looks and their filters.
+
+A method is a filter together with where its settings or weights come from. Its name stands in tables, in file names and
+in config.yaml; nothing is ever read out of the letters of a name.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mnmef.core.errors import unknown_name
+
+Stage = Literal["searched", "pretrained", "finetuned", "own"]
+"""Where settings or weights come from: the hyperparameter search, a training, a fine-tuning for each ensemble size, or
+the user."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How figures show a line: its label, color and marker.
+
+    Colors are Okabe and Ito's (distinct for color-blind readers); markers differ for gray prints.
+    """
+
+    label: str
+    color: str
+    marker: str
+
+
+@dataclass(frozen=True)
+class Method(Look):
+    """A row of this project's tables.
+
+    Parameters
+    ----------
+    name : str
+        In tables.
+    filter : str
+        The filter that runs.
+    stage : Stage
+    localizes : bool
+        True with a localization radius, which needs a grid.
+    stream : str
+        Label of the random stream of its analyses. It stays what it is, whatever else is renamed.
+    """
+
+    name: str
+    filter: str
+    stage: Stage = "searched"
+    localizes: bool = False
+    stream: str = ""
+
+    @property
+    def is_learned(self) -> bool:
+        """True for a method with weights."""
+        return self.stage != "searched"
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method("MNMEF (fine-tuned)", "#D55E00", "o", "mnmef_finetuned", "mnmef", "finetuned", stream="mnmef_tuned"),
+        Method("MNMEF (pretrained)", "#E69F00", "s", "mnmef_pretrained", "mnmef", "pretrained"),
+        Method("MNMEF (convolutions)", "#8B0000", "p", "mnmef_conv", "mnmef_conv", "pretrained"),
+        Method("MNMEF (own weights)", "#F0E442", "h", "mnmef_own", "mnmef", "own"),
+        Method("LETKF", "#0072B2", "^", "letkf", "letkf", localizes=True),
+        Method("ESRF", "#009E73", "v", "esrf", "esrf"),
+        Method("EnKF, localized", "#56B4E9", "D", "enkf_localized", "enkf_localized", localizes=True),
+        Method("EnKF", "#7F7F7F", "P", "enkf", "enkf"),
+        Method("IEnKF (perturbed obs.)", "#CC79A7", "X", "ienkf_pertobs", "ienkf_pertobs"),
+        Method("IEnKF (square root)", "#000000", "*", "ienkf_sqrt", "ienkf_sqrt"),
+        Method("IEnKS (square root)", "#5E3C99", "d", "ienks", "ienks", stream="ienks_sqrt_lag2"),
+    )
+}
+"""All methods, in the order of legends and tables."""
+
+CLASSICAL_METHODS = tuple(name for name, method in METHODS.items() if not method.is_learned)
+LOCALIZED_METHODS = tuple(name for name, method in METHODS.items() if method.localizes)
+LEARNED_FILTERS = tuple(dict.fromkeys(method.filter for method in METHODS.values() if method.is_learned))
+
+
+def method_of(filter_name: str, stage: str) -> Method:
+    """Return the method that runs `filter_name` with settings or weights of `stage`.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    for method in METHODS.values():
+        if (method.filter, method.stage) == (filter_name, stage):
+            return method
+    raise ValueError(unknown_name("method", f"{filter_name} ({stage})", METHODS))
+
+
+def stream_of(name: str) -> str:
+    """Return the label of the random stream of the method `name`: its `stream`, else the name itself."""
+    return (METHODS[name].stream if name in METHODS else "") or name

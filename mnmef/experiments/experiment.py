@@ -1,0 +1,138 @@
+"""Twin experiment: a system, its observed components and the time between observations."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnmef.observations import Components, make_observation
+from mnmef.systems import System, make_system
+
+
+@dataclass
+class Experiment:
+    """A system with its observations, as filters, training and evaluation see it.
+
+    Parameters
+    ----------
+    name : str
+        Name in files and tables.
+    title : str
+        Name in figures.
+    system : System
+        Forecast model.
+    observation : Components
+        Observation operator H.
+    steps_per_cycle : int
+        Steps of the system from one observation to the next.
+    bound : float
+        Limit on the absolute value of an analysis component of a learned filter, in state units.
+    first_spread : float
+        Standard deviation of the first ensemble about the truth, in state units.
+    burn_in_time : float
+        Model time units from a state drawn by `System.initial_states` to the attractor.
+    is_periodic : bool
+        True if components are grid points of a periodic line, which gives them distances.
+    model_dtype : dtype or None
+        Precision of the dynamics, whatever the dtype of the state; None for the state's own. Single precision halves
+        the cost of a forecast and is far below the model error of any real system, while the analyses of iterative
+        filters need double precision: computed in single precision they diverge where they should not.
+    description : mapping
+        The description that the experiment was made from.
+    """
+
+    name: str
+    title: str
+    system: System
+    observation: Components
+    steps_per_cycle: int
+    bound: float
+    first_spread: float = 1.0
+    burn_in_time: float = 0.0
+    is_periodic: bool = False
+    model_dtype: torch.dtype | None = None
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_description(cls, description: Mapping[str, Any], model_dtype: torch.dtype | None = None) -> "Experiment":
+        """Make an experiment from the description in its file (see `mnmef/experiments/paper`).
+
+        Parameters
+        ----------
+        description : mapping
+            Name of the experiment and the keys of `mnmef.experiments.files.DESCRIPTION`.
+        model_dtype : dtype or None
+            Precision of the dynamics; that of the states by default.
+
+        Raises
+        ------
+        ValueError
+            For a system or an option that does not exist, and components that the state does not have.
+        """
+        system = make_system(description["system"])
+        same = ("name", "title", "steps_per_cycle", "bound", "first_spread", "burn_in_time")
+        return cls(
+            **{key: description[key] for key in same},
+            system=system,
+            observation=make_observation(description["observation"], system.state_size),
+            is_periodic=description["grid"] == "periodic",
+            model_dtype=model_dtype,
+            description=description,
+        )
+
+    def with_system(self, options: Mapping[str, Any]) -> "Experiment":
+        """Return the same experiment with other `options` of its system, such as `{"forcing": 9.0}`."""
+        system = {**self.description["system"], **options}
+        return self.from_description({**self.description, "system": system}, self.model_dtype)
+
+    @property
+    def state_size(self) -> int:
+        """Number of components of the state, Nx."""
+        return self.system.state_size
+
+    @property
+    def observation_size(self) -> int:
+        """Number of observed components, d."""
+        return self.observation.size
+
+    @property
+    def observed(self) -> tuple[int, ...]:
+        """Indices (d,) of the observed components."""
+        return self.observation.observed
+
+    @property
+    def cycle_length(self) -> float:
+        """Model time units between observations."""
+        return self.system.step_size * self.steps_per_cycle
+
+    def propagate(self, state: Tensor) -> Tensor:
+        """Advance `state` (..., Nx) from one observation time to the next; keeps the dtype."""
+        return self.system.advance(state, self.steps_per_cycle, self.model_dtype)
+
+    def observe(self, state: Tensor) -> Tensor:
+        """Apply the observation operator H to `state` (..., Nx): observed components (..., d)."""
+        return self.observation.observe(state)
+
+    def observation_index(self, device: torch.device | str = "cpu") -> Tensor:
+        """Return the indices (d,) of the observed components."""
+        return self.observation.index(device)
+
+    def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw `count` states (count, Nx) that a burn-in takes to the attractor."""
+        return self.system.initial_states(count, rng)
+
+    def distances(self) -> np.ndarray:
+        """Return the cyclic distances (Nx, d), in grid points, from every component to every observed component.
+
+        Raises
+        ------
+        ValueError
+            For an experiment without a spatial grid.
+        """
+        if not self.is_periodic:
+            raise ValueError(f"{self.title} has no spatial grid, so there is no distance to localize with")
+        gap = np.abs(np.arange(self.state_size)[:, None] - np.array(self.observed)[None, :])
+        return np.minimum(gap, self.state_size - gap)

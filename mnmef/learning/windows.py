@@ -1,0 +1,139 @@
+"""Windows of truths under way in a training: which truth, where in it, and the ensemble."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mnmef.core.seeds import torch_generator
+from mnmef.experiments.experiment import Experiment
+from mnmef.learning.options import TrainingOptions
+
+
+@dataclass
+class Batch:
+    """Windows under way with ensembles of one size.
+
+    Parameters
+    ----------
+    window : Tensor (B,)
+        Index of the truth.
+    position : Tensor (B,)
+        Index of the observation time in it.
+    remaining : Tensor (B,)
+        Cycles left.
+    ensemble : Tensor (B, N, Nx)
+        Last analysis, state units.
+    """
+
+    window: Tensor
+    position: Tensor
+    remaining: Tensor
+    ensemble: Tensor
+
+
+class Windows:
+    """Batches of windows, one for each ensemble size, and the random numbers of a training.
+
+    Truths come from a shuffled queue, offsets and first ensembles are drawn afresh for every window. All random numbers
+    come from one generator on the CPU.
+
+    Parameters
+    ----------
+    truth : Tensor (W, L + 1, Nx)
+        Truths, state units; on the device of the ensembles.
+    experiment : Experiment
+        Experiment that they are of.
+    options : TrainingOptions
+        Ensemble sizes, batch, schedule and seed.
+    """
+
+    def __init__(self, truth: Tensor, experiment: Experiment, options: TrainingOptions) -> None:
+        if truth.shape[1] - 1 < options.window_cycles:
+            raise ValueError(
+                f"a window of {options.window_cycles} cycles needs truths of as many; these have {truth.shape[1] - 1}"
+            )
+        largest = options.batch_at(min(options.sizes))
+        if len(truth) < largest and options.schedule == "window":
+            raise ValueError(f"a batch of {largest} windows needs as many truths; there are {len(truth)}")
+        self.truth, self.experiment, self.options = truth, experiment, options
+        self.generator = torch_generator(options.seed, "training", experiment.name, options.ensemble_size)
+        self.queue = torch.empty(0, dtype=torch.int64)
+        self.batches = [self._begin(members) for members in options.sizes]
+
+    def _begin(self, members: int) -> Batch:
+        """Begin the windows of one ensemble size."""
+        count = self.options.batch_at(members)
+        ensemble = torch.zeros(count, members, self.experiment.state_size, device=self.truth.device)
+        window, position, remaining = torch.zeros(3, count, dtype=torch.int64).unbind()
+        batch = Batch(window, position, remaining, ensemble)
+        self._restart(batch, torch.ones(count, dtype=torch.bool))
+        if self.options.schedule == "cycle":
+            # First windows of different lengths: from then on the ages of the batch are spread evenly.
+            batch.remaining = 1 + torch.arange(count) * self.options.window_cycles // count
+        return batch
+
+    def advance(self, batch: Batch) -> Tensor:
+        """Begin new windows where old ones have ended, move all by one cycle, and return their truth (B, Nx)."""
+        self._restart(batch, batch.remaining == 0)
+        batch.position += 1
+        batch.remaining -= 1
+        return self.truth[batch.window.to(self.truth.device), batch.position.to(self.truth.device)]
+
+    def drop(self, batch: Batch, lost: Tensor) -> None:
+        """Let windows `lost` (B,) start anew at the next cycle."""
+        if self.options.schedule == "window":
+            # The others are in step with each other: the lost one rejoins from a fresh ensemble about its truth.
+            self.first_ensemble(batch, lost)
+        else:
+            batch.remaining[lost] = 0
+
+    def _restart(self, batch: Batch, which: Tensor) -> None:
+        """Begin new windows in the slots `which` (B,): next truth of the queue, random offset, fresh ensemble."""
+        count = int(which.sum())
+        if count == 0:
+            return
+        while len(self.queue) < count:
+            self.queue = torch.cat((self.queue, torch.randperm(len(self.truth), generator=self.generator)))
+        latest = self.truth.shape[1] - 1 - self.options.window_cycles
+        batch.window[which], self.queue = self.queue[:count], self.queue[count:]
+        batch.position[which] = torch.randint(latest + 1, (count,), generator=self.generator)
+        batch.remaining[which] = self.options.window_cycles
+        self.first_ensemble(batch, which)
+
+    def first_ensemble(self, batch: Batch, which: Tensor) -> None:
+        """Draw ensembles about the truths of the slots `which` (B,), a fraction of them about other truths."""
+        count = int(which.sum())
+        if count == 0:
+            return
+        window, position = batch.window[which], batch.position[which]
+        if self.options.misplaced > 0:
+            elsewhere = torch.rand(count, generator=self.generator) < self.options.misplaced
+            others = torch.randint(len(self.truth), (count,), generator=self.generator)
+            window = torch.where(elsewhere, others, window)
+        center = self.truth[window.to(self.truth.device), position.to(self.truth.device)]
+        anomalies = self.normal(count, *batch.ensemble.shape[1:])
+        batch.ensemble[which.to(self.truth.device)] = center.unsqueeze(-2) + self.experiment.first_spread * anomalies
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers of the training's generator."""
+        return torch.randn(*shape, generator=self.generator).to(self.truth.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the windows, for `load_state_dict`."""
+        return {
+            "generator": self.generator.get_state(),
+            "queue": self.queue,
+            "batches": [dict(vars(batch)) for batch in self.batches],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` returned; further entries are ignored."""
+        self.generator.set_state(state["generator"])
+        self.queue = state["queue"].to("cpu")
+        devices = {"ensemble": self.truth.device}
+        self.batches = [
+            Batch(**{name: value.to(devices.get(name, "cpu")) for name, value in batch.items()})
+            for batch in state["batches"]
+        ]

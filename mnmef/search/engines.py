@@ -1,0 +1,178 @@
+"""The engines of a search: scores of settings by the batched filters and by DAPPER.
+
+`batched` runs all settings and trajectories at once in torch; `dapper` runs DAPPER once per setting and trajectory, as
+the paper did.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from tqdm import tqdm
+
+from mnmef.assimilation.cycling import noise_source, run_filter
+from mnmef.assimilation.metrics import mean_over_survivors, relative_rmse, time_mean_rmse
+from mnmef.core.names import LOCALIZED_METHODS, stream_of
+from mnmef.core.seeds import seed_sequence
+from mnmef.experiments.experiment import Experiment
+from mnmef.experiments.load import experiment_of
+from mnmef.filters.classical import Setting, make_classical
+from mnmef.io.resume import ResumeFile
+from mnmef.search.trial import Trial
+
+WORKING_BYTES = 200_000_000
+"""Memory for the arrays of one chunk of settings. Larger chunks fall out of the caches and are no faster."""
+
+Norms = tuple[np.ndarray, np.ndarray]
+"""Norms of error and truth (T, K) of one setting."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """The way in which an engine runs settings.
+
+    run: yields the norms of each setting of a chunk and reports progress to a function. unit, per_setting: unit of the
+    progress, and its amount for one setting. chunk: settings at a time. state_size: components of the state.
+    """
+
+    engine: str
+    unit: str
+    per_setting: int
+    chunk: int
+    state_size: int
+    run: Callable[[Sequence[Setting], Callable[[int], Any]], Iterator[Norms]]
+
+
+def score_batched(
+    settings: Sequence[Setting],
+    split: xr.Dataset,
+    trial: Trial,
+    *,
+    known: ResumeFile | None = None,
+    working_bytes: int = WORKING_BYTES,
+    model_dtype: torch.dtype = torch.float32,
+) -> pd.DataFrame:
+    """Score settings with the batched filters, in chunks of settings that fit into memory.
+
+    All settings see the same observations, first ensembles and analysis noise, so a score does not depend on the
+    chunk. Analyses are in double precision: in single precision iterative filters diverge where they should not.
+
+    Parameters
+    ----------
+    settings : sequence of Setting
+        Settings to score.
+    split : Dataset
+        The tuning split.
+    trial : Trial
+        The method and its part of the split.
+    known : ResumeFile, optional
+        Scores of an interrupted search.
+    working_bytes : int
+        Memory for one chunk.
+    model_dtype : dtype
+        Precision of the forecasts (see `Experiment.model_dtype`).
+
+    Returns
+    -------
+    DataFrame
+        One row for each setting, in their order; columns as of `mnmef.search.search.search_method`.
+    """
+    experiment = experiment_of(split, model_dtype)
+    first, observations, truth = trial.load(split, torch.float64)
+    size = settings_per_chunk(experiment, trial, working_bytes, torch.float64)
+    stream, shape = stream_of(trial.method), (len(first), trial.members, experiment.observation_size)
+
+    def run(part: Sequence[Setting], advance: Callable[[int], Any]) -> Iterator[Norms]:
+        inflation = np.array([setting[0] for setting in part])
+        radius = np.array([setting[1] for setting in part]) if trial.method in LOCALIZED_METHODS else None
+        record = run_filter(
+            make_classical(trial.method, experiment, trial.sigma_y, inflation, radius, lag=trial.lag),
+            experiment,
+            first.expand(len(part), *first.shape),
+            observations,
+            truth,
+            noise_source(trial.seed, stream, trial.members, shape),
+            on_cycle=lambda *_: advance(len(part)),
+        )
+        return zip(record.error_norm.numpy(), record.truth_norm.numpy(), strict=True)
+
+    return _score(settings, trial, Runner("batched", "cycle", trial.cycles, size, experiment.state_size, run), known)
+
+
+def settings_per_chunk(experiment: Experiment, trial: Trial, working_bytes: int, dtype: torch.dtype) -> int:
+    """Return the number of settings, at least 1, that fit into `working_bytes`.
+
+    Counts some sixteen copies of the ensembles, the four recorded scores of each cycle, and, for the LETKF, some eight
+    of its local matrices, at most d x d for each component.
+    """
+    numbers = 16 * trial.members * experiment.state_size
+    if trial.method == "letkf":
+        numbers += 8 * experiment.state_size * experiment.observation_size**2
+    itemsize = torch.finfo(dtype).bits // 8
+    return max(1, working_bytes // (trial.trajectories * (numbers * itemsize + 4 * trial.cycles * 8)))
+
+
+def score_with_dapper(
+    settings: Sequence[Setting], split: xr.Dataset, trial: Trial, *, known: ResumeFile | None = None
+) -> pd.DataFrame:
+    """Score settings with DAPPER, one run for each setting and trajectory; otherwise as `score_batched`."""
+    from mnmef.filters.dapper_bridge import run_dapper
+
+    experiment = experiment_of(split)
+    first, observations, truth = (t.numpy() for t in trial.load(split, torch.float64))
+    stream = ("dapper", trial.experiment, stream_of(trial.method), trial.members)
+    seeds = [int(seed_sequence(trial.seed, *stream, t).generate_state(1)[0]) or 1 for t in range(len(first))]
+
+    def run(part: Sequence[Setting], advance: Callable[[int], Any]) -> Iterator[Norms]:
+        for setting in part:
+            means = np.empty_like(truth)
+            for t, (start, seen, seed) in enumerate(zip(first, observations, seeds, strict=True)):
+                options = {"lag": trial.lag, "seed": seed}
+                means[t] = run_dapper(trial.method, experiment, trial.sigma_y, start, seen, setting, **options)
+                advance(1)
+            yield np.linalg.norm(means - truth, axis=-1), np.linalg.norm(truth, axis=-1)
+
+    return _score(settings, trial, Runner("dapper", "run", len(seeds), 1, experiment.state_size, run), known)
+
+
+def _score(settings: Sequence[Setting], trial: Trial, runner: Runner, known: ResumeFile | None) -> pd.DataFrame:
+    """Return one row for each setting, in their order; run the settings that are not yet `known` chunk by chunk."""
+    known = known if known is not None else ResumeFile()
+    keys = {setting: (runner.engine, *asdict(trial).values(), *setting) for setting in settings}
+    missing = [setting for setting, key in keys.items() if key not in known]
+    title = f"{trial.experiment} {trial.sigma_y} {trial.method} N={trial.members} {runner.engine}"
+    total = len(missing) * runner.per_setting
+    with torch.no_grad(), tqdm(total=total, desc=title, unit=runner.unit, mininterval=5) as bar:
+        for begin in range(0, len(missing), runner.chunk):
+            part = missing[begin : begin + runner.chunk]
+            norms = runner.run(part, bar.update)
+            rows = [_row(runner, trial, s, *pair) for s, pair in zip(part, norms, strict=True)]
+            known.add({keys[setting]: row for setting, row in zip(part, rows, strict=True)})
+    return pd.DataFrame([known[keys[setting]] for setting in settings])
+
+
+def _row(
+    runner: Runner, trial: Trial, setting: Setting, error_norm: np.ndarray, truth_norm: np.ndarray
+) -> dict[str, Any]:
+    """Return the scores of one setting from norms of error and truth (T, K)."""
+    rrmse, deviation, diverged = mean_over_survivors(relative_rmse(error_norm, truth_norm))
+    rmse = mean_over_survivors(time_mean_rmse(error_norm / runner.state_size**0.5))[0]
+    return {
+        "experiment": trial.experiment,
+        "sigma_y": trial.sigma_y,
+        "method": trial.method,
+        "ensemble_size": trial.members,
+        "inflation": setting[0],
+        "localization_radius": np.nan if setting[1] is None else setting[1],
+        "engine": runner.engine,
+        "rrmse": rrmse,
+        "rrmse_std": deviation,
+        "rmse": rmse,
+        "n_trajectories": error_norm.shape[0],
+        "n_cycles": error_norm.shape[1],
+        "n_diverged": diverged,
+    }

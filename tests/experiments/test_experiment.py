@@ -1,0 +1,102 @@
+"""An experiment is its system, observed as its file says."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mnmef.data.twin import simulate_split, simulate_training
+from mnmef.experiments.experiment import Experiment
+from mnmef.experiments.files import describe, read_experiment, shipped_experiments, titles
+from mnmef.experiments.load import experiment_of, load_experiment
+
+
+def states(experiment, count=4):
+    return torch.from_numpy(experiment.initial_states(count, np.random.default_rng(0)))
+
+
+def test_shipped_experiments_are_those_of_section_5_of_the_paper():
+    found = {}
+    for name in shipped_experiments():
+        e = load_experiment(name)
+        found[name] = (e.state_size, e.observed[:2], e.observation_size, e.system.step_size, e.steps_per_cycle, e.bound)
+    assert found == {
+        "ks": (128, (0, 8), 16, 0.25, 4, 10.0),
+        "lorenz63": (3, (0,), 1, 0.03, 5, 60.0),
+        "lorenz96": (40, (0, 4), 10, 0.03, 5, 20.0),
+    }
+
+
+def test_titles_are_in_the_order_of_figures():
+    assert list(titles()) == ["lorenz63", "lorenz96", "ks"]
+    assert titles() == {name: load_experiment(name).title for name in titles()}
+
+
+@pytest.mark.parametrize("name", shipped_experiments())
+def test_a_cycle_is_the_steps_of_the_system_up_to_the_next_observation(name):
+    experiment = load_experiment(name)
+    state = stepped = states(experiment)
+    for _ in range(experiment.steps_per_cycle):
+        stepped = experiment.system.step(stepped)
+    torch.testing.assert_close(experiment.propagate(state), stepped, rtol=1e-10, atol=1e-10)
+    assert experiment.cycle_length == experiment.system.step_size * experiment.steps_per_cycle
+
+
+@pytest.mark.parametrize("name", shipped_experiments())
+def test_dynamics_in_single_precision_keep_the_dtype_and_agree_to_single_precision(name):
+    fast, exact = load_experiment(name, model_dtype=torch.float32), load_experiment(name)
+    state = states(exact)
+    assert fast.propagate(state).dtype == torch.float64
+    torch.testing.assert_close(fast.propagate(state), exact.propagate(state), rtol=1e-4, atol=1e-4)
+    assert not torch.equal(fast.propagate(state), exact.propagate(state))
+
+
+@pytest.mark.parametrize("name", ["lorenz96", "ks"])
+def test_distances_are_cyclic_and_equal_dappers(name):
+    from dapper.tools.localization import pairwise_distances
+
+    experiment = load_experiment(name)
+    size = experiment.state_size
+    theirs = pairwise_distances(np.arange(size)[:, None], np.array(experiment.observed)[:, None], (size,))
+    np.testing.assert_array_equal(experiment.distances(), theirs)
+
+
+def test_lorenz_63_has_no_distances():
+    with pytest.raises(ValueError, match="no spatial grid"):
+        load_experiment("lorenz63").distances()
+
+
+def test_other_options_of_the_system_change_the_system_alone():
+    experiment = load_experiment("lorenz96", torch.float32)
+    other = experiment.with_system({"forcing": 9.0, "state_size": 80})
+    assert (other.system.forcing, other.state_size, other.observed) == (9.0, 80, tuple(range(0, 80, 4)))
+    assert (other.name, other.bound, other.model_dtype) == ("lorenz96", 20.0, torch.float32)
+    assert (experiment.system.forcing, experiment.state_size) == (8.0, 40)
+    with pytest.raises(ValueError, match=r"every = 4: must divide the number of components, 42"):
+        experiment.with_system({"state_size": 42})
+
+
+@pytest.mark.parametrize("name", shipped_experiments())
+def test_data_say_which_experiment_they_are_of(name):
+    experiment = load_experiment(name)
+    splits = simulate_split(experiment, "tune", 1, 1, [1.0], 2, seed=0), simulate_training(experiment, 1, 1, seed=0)
+    for split in splits:
+        again = experiment_of(split, torch.float32)
+        assert again.description == experiment.description == json.loads(split.attrs["description"])
+        assert again.model_dtype == torch.float32
+        assert torch.equal(again.propagate(states(again).float()), experiment.propagate(states(experiment).float()))
+
+
+def test_an_experiment_of_its_own_needs_no_file():
+    description = describe("lorenz63") | {"observation": {"components": [0, 2]}, "steps_per_cycle": 2}
+    experiment = Experiment.from_description(description)
+    assert (experiment.observed, experiment.observation_size) == ((0, 2), 2)
+    assert experiment.cycle_length == pytest.approx(0.06)
+
+
+def test_an_unknown_experiment_is_named_with_the_nearest_known_one():
+    with pytest.raises(ValueError, match=r"'lorenz69'.*'lorenz9?6"):
+        load_experiment("lorenz69")
+    with pytest.raises(ValueError, match=r"'kss'.*'ks'"):
+        read_experiment("kss")

@@ -1,0 +1,51 @@
+"""Run mnmef_conv, as trained on forty variables, on a longer Lorenz '96."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnmef.core.devices import default_device
+from mnmef.experiments.experiment import Experiment
+from mnmef.filters.mnmef_conv import MnmefConv
+from mnmef.filters.mnmef_conv_local import MnmefConvLocal
+from mnmef.io.files import write_table
+from mnmef.io.logs import job_log
+from mnmef.learning.checkpoints import load_checkpoint
+from mnmef.studies.runs import Candidate
+from mnmef.studies.scaling import GridPlan, longer, measure
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+
+def scale_learned(
+    *,
+    weights: Path,
+    description: Mapping[str, Any],
+    state_size: int,
+    sigma_y: float,
+    model: Mapping[str, Any],
+    plan: Mapping[str, Any],
+    seed: int,
+    table: Path,
+) -> None:
+    """Write error, time and memory on `state_size` variables to `table`."""
+    trained = load_checkpoint(weights, name="mnmef_conv", experiment=description["name"], sigma_y=sigma_y, model=model)
+    assert isinstance(trained, MnmefConv)
+    device = default_device()
+    candidate = Candidate(
+        "mnmef_conv", lambda experiment: MnmefConvLocal(trained, experiment).to(device), device=device
+    )
+    grid = longer(Experiment.from_description(description), state_size)
+    write_table(measure(candidate, grid, sigma_y, GridPlan(**plan), seed=seed), table)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0], snakemake.threads):
+        scale_learned(
+            weights=Path(snakemake.input.weights),
+            state_size=int(snakemake.wildcards.state_size),
+            description=snakemake.params.description,
+            **snakemake.params.settings,
+            table=Path(snakemake.output.table),
+        )

@@ -1,0 +1,29 @@
+"""Rank histograms of all filters."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnmef.io.files import read_dataset
+from mnmef.io.logs import job_log
+from mnmef.report.figures.calibration import figure_rank_histograms
+from mnmef.report.figures.style import save_figure
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+
+def calibration_rank_histograms(*, evaluations: Sequence[Path], members: int, svg: Path, png: Path) -> None:
+    """Draw the ranks in `evaluations` at N = `members`."""
+    runs = [read_dataset(path, kind="evaluation") for path in evaluations]
+    save_figure(figure_rank_histograms(runs, members), svg, png)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0], snakemake.threads):
+        calibration_rank_histograms(
+            evaluations=[Path(path) for path in snakemake.input.evaluations],
+            members=snakemake.params.members,
+            svg=Path(snakemake.output.svg),
+            png=Path(snakemake.output.png),
+        )

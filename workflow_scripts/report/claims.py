@@ -1,0 +1,71 @@
+"""Judge the claims of the paper by this run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mnmef.data.published import load_curves
+from mnmef.io.files import write_table
+from mnmef.io.logs import job_log
+from mnmef.report.claims import CLAIM_NOTES, ScoredRun, claims_page
+from mnmef.report.claims import judge_claims as judge
+from mnmef.report.tables import write_markdown
+
+STUDIES = ("figure_9", "figure_10", "figure_11", "published_figure_9", "published_figure_11")
+"""Inputs of the rule with the numbers of figures 9 to 11, as far as the config runs them; see
+`mnmef.report.study_claims`.
+"""
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Scale of the run, seed of the bootstrap, and ensemble size of pretraining."""
+
+    scale: str
+    seed: int
+    training_size: int
+
+
+def claims(
+    *,
+    scores: Path,
+    trajectories: Path,
+    curves: Path,
+    studies: Mapping[str, Path],
+    settings: Settings,
+    table: Path,
+    page: Path,
+) -> None:
+    """Write the verdict on each claim as CSV to `table` and as Markdown to `page`."""
+    shown = {name: pd.read_csv(path) for name, path in studies.items()}
+    run = ScoredRun(
+        pd.read_csv(trajectories),
+        pd.read_csv(scores),
+        load_curves(curves),
+        settings.seed,
+        settings.training_size,
+        shown,
+    )
+    claims = judge(run, settings.scale)
+    write_table(claims, table)
+    title = f"Claims of the paper at scale {settings.scale}: {claims['n_trajectories'].iloc[0]} test trajectories"
+    write_markdown(claims_page(claims), page, title=title, notes=CLAIM_NOTES)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0], snakemake.threads):
+        claims(
+            scores=Path(snakemake.input.scores),
+            trajectories=Path(snakemake.input.trajectories),
+            curves=Path(snakemake.input.curves),
+            studies={name: Path(path) for name, path in snakemake.input.items() if name in STUDIES},
+            settings=Settings(**snakemake.params.settings),
+            table=Path(snakemake.output.table),
+            page=Path(snakemake.output.page),
+        )

@@ -1,0 +1,41 @@
+"""Figure 9: R-RMSE on KS with and without the learned inflation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mnmef.io.files import write_table
+from mnmef.io.logs import job_log
+from mnmef.report.figures.curves import figure_inflation
+from mnmef.report.figures.style import save_figure
+from mnmef.studies.inflation import inflation_scores, inflation_summary
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+
+def figure_9(*, runs: Sequence[Path], published: Path, seed: int, table: Path, svg: Path, png: Path) -> None:
+    """Write R-RMSE of every trajectory of the evaluations `runs` to `table` and the figure to `svg` and `png`.
+
+    Raises `ValueError` if there are no runs.
+    """
+    if not runs:
+        raise ValueError(
+            "the config runs no evaluations to compare: that needs ks among experiments and mnmef among learned"
+        )
+    write_table(inflation_scores(runs), table)
+    save_figure(figure_inflation(inflation_summary(runs, seed), pd.read_csv(published)), svg, png)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0], snakemake.threads):
+        figure_9(
+            runs=[Path(path) for path in snakemake.input.runs],
+            published=Path(snakemake.input.published),
+            seed=snakemake.params.seed,
+            table=Path(snakemake.output.table),
+            svg=Path(snakemake.output.svg),
+            png=Path(snakemake.output.png),
+        )

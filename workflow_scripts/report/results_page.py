@@ -1,0 +1,67 @@
+"""The results page as Markdown, and its tables as HTML for the report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnmef.io.files import write_text
+from mnmef.io.logs import job_log
+from mnmef.report.results_page import (
+    config_page,
+    html_page,
+    page_order,
+    run_times,
+    run_times_page,
+    versions,
+    versions_page,
+)
+from mnmef.report.results_page import results_page as compose
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Scale of the run, its config, the folder of Snakemake's measurements, and the folder of captions."""
+
+    scale: str
+    config: str
+    benchmarks: str
+    captions: str
+
+
+def results_page(
+    *,
+    figures: Sequence[Path],
+    tables: Sequence[Path],
+    evaluations: Sequence[Path],
+    settings: Settings,
+    page: Path,
+    html: Sequence[Path],
+) -> None:
+    """Write all `figures` and `tables` (Markdown) with config, versions and run times as Markdown to `page`, and each
+    table as HTML to the file of the same name among `html`.
+
+    `evaluations` are NetCDF files that name the versions which computed them.
+    """
+    parts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(tables, key=page_order)}
+    parts["config"] = config_page(settings.config)
+    parts["versions"] = versions_page(versions(evaluations))
+    parts["run_times"] = run_times_page(run_times(settings.benchmarks))
+    for path in html:
+        write_text(html_page(parts[path.stem]), path)
+    write_text(compose(scale=settings.scale, figures=figures, pages=parts, captions=settings.captions), page)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0], snakemake.threads):
+        results_page(
+            figures=list(map(Path, snakemake.input.figures)),
+            tables=list(map(Path, snakemake.input.tables)),
+            evaluations=list(map(Path, snakemake.input.evaluations)),
+            settings=Settings(**snakemake.params.settings),
+            page=Path(snakemake.output.page),
+            html=list(map(Path, snakemake.output.html)),
+        )

@@ -1,0 +1,32 @@
+"""Table 6: time of pretraining and of fine-tuning, and their ratio."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mnmef.io.files import write_table
+from mnmef.io.logs import job_log
+from mnmef.report.costs import TIME_NOTES, time_page, time_table
+from mnmef.report.tables import write_markdown
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+
+def table_6(*, weights: Path, published: Path, table: Path, page: Path) -> None:
+    """Write table 6 of the checkpoints listed in `weights` as CSV to `table` and as Markdown to `page`."""
+    times = time_table(pd.read_csv(weights), pd.read_csv(published))
+    write_table(times, table)
+    title = "Table 6: hours of training, and fine-tuning over pretraining; published in brackets"
+    write_markdown(time_page(times), page, title=title, notes=TIME_NOTES)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0], snakemake.threads):
+        table_6(
+            weights=Path(snakemake.input.weights),
+            published=Path(snakemake.input.published),
+            table=Path(snakemake.output.table),
+            page=Path(snakemake.output.page),
+        )
