@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mnmef.filters.base import ensemble_mean
 from mnmef.filters.linalg import add_product, principal_modes
-from mnmef.systems.base import HAS_NUMBA
+from mnmef.kernels import HAS_NUMBA
 
 if HAS_NUMBA:
     from mnmef.core.threads import over_batch
@@ -81,7 +81,7 @@ class GaussNewton:
 
 @dataclass(frozen=True)
 class PackedTransform:
-    """Transforms as `mnmef.kernels.gauss_newton` keeps them, in P blocks, and their shape B, N, d."""
+    """Transforms as `mnmef.kernels.gauss_newton` keeps them, in P blocks of eight, and their shape B, N, d."""
 
     state: Tensor
     shape: tuple[int, int, int]
@@ -103,11 +103,11 @@ class CompiledGaussNewton:
         # Arrays of one layout and precision, so that the kernel is compiled once.
         self.observation = observation.expand(*batch, size).reshape(-1, size).contiguous()
         self.sigma_y = sigma_y
-        self.packed_draws = observation.new_empty(0, 0)
+        self.packed_draws = observation.new_empty(0, 0, EIGHT)
         self.blocks = -(-len(self.observation) // EIGHT)
         if draws is not None:
             draws = draws.expand(*batch, *draws.shape[-2:]).reshape(-1, *draws.shape[-2:]).contiguous()
-            self.packed_draws = draws.new_empty(self.blocks, draws.shape[-2] * size * EIGHT)
+            self.packed_draws = draws.new_empty(self.blocks, draws.shape[-2] * size, EIGHT)
             pack(0, self.blocks, draws.numpy(), np.zeros((len(draws), size)), 1.0, self.packed_draws.numpy())
 
     def step(self, observed: Tensor, old: PackedTransform | None) -> PackedTransform:
@@ -116,8 +116,8 @@ class CompiledGaussNewton:
         shape = len(self.observation), members, size
         observed = observed.reshape(shape).to(self.observation.dtype).contiguous()
         rows = PARTS * members + 1 + (size if len(self.packed_draws) else 0)
-        state = self.observation.new_empty(self.blocks, rows * size * EIGHT)
-        before = self.observation.new_empty(0, 0) if old is None else old.state
+        state = self.observation.new_empty(self.blocks, rows * size, EIGHT)
+        before = self.observation.new_empty(0, 0, EIGHT) if old is None else old.state
         arrays = [t.numpy() for t in (self.packed_draws, before, state)]
         over_batch(step, self.blocks, observed.numpy(), self.observation.numpy(), self.sigma_y, *arrays)
         return PackedTransform(state, shape)

@@ -5,16 +5,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mnmef.systems.base import HAS_NUMBA
+from mnmef.core.threads import over_batch
+from mnmef.kernels import HAS_NUMBA, HUGE, STEEP
 
 if HAS_NUMBA:
     from mnmef.kernels.eigen import eigenpairs
-
-HUGE = 1e100
-"""Entries beyond this belong to an ensemble that is about to overflow; LAPACK may fail to converge on them."""
-
-STEEP = 1e4
-"""Squared size of anomalies, in units of the noise, from which on squaring them costs digits that iterations need."""
+    from mnmef.kernels.eights import EIGHT
 
 
 def solve_rows(matrix: Tensor, rows: Tensor) -> Tensor:
@@ -36,7 +32,9 @@ def _eigenpairs(matrix: Tensor) -> tuple[Tensor, Tensor]:
     if not (HAS_NUMBA and is_double) or (torch.is_grad_enabled() and matrix.requires_grad):
         values, vectors = torch.linalg.eigh(matrix)
         return values, vectors
-    values, vectors = eigenpairs(matrix.detach().reshape(-1, *matrix.shape[-2:]))
+    matrices = matrix.detach().reshape(-1, *matrix.shape[-2:]).contiguous()
+    values, vectors = torch.empty_like(matrices[..., 0]), torch.empty_like(matrices)
+    over_batch(eigenpairs, -(-len(matrices) // EIGHT), *(t.numpy() for t in (matrices, values, vectors)))
     return values.view(matrix.shape[:-1]), vectors.view(matrix.shape)
 
 

@@ -18,7 +18,6 @@ from torch.nn import functional
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter, ensemble_mean
 from mnmef.filters.mnmef import as_batch, kalman_increment
-from mnmef.kernels.dense import add_product, sum_of_outer_products
 
 FIELDS = 6
 """Inputs at each site: member, anomaly, mean, spread, innovation (0 where nothing is observed), observed or not."""
@@ -89,7 +88,8 @@ def correlate(padded: Tensor, taps: Tensor) -> Tensor:
     rows, size = padded.flatten(0, 1), sites * rest
     total = None
     for k, tap in enumerate(taps):
-        total = add_product(total, rows[k * rest : k * rest + size], tap)
+        seen = rows[k * rest : k * rest + size]
+        total = seen @ tap if total is None else total.addmm_(seen, tap)
     assert total is not None
     return total.unflatten(0, (sites, rest))
 
@@ -101,7 +101,7 @@ def correlation_gradient(padded: Tensor, gradient: Tensor) -> Tensor:
     rows, above = padded.flatten(0, 1), gradient.flatten(0, 1)
     size, rest = len(above), gradient.shape[1]
     places = range(0, len(rows) - size + 1, rest)
-    return torch.stack([sum_of_outer_products(above, rows[at : at + size]) for at in places], -1)
+    return torch.stack([above.mT @ rows[at : at + size] for at in places], -1)
 
 
 class LayerFunction(torch.autograd.Function):

@@ -6,13 +6,13 @@ those of the paper (table 5), which `tests/test_networks.py` checks.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.nn import Linear, functional
+from torch.nn.functional import linear
 
-from mnmef.kernels.dense import Linear, linear
-from mnmef.systems.base import HAS_NUMBA
+from mnmef.kernels import HAS_NUMBA
 
 if HAS_NUMBA:
-    from mnmef.kernels.attention import HEADS, WIDTH, Attention
+    from mnmef.filters.attention import HEADS, WIDTH, Attention
 
 FEW = 64
 """Tokens up to which the compiled attention is the faster one."""
@@ -50,8 +50,7 @@ class AttentionBlock(nn.Module):
         """
         attend = self._attend_compiled if self._has_kernel(query if key is None else key) else self._attend
         hidden = query + attend(self.input_norm(query), None if key is None else self.input_norm(key))
-        first, _, second = self.feed_forward
-        return hidden + second(first(self.hidden_norm(hidden), is_rectified=True))
+        return hidden + self.feed_forward(self.hidden_norm(hidden))
 
     def _attend(self, query: Tensor, key: Tensor | None) -> Tensor:
         """The multi-head attention by torch."""
@@ -66,7 +65,7 @@ class AttentionBlock(nn.Module):
         return self.output(attended.transpose(-3, -2).flatten(-2))
 
     def _attend_compiled(self, query: Tensor, key: Tensor | None) -> Tensor:
-        """The same on a CPU by `mnmef.kernels.attention`, whose order of channels the projections are brought into."""
+        """The same on a CPU by `mnmef.filters.attention`, whose order of channels the projections are brought into."""
         width = query.shape[-1]
         weight = self.projection.weight.unflatten(0, (3, self.heads, -1)).transpose(1, 2).flatten(0, 2)
         bias = self.projection.bias.unflatten(0, (3, self.heads, -1)).transpose(1, 2).flatten()
@@ -147,7 +146,4 @@ class Head(nn.Module):
         hidden = linear(shared, self.first.weight[:, self.member_inputs :], self.first.bias)
         if members is not None:
             hidden = hidden.unsqueeze(-2) + linear(members, self.first.weight[:, : self.member_inputs])
-        rectified = hidden.relu()
-        for layer in list(self.rest)[1:-1:2]:
-            rectified = layer(rectified, is_rectified=True)
-        return self.rest[-1](rectified)
+        return self.rest(hidden)

@@ -6,9 +6,11 @@ import numpy as np
 
 
 @cache
-def etd_coefficients(size: int, h: float) -> tuple[np.ndarray, ...]:
-    """ETD-RK4 coefficients (size/2 + 1,): exp(hL), exp(hL/2), and Q, 2 Q, f1, 2 f2, f3 times -ik/2."""
-    wave_number = np.append(np.arange(0, size / 2), 0) * 2 / 32
+def etd_coefficients(size: int, h: float, length: float) -> tuple[np.ndarray, ...]:
+    """ETD-RK4 coefficients (size/2 + 1,) on a circle of some length: exp(hL), exp(hL/2), and Q, 2 Q, f1, 2 f2, f3 times
+    -ik/2.
+    """
+    wave_number = np.append(np.arange(0, size / 2), 0) * (2 * np.pi / length)
     linear = wave_number**2 - wave_number**4
     z = h * linear[:, None] + np.exp(1j * np.pi * (0.5 + np.arange(16)) / 16)
     ez = np.exp(z)

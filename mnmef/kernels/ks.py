@@ -1,411 +1,318 @@
-"""One cycle of the Kuramoto-Sivashinsky equation compiled for a CPU: seven times faster than array operations.
+"""One cycle of the Kuramoto-Sivashinsky equation, `u_t = -u u_x - u_xx - u_xxxx` on a circle, by ETD-RK4.
 
-The transform of 128 real numbers is one of 64 complex ones, whose real and imaginary parts are the even and the odd
-grid points, and a pass that separates the spectra of the two. The complex transform is three passes of radix 4. They
-leave frequencies in digit-reversed order, in which the coefficients are stored and from which the inverse passes start:
-nothing is reordered.
+With v the Fourier coefficients of u and `N(v) = -ik/2 F(u^2)`, a step of the scheme of Cox and Matthews (2002) is
 
-LANES states are advanced together, each in its own lane of the processor's vectors: a row of a field is one vector of
-real and one of imaginary parts, so that no state sees its neighbors, and all fields stay in the first cache. The vector
-instructions are asked for one by one, as the compiler's own attempt at the same loops takes twice the time. What
-touches the same rows is one pass: the last inverse butterflies, squares and first butterflies; and the last
-butterflies, separation of spectra, a stage of the Runge-Kutta scheme, joining and first inverse butterflies.
-Differences are twice a term less the sum where a multiplication merges with them, which saves additions.
+    a = E2 v + Q N(v),   b = E2 v + Q N(a),   c = E2 a + Q (2 N(b) - N(v)),
+    v <- E v + F1 N(v) + 2 F2 (N(a) + N(b)) + F3 N(c),
+
+so that it takes four pairs of transforms, between which only squares are formed. N grid points are the real (even
+points) and imaginary parts (odd points) of N/2 complex numbers, and a transform is made of passes of radix 8 or 4. Each
+butterfly of a pass writes neighboring rows and reads its own from wherever a table says that they are: nothing is ever
+reordered. All fields stay in the first cache, and a state's result does not depend on its neighbors.
+
+Real and imaginary parts are exchanged where a transform begins. Because `F(i conj z)` is i times the conjugate of the
+inverse transform of z, the same passes then serve in both directions.
 """
-
-from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any
 
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
-
-from mnmef.kernels.etd import etd_coefficients
-from mnmef.kernels.lanes import OPTIONS, Lanes, Vectors, aligned_room, integer, state_reader, state_writer
-
-SIZE = 128
-ROWS = SIZE // 2
-LANES = 16
-"""States advanced together."""
-
-FIELD = ROWS * LANES
-"""From the real parts of a field to its imaginary parts."""
-
-WORK, STATE, FORCING = 0, 2 * FIELD, 4 * FIELD
-"""Offsets of the fields: what is transformed; v and from the second stage on what the third one starts from; N(v) / i
-and from then on the next v, as far as it is known.
-"""
-
-E, E2, Q, Q2, T, F1, F2, F3 = range(8)
-"""Places of a row's coefficients: those of `etd_coefficients`, less the factor i, and T = E2 Q - Q2 / 2."""
-COEFFICIENTS = 8
-
-PAIRS = (((0,), (1, 3), (2,)), ((0, 3), (1, 2)), ((0, 7), (1, 6), (2, 5), (3, 4)))
-"""Which rows have mirrored frequencies. Four neighbors have frequencies f, f + 16, f + 32, f + 48: those of f = 0 (the
-first row holds the two frequencies with a real spectrum, 0 and 64, and 32 is its own mirror image), those of f = 8, and
-eight rows, those of f and of 16 - f.
-"""
-
-Tables = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
-class _Complex:
-    """A complex number for each lane."""
-
-    def __init__(self, real: Lanes, imag: Lanes) -> None:
-        self.real, self.imag = real, imag
-
-    def __add__(self, other: "_Complex") -> "_Complex":
-        return _Complex(self.real + other.real, self.imag + other.imag)
-
-    def __sub__(self, other: "_Complex") -> "_Complex":
-        return _Complex(self.real - other.real, self.imag - other.imag)
-
-    def __mul__(self, factor: "_Complex | Lanes | float") -> "_Complex":
-        if not isinstance(factor, _Complex):
-            return _Complex(self.real * factor, self.imag * factor)
-        real = self.real * factor.real - self.imag * factor.imag
-        return _Complex(real, self.real * factor.imag + self.imag * factor.real)
-
-    def plus(self, other: "_Complex", factor: "_Complex") -> "_Complex":
-        """Plus `other` times `factor`."""
-        real = self.real + other.real * factor.real - other.imag * factor.imag
-        return _Complex(real, self.imag + other.real * factor.imag + other.imag * factor.real)
-
-    def turned_back(self, by: "_Complex") -> "_Complex":
-        """Times the conjugate of `by`."""
-        real = self.real * by.real + self.imag * by.imag
-        return _Complex(real, self.imag * by.real - self.real * by.imag)
-
-    def plus_turned_back(self, other: "_Complex", by: "_Complex") -> "_Complex":
-        """Plus `other` times the conjugate of `by`."""
-        real = self.real + other.real * by.real + other.imag * by.imag
-        return _Complex(real, self.imag + other.imag * by.real - other.real * by.imag)
-
-    def twice_less(self, total: "_Complex") -> "_Complex":
-        """The difference of this number and another, given their `total`."""
-        return _Complex(self.real * 2.0 - total.real, self.imag * 2.0 - total.imag)
-
-    def mirrored(self) -> "_Complex":
-        """Twice the conjugate."""
-        return _Complex(self.real * 2.0, self.imag * -2.0)
-
-    def ends(self) -> "_Complex":
-        """Sum and difference of real and imaginary part."""
-        return _Complex(self.real + self.imag, self.real - self.imag)
-
-    def plus_i(self, other: "_Complex", factor: Lanes | None = None) -> "_Complex":
-        """Plus i times `factor` times `other`."""
-        re, im = (other.real, other.imag) if factor is None else (other.real * factor, other.imag * factor)
-        return _Complex(self.real - im, self.imag + re)
-
-    def minus_i(self, other: "_Complex") -> "_Complex":
-        """Minus i times `other`."""
-        return _Complex(self.real + other.imag, self.imag - other.real)
-
-
-class _Memory:
-    """The fields, by flat index and offset of the field, and numbers of a table from a flat index on."""
-
-    def __init__(self, fields: Vectors, table: Vectors) -> None:
-        self.fields, self.table, self.add = fields, table, fields.builder.add
-
-    def __getitem__(self, place: tuple[Any, int]) -> _Complex:
-        row, field = place
-        return _Complex(*(self.fields.load(self.add(row, integer(field + part))) for part in (0, FIELD)))
-
-    def __setitem__(self, place: tuple[Any, int], number: _Complex) -> None:
-        row, field = place
-        self.fields.store(number.real, self.add(row, integer(field)))
-        self.fields.store(number.imag, self.add(row, integer(field + FIELD)))
-
-    def number(self, n: int) -> Lanes:
-        """The n-th number of the table, in all lanes."""
-        return self.table.repeat(n)
-
-    def complex(self, n: int) -> _Complex:
-        """The complex number whose real part is the n-th one of the table."""
-        return _Complex(self.number(n), self.number(n + 1))
-
-
-def _place(field: int) -> Callable[[Any, Any, int], Any]:
-    """Where a grid point goes: even ones are real parts, odd ones imaginary parts."""
-
-    def place(builder: Any, column: Any, n: int) -> Any:
-        begin = builder.mul(column, integer(LANES // 2))
-        return builder.add(begin, integer(field + n // 2 * LANES + n % 2 * FIELD))
-
-    return place
-
-
-_read = state_reader(LANES, _place(WORK))
-_write = state_writer(LANES, _place(WORK), 0.5 / SIZE)
-
-
-def _operation(emit: Callable[[_Memory, Any, Any], None]) -> Any:
-    """An operation for compiled functions: of fields, two integers (rows, or a row and a distance), a table and where
-    in it to begin.
-    """
-
-    @intrinsic
-    def operation(_typing, fields, a, b, table, begin):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            places = (0, integer(0)), (3, values[4])
-            memory = _Memory(*(Vectors(context, builder, signature.args[n], values[n], at, LANES) for n, at in places))
-            emit(memory, values[1], values[2])
-            return context.get_dummy_value()
-
-        return types.void(fields, types.intp, types.intp, table, types.intp), generate
-
-    return operation
-
-
-def _butterfly(z: Sequence[_Complex]) -> list[_Complex]:
-    p, q, u, v = z[0] + z[2], z[0] - z[2], z[1] + z[3], z[1] - z[3]
-    return [p + u, q.minus_i(v), p - u, q.plus_i(v)]
-
-
-def _inverse_butterfly(z: Sequence[_Complex], factors: Sequence[_Complex] = ()) -> list[_Complex]:
-    """Of z turned back by the factors, if there are any, from the second one on."""
-    if factors:
-        second = z[1].turned_back(factors[0])
-        p, u = z[0].plus_turned_back(z[2], factors[1]), second.plus_turned_back(z[3], factors[2])
-        q, v = z[0].twice_less(p), second.twice_less(u)
-    else:
-        p, q, u, v = z[0] + z[2], z[0] - z[2], z[1] + z[3], z[1] - z[3]
-    return [p + u, q.plus_i(v), p - u, q.minus_i(v)]
-
-
-def _pass(*, inverse: bool = False, forward: bool = False, twiddles: bool = True) -> Any:
-    """Inverse butterflies of radix 4 on a row and the three at multiples of a distance from it, or butterflies, or the
-    former, squares of real and imaginary parts, and the latter. The inverse ones multiply by 4.
-    """
-
-    def emit(memory: _Memory, row: Any, distance: Any) -> None:
-        rows = [row]
-        for _ in range(3):
-            rows.append(memory.add(rows[-1], distance))
-        factors = [memory.complex(2 * n) for n in range(3 if twiddles else 0)]
-        z = [memory[at, WORK] for at in rows]
-        if inverse:
-            z = _inverse_butterfly(z, factors)
-        if inverse and forward:
-            z = [_Complex(y.real * y.real, y.imag * y.imag) for y in z]
-        if forward:
-            z = _butterfly(z)
-            z[1 : len(factors) + 1] = [y * t for y, t in zip(z[1:], factors, strict=False)]
-        for at, y in zip(rows, z, strict=True):
-            memory[at, WORK] = y
-
-    return _operation(emit)
-
-
-def _over_columns(**what: bool) -> Any:
-    """A pass over rows 16 apart."""
-    first, others = _pass(twiddles=False, **what), _pass(**what)  # the first row's factors are one
-
-    @njit(inline="always")
-    def over_columns(s: np.ndarray, twiddles: np.ndarray) -> None:
-        first(s, 0, 16 * LANES, twiddles, 0)
-        for k in range(1, 16):
-            others(s, k * LANES, 16 * LANES, twiddles, 6 * k)
-
-    return over_columns
-
-
-def _over_blocks(**what: bool) -> Any:
-    """A pass over rows 4 apart, in each block of 16 rows."""
-    first, others = _pass(twiddles=False, **what), _pass(**what)
-
-    @njit(inline="always")
-    def over_blocks(s: np.ndarray, twiddles: np.ndarray) -> None:
-        for row in range(0, ROWS, 16):
-            first(s, row * LANES, 4 * LANES, twiddles, 0)
-            for k in range(1, 4):
-                others(s, (row + k) * LANES, 4 * LANES, twiddles, 6 * k)
-
-    return over_blocks
-
-
-_forward_columns, _inverse_columns = _over_columns(forward=True), _over_columns(inverse=True)
-_square_columns = _over_columns(inverse=True, forward=True)
-_forward_blocks, _inverse_blocks = _over_blocks(forward=True), _over_blocks(inverse=True)
-
-
-def _separated(z: Sequence[_Complex], turn: _Complex, is_first: bool) -> list[_Complex]:
-    """Twice the spectra of real signals, from those of their even and odd points as one complex signal, in two rows of
-    mirrored frequencies or in one without a mirror image.
-    """
-    if len(z) == 1:
-        return [z[0].ends() * 2.0 if is_first else z[0].mirrored()]
-    y, mirror = z
-    even = _Complex(y.real + mirror.real, y.imag - mirror.imag)
-    v = even.plus(_Complex(y.imag + mirror.imag, mirror.real - y.real), turn)
-    return [v, _Complex(even.real * 2.0 - v.real, v.imag - even.imag * 2.0)]
-
-
-def _joined(v: Sequence[_Complex], turn: _Complex, is_first: bool) -> list[_Complex]:
-    """The inverse of `_separated`, times 4."""
-    if len(v) == 1:
-        return [v[0].ends() if is_first else v[0].mirrored()]
-    y, mirror = v
-    even = _Complex(y.real + mirror.real, y.imag - mirror.imag)
-    odd_real, odd_imag = y.real - mirror.real, y.imag + mirror.imag
-    real = even.real + odd_real * turn.imag - odd_imag * turn.real
-    z = _Complex(real, even.imag + odd_real * turn.real + odd_imag * turn.imag)
-    return [z, _Complex(even.real * 2.0 - z.real, z.imag - even.imag * 2.0)]
-
-
-Stage = Callable[[_Memory, Any, _Complex, Sequence[Lanes]], _Complex]
-"""Of the memory, a row, twice the spectrum there and the row's coefficients: what goes back to the grid."""
-
-
-def _begin(memory: _Memory, row: Any, v: _Complex, c: Sequence[Lanes]) -> _Complex:
-    memory[row, STATE] = v
-    return v
-
-
-def _first_stage(memory: _Memory, row: Any, n: _Complex, c: Sequence[Lanes]) -> _Complex:
-    memory[row, FORCING] = n
-    return (memory[row, STATE] * c[E2]).plus_i(n, c[Q])
-
-
-def _second_stage(memory: _Memory, row: Any, n: _Complex, c: Sequence[Lanes]) -> _Complex:
-    v, first = memory[row, STATE], memory[row, FORCING]
-    decayed = v * c[E]
-    memory[row, STATE] = decayed.plus_i(first, c[T])
-    memory[row, FORCING] = decayed.plus_i(first, c[F1]).plus_i(n, c[F2])
-    return (v * c[E2]).plus_i(n, c[Q])
-
-
-def _third_stage(memory: _Memory, row: Any, n: _Complex, c: Sequence[Lanes]) -> _Complex:
-    memory[row, FORCING] = memory[row, FORCING].plus_i(n, c[F2])
-    return memory[row, STATE].plus_i(n, c[Q2])
-
-
-def _last_stage(memory: _Memory, row: Any, n: _Complex, c: Sequence[Lanes]) -> _Complex:
-    v = memory[row, FORCING].plus_i(n, c[F3])
-    memory[row, STATE] = v
-    return v
-
-
-def _spectral(stage: Stage, kind: int) -> Any:
-    """The last butterflies, a stage of the scheme and the first inverse butterflies, on four rows from each of two on,
-    of which the second counts if the `kind` of `PAIRS` has eight.
-    """
-
-    def emit(memory: _Memory, a: Any, b: Any) -> None:
-        firsts = [a, b] if kind == len(PAIRS) - 1 else [a]
-        rows = [memory.add(first, integer(n * LANES)) for first in firsts for n in range(4)]
-        groups = [slice(n, n + 4) for n in range(0, len(rows), 4)]
-        z = [y for group in groups for y in _butterfly([memory[row, WORK] for row in rows[group]])]
-        place = 0
-        for pair in PAIRS[kind]:
-            turn, stages, is_first = memory.complex(place), [], pair == (0,)
-            place += 2
-            for i, n in zip(pair, _separated([z[i] for i in pair], turn, is_first), strict=True):
-                coefficients = [memory.number(place + k) for k in range(COEFFICIENTS)]
-                stages.append(stage(memory, rows[i], n, coefficients))
-                place += COEFFICIENTS
-            for i, y in zip(pair, _joined(stages, turn, is_first), strict=True):
-                z[i] = y
-        for group in groups:
-            for row, y in zip(rows[group], _inverse_butterfly(z[group]), strict=True):
-                memory[row, WORK] = y
-
-    return _operation(emit)
-
-
-def _over_rows(stage: Stage) -> Any:
-    """A compiled function that does `_spectral` to all rows."""
-    zero, eight, others = (_spectral(stage, kind) for kind in range(len(PAIRS)))
-
-    @njit(inline="always")
-    def over_rows(s: np.ndarray, groups: np.ndarray, numbers: np.ndarray) -> None:
-        zero(s, groups[0, 0] * LANES, 0, numbers, groups[0, 2])
-        eight(s, groups[1, 0] * LANES, 0, numbers, groups[1, 2])
-        for n in range(2, len(groups)):
-            others(s, groups[n, 0] * LANES, groups[n, 1] * LANES, numbers, groups[n, 2])
-
-    return over_rows
-
-
-_begin_rows = _over_rows(_begin)
-_first_rows = _over_rows(_first_stage)
-_second_rows = _over_rows(_second_stage)
-_third_rows = _over_rows(_third_stage)
-_last_rows = _over_rows(_last_stage)
+from numba import njit
+
+from mnmef.kernels.compiling import OPTIONS, aligned_room, distinct
+from mnmef.kernels.ks_tables import (
+    BLOCK,
+    E2,
+    F1,
+    F2,
+    F3,
+    LANES,
+    NEXT,
+    OUT,
+    Q2,
+    ROW,
+    STATE,
+    E,
+    Frequencies,
+    Q,
+    T,
+    Tables,
+    Transform,
+    make_tables,
+)
+
+__all__ = ["ks_cycle", "make_tables"]
+
+HALF_ROOT = 0.5**0.5
+
+
+@njit(inline="always")
+def _load(rows: np.ndarray, place: int) -> complex:
+    return complex(rows[place], rows[place + LANES])
+
+
+@njit(inline="always")
+def _read(rows: np.ndarray, power: int, place: int) -> complex:
+    real, imag = rows[place], rows[place + LANES]
+    return complex(real * real, imag * imag) if power == 2 else complex(real, imag)
+
+
+@njit(inline="always")
+def _store(rows: np.ndarray, place: int, z: complex) -> None:
+    rows[place] = z.real
+    rows[place + LANES] = z.imag
+
+
+@njit(inline="always")
+def _of_four(a: complex, b: complex, c: complex, d: complex) -> tuple[complex, complex, complex, complex]:
+    """The transform of four numbers."""
+    p, q, u, v = a + c, a - c, b + d, b - d
+    return p + u, complex(q.real + v.imag, q.imag - v.real), p - u, complex(q.real - v.imag, q.imag + v.real)
+
+
+@njit(inline="always")
+def _eighth_roots(z: tuple[complex, ...], root: float) -> tuple[complex, complex, complex, complex]:
+    """Times the powers 0 to 3 of exp(-i pi / 4); root: that of 1/2, in the precision of z."""
+    _, a, b, c = z
+    a = complex(root * (a.real + a.imag), root * (a.imag - a.real))
+    c = complex(root * (c.imag - c.real), -root * (c.real + c.imag))
+    return z[0], a, complex(b.imag, -b.real), c
+
+
+@njit(inline="always")
+def _store_eight(rows: np.ndarray, place: int, even: tuple[complex, ...], odd: tuple[complex, ...]) -> None:
+    """Write sums, then differences, of four numbers and four others to the rows from a place on."""
+    _store(rows, place, even[0] + odd[0])
+    _store(rows, place + ROW, even[1] + odd[1])
+    _store(rows, place + 2 * ROW, even[2] + odd[2])
+    _store(rows, place + 3 * ROW, even[3] + odd[3])
+    _store(rows, place + 4 * ROW, even[0] - odd[0])
+    _store(rows, place + 5 * ROW, even[1] - odd[1])
+    _store(rows, place + 6 * ROW, even[2] - odd[2])
+    _store(rows, place + 7 * ROW, even[3] - odd[3])
 
 
 @njit(**OPTIONS)
-def _squares(s: np.ndarray, tables: Tables) -> None:
-    """Between two spectral passes: the signals' squares, times 2 * 128^2."""
-    _inverse_blocks(s, tables[1])
-    _square_columns(s, tables[0])
-    _forward_blocks(s, tables[1])
+def _first_eights(source: np.ndarray, rows: np.ndarray, power: int, target: np.ndarray) -> None:
+    """The first pass, whose factors are one, of radix 8, on squares of real and imaginary parts if `power` is 2."""
+    root = source.dtype.type(HALF_ROOT)
+    distinct()
+    for k in range(rows.shape[1] // 8):
+        p, begin = 8 * k, 8 * ROW * k
+        a, b, c, d = rows[0, p], rows[0, p + 1], rows[0, p + 2], rows[0, p + 3]
+        e, f, g, h = rows[0, p + 4], rows[0, p + 5], rows[0, p + 6], rows[0, p + 7]
+        for j in range(LANES):
+            even = _of_four(
+                _read(source, power, a + j),
+                _read(source, power, c + j),
+                _read(source, power, e + j),
+                _read(source, power, g + j),
+            )
+            odd = _of_four(
+                _read(source, power, b + j),
+                _read(source, power, d + j),
+                _read(source, power, f + j),
+                _read(source, power, h + j),
+            )
+            _store_eight(target, begin + j, even, _eighth_roots(odd, root))
 
 
 @njit(**OPTIONS)
-def ks_cycle(states: np.ndarray, result: np.ndarray, steps: int, tables: Tables) -> None:
-    """Advance `states` (M, 128) by `steps` ETD-RK4 steps into `result` (M, 128).
+def _eights(n: int, source: np.ndarray, rows: np.ndarray, turns: np.ndarray, target: np.ndarray) -> None:
+    """Pass n, of radix 8."""
+    root = source.dtype.type(HALF_ROOT)
+    distinct()
+    for k in range(rows.shape[1] // 8):
+        p, begin = 8 * k, 8 * ROW * k
+        a, b, c, d = rows[n, p], rows[n, p + 1], rows[n, p + 2], rows[n, p + 3]
+        e, f, g, h = rows[n, p + 4], rows[n, p + 5], rows[n, p + 6], rows[n, p + 7]
+        t_b, t_c, t_d, t_e = turns[n, p + 1], turns[n, p + 2], turns[n, p + 3], turns[n, p + 4]
+        t_f, t_g, t_h = turns[n, p + 5], turns[n, p + 6], turns[n, p + 7]
+        for j in range(LANES):
+            z_c, z_e, z_g = _load(source, c + j) * t_c, _load(source, e + j) * t_e, _load(source, g + j) * t_g
+            z_b, z_d = _load(source, b + j) * t_b, _load(source, d + j) * t_d
+            z_f, z_h = _load(source, f + j) * t_f, _load(source, h + j) * t_h
+            odd = _eighth_roots(_of_four(z_b, z_d, z_f, z_h), root)
+            _store_eight(target, begin + j, _of_four(_load(source, a + j), z_c, z_e, z_g), odd)
 
-    tables: of `make_tables`, in the precision in which to compute.
+
+@njit(**OPTIONS)
+def _fours(n: int, source: np.ndarray, rows: np.ndarray, turns: np.ndarray, target: np.ndarray) -> None:
+    """Pass n, of radix 4."""
+    distinct()
+    for k in range(rows.shape[1] // 4):
+        p, begin = 4 * k, 4 * ROW * k
+        a, b, c, d = rows[n, p], rows[n, p + 1], rows[n, p + 2], rows[n, p + 3]
+        t_b, t_c, t_d = turns[n, p + 1], turns[n, p + 2], turns[n, p + 3]
+        for j in range(LANES):
+            z_b, z_c, z_d = _load(source, b + j) * t_b, _load(source, c + j) * t_c, _load(source, d + j) * t_d
+            w, x, y, z = _of_four(_load(source, a + j), z_b, z_c, z_d)
+            _store(target, begin + j, w)
+            _store(target, begin + ROW + j, x)
+            _store(target, begin + 2 * ROW + j, y)
+            _store(target, begin + 3 * ROW + j, z)
+
+
+@njit(**OPTIONS)
+def _transform(
+    source: np.ndarray, power: int, plan: Transform, a: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Do all passes, to a and b in turn, on squares if `power` is 2; returns the one with the result and the other."""
+    if power == 2 and plan.eights == 0:
+        for p in range(len(source)):
+            source[p] *= source[p]
+    for n in range(len(plan.rows)):
+        if n >= plan.eights:
+            _fours(n, source, plan.rows, plan.turns, a)
+        elif n:
+            _eights(n, source, plan.rows, plan.turns, a)
+        else:
+            _first_eights(source, plan.rows, power, a)
+        source, a, b = a, b, a
+    return source, a
+
+
+@njit(**OPTIONS)
+def _separated(source: np.ndarray, f: int, mirror: int, turn: complex) -> tuple[complex, complex]:
+    """Twice the coefficients of a real signal at frequencies f and N/2 - f, from the rows of f and of N/2 - f of the
+    transform of its even points + i its odd points, given that parts were exchanged before and are now.
     """
-    count = states.shape[0]
-    groups, numbers = tables[2:]
-    s = aligned_room(6 * FIELD, LANES, numbers)
+    z, w = _load(source, mirror), _load(source, f)
+    even = complex(z.imag + w.imag, z.real - w.real)
+    odd = complex(z.real + w.real, w.imag - z.imag) * turn
+    return even + odd, (even - odd).conjugate()
+
+
+@njit(**OPTIONS)
+def _join(v: complex, w: complex, turn: complex, spectrum: np.ndarray, place: int) -> None:
+    """The inverse of `_separated`, times 4, to the two rows of OUT."""
+    even = complex(v.real + w.real, v.imag - w.imag)
+    odd = complex(v.real - w.real, v.imag + w.imag) * turn.conjugate()
+    _store(spectrum, place + OUT, complex(even.imag + odd.real, even.real - odd.imag))
+    _store(spectrum, place + OUT + ROW, complex(odd.real - even.imag, even.real + odd.imag))
+
+
+@njit(**OPTIONS)
+def _plus_i(z: complex, n: complex, factor: float) -> complex:
+    """Z + i factor n."""
+    return complex(z.real - n.imag * factor, z.imag + n.real * factor)
+
+
+@njit(**OPTIONS)
+def _begin(source: np.ndarray, table: Frequencies, s: np.ndarray) -> None:
+    """The first v, from the transform of the states; it goes back to the grid."""
+    distinct()
+    for k in range(len(table.pairs)):
+        f, mirror, turn, here = table.pairs[k, 0], table.pairs[k, 1], table.turns[k], BLOCK * k
+        for j in range(LANES):
+            v, w = _separated(source, f + j, mirror + j, turn)
+            _store(s, here + STATE + j, v)
+            _store(s, here + STATE + ROW + j, w)
+            _join(v, w, turn, s, here + j)
+
+
+@njit(**OPTIONS)
+def _first_stage(source: np.ndarray, table: Frequencies, s: np.ndarray) -> None:
+    """A = E2 v + Q N(v)."""
+    distinct()
+    for k in range(len(table.pairs)):
+        f, mirror, turn, here = table.pairs[k, 0], table.pairs[k, 1], table.turns[k], BLOCK * k
+        c = table.coefficients
+        e_v, q_v, e_w, q_w = c[k, 0, E2], c[k, 0, Q], c[k, 1, E2], c[k, 1, Q]
+        for j in range(LANES):
+            n, m = _separated(source, f + j, mirror + j, turn)
+            _store(s, here + NEXT + j, n)
+            _store(s, here + NEXT + ROW + j, m)
+            v = _plus_i(_load(s, here + STATE + j) * e_v, n, q_v)
+            w = _plus_i(_load(s, here + STATE + ROW + j) * e_w, m, q_w)
+            _join(v, w, turn, s, here + j)
+
+
+@njit(**OPTIONS)
+def _second_stage(source: np.ndarray, table: Frequencies, s: np.ndarray) -> None:
+    """B = E2 v + Q N(a), E v + T N(v) for the third stage, and E v + F1 N(v) + F2 N(a) for the next v."""
+    distinct()
+    for k in range(len(table.pairs)):
+        f, mirror, turn, here = table.pairs[k, 0], table.pairs[k, 1], table.turns[k], BLOCK * k
+        c = table.coefficients
+        for j in range(LANES):
+            n, m = _separated(source, f + j, mirror + j, turn)
+            v, first_n = _load(s, here + STATE + j), _load(s, here + NEXT + j)
+            w, first_m = _load(s, here + STATE + ROW + j), _load(s, here + NEXT + ROW + j)
+            _store(s, here + STATE + j, _plus_i(v * c[k, 0, E], first_n, c[k, 0, T]))
+            _store(s, here + STATE + ROW + j, _plus_i(w * c[k, 1, E], first_m, c[k, 1, T]))
+            n_so_far = _plus_i(v * c[k, 0, E], first_n, c[k, 0, F1])
+            m_so_far = _plus_i(w * c[k, 1, E], first_m, c[k, 1, F1])
+            _store(s, here + NEXT + j, _plus_i(n_so_far, n, c[k, 0, F2]))
+            _store(s, here + NEXT + ROW + j, _plus_i(m_so_far, m, c[k, 1, F2]))
+            v = _plus_i(v * c[k, 0, E2], n, c[k, 0, Q])
+            w = _plus_i(w * c[k, 1, E2], m, c[k, 1, Q])
+            _join(v, w, turn, s, here + j)
+
+
+@njit(**OPTIONS)
+def _third_stage(source: np.ndarray, table: Frequencies, s: np.ndarray) -> None:
+    """C = E2 a + Q (2 N(b) - N(v)); F2 N(b) is added to the next v."""
+    distinct()
+    for k in range(len(table.pairs)):
+        f, mirror, turn, here = table.pairs[k, 0], table.pairs[k, 1], table.turns[k], BLOCK * k
+        c = table.coefficients
+        q_v, f_v, q_w, f_w = c[k, 0, Q2], c[k, 0, F2], c[k, 1, Q2], c[k, 1, F2]
+        for j in range(LANES):
+            n, m = _separated(source, f + j, mirror + j, turn)
+            _store(s, here + NEXT + j, _plus_i(_load(s, here + NEXT + j), n, f_v))
+            _store(s, here + NEXT + ROW + j, _plus_i(_load(s, here + NEXT + ROW + j), m, f_w))
+            v = _plus_i(_load(s, here + STATE + j), n, q_v)
+            w = _plus_i(_load(s, here + STATE + ROW + j), m, q_w)
+            _join(v, w, turn, s, here + j)
+
+
+@njit(**OPTIONS)
+def _last_stage(source: np.ndarray, table: Frequencies, s: np.ndarray) -> None:
+    """The next v, to which F3 N(c) is added."""
+    distinct()
+    for k in range(len(table.pairs)):
+        f, mirror, turn, here = table.pairs[k, 0], table.pairs[k, 1], table.turns[k], BLOCK * k
+        f_v, f_w = table.coefficients[k, 0, F3], table.coefficients[k, 1, F3]
+        for j in range(LANES):
+            n, m = _separated(source, f + j, mirror + j, turn)
+            v = _plus_i(_load(s, here + NEXT + j), n, f_v)
+            w = _plus_i(_load(s, here + NEXT + ROW + j), m, f_w)
+            _store(s, here + STATE + j, v)
+            _store(s, here + STATE + ROW + j, w)
+            _join(v, w, turn, s, here + j)
+
+
+@njit(**OPTIONS)
+def _squares(s: np.ndarray, t: Tables, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The transform of the squares, at grid points, of what is in OUT; a, b: room for two fields."""
+    grid, other = _transform(s, 1, t.back, a, b)
+    return _transform(grid, 2, t.there, other, grid)[0]
+
+
+@njit(**OPTIONS)
+def ks_cycle(states: np.ndarray, result: np.ndarray, steps: int, t: Tables) -> None:
+    """Advance `states` (M, N) by `steps` steps into `result` (M, N).
+
+    t: of `make_tables`, in the precision in which to compute.
+    """
+    count, size = states.shape
+    table = t.frequencies
+    a, b = aligned_room(size * LANES, table.coefficients), aligned_room(size * LANES, table.coefficients)
+    s = aligned_room(len(table.pairs) * BLOCK, table.coefficients)
+    scale = a.dtype.type(0.5 / size)
     for begin in range(0, count, LANES):
-        for column in range(0, SIZE, LANES):
-            _read(states, s, begin, count - 1, SIZE, column)
-        _forward_columns(s, tables[0])
-        _forward_blocks(s, tables[1])
-        _begin_rows(s, groups, numbers)
+        for lane in range(LANES):
+            state = states[min(begin + lane, count - 1)]  # surplus lanes repeat the last state
+            for i in range(size // 2):
+                a[i * ROW + LANES + lane], a[i * ROW + lane] = state[2 * i], state[2 * i + 1]
+        _begin(_transform(a, 1, t.first, b, a)[0], table, s)
         for _ in range(steps):
-            _squares(s, tables)
-            _first_rows(s, groups, numbers)
-            _squares(s, tables)
-            _second_rows(s, groups, numbers)
-            _squares(s, tables)
-            _third_rows(s, groups, numbers)
-            _squares(s, tables)
-            _last_rows(s, groups, numbers)
-        _inverse_blocks(s, tables[1])
-        _inverse_columns(s, tables[0])
-        for column in range(0, SIZE, LANES):
-            _write(result, s, begin, count - 1, SIZE, column)
-
-
-@cache
-def make_tables(precision: str, size: int, step_size: float) -> Tables:
-    """What `ks_cycle` needs, in the `precision` in which it is to compute, such as "float32".
-
-    Twiddle factors of the passes over rows 16 and 4 apart (those of neighbors are one); for each of the groups of rows
-    that are worked on together, with the kinds of `PAIRS`, their first rows and where their numbers begin (9, 3); and
-    the numbers: for each pair a half turn and the coefficients of its rows.
-    Raises `ValueError` for a `size` other than 128, which the passes are written for.
-    """
-    if size != SIZE:
-        raise ValueError(f"the compiled cycle is for {SIZE} grid points, not {size}")
-    twiddles = []
-    for span in (16, 4):
-        factors = np.exp(-2j * np.pi * np.arange(span)[:, None] * np.arange(1, 4) / (4 * span))
-        twiddles.append(np.stack([factors.real, factors.imag], -1).ravel().astype(precision))
-    # The digits of a row, in base 4, are those of its frequency in reverse.
-    first, second, third = np.unravel_index(np.arange(ROWS), (4, 4, 4))
-    frequency = first + 4 * second + 16 * third
-    row = np.argsort(frequency)
-    e, e2, *forced = (half[frequency] for half in etd_coefficients(size, step_size))
-    # Squares arrive times 256^2, spectra being kept times 2; their multipliers are imaginary.
-    q, q2, *weights = (half.imag / (2 * SIZE) ** 2 for half in forced)
-    coefficients = np.stack([e, e2, q, q2, e2 * q - q2 / 2, *weights], -1)
-    groups: list[tuple[int, int, int]] = []
-    numbers: list[float] = []
-    for f, kind in ((0, 0), (8, 1), *((f, 2) for f in range(1, 8))):
-        begins = row[f], row[-f % 16]
-        groups.append((*begins, len(numbers)))
-        for pair in PAIRS[kind]:
-            members = [begins[i // 4] + i % 4 for i in pair]
-            turn = np.exp(-2j * np.pi * frequency[members[0]] / SIZE)
-            numbers += [turn.real, turn.imag, *coefficients[members].ravel()]
-    return twiddles[0], twiddles[1], np.array(groups), np.array(numbers).astype(precision)
+            _first_stage(_squares(s, t, a, b), table, s)
+            _second_stage(_squares(s, t, a, b), table, s)
+            _third_stage(_squares(s, t, a, b), table, s)
+            _last_stage(_squares(s, t, a, b), table, s)
+        grid = _transform(s, 1, t.back, a, b)[0]
+        for lane in range(min(LANES, count - begin)):
+            state = result[begin + lane]
+            for i in range(size // 2):
+                row = t.order[i] + lane
+                state[2 * i], state[2 * i + 1] = grid[row + LANES] * scale, grid[row] * scale

@@ -2,15 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-HAS_NUMBA = find_spec("numba") is not None
-"""False on some machines with a GPU; a CPU then takes the same steps by array operations."""
+from mnmef.kernels import HAS_NUMBA
 
 
 class System(ABC):

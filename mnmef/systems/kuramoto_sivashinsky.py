@@ -1,4 +1,4 @@
-"""Kuramoto-Sivashinsky on a periodic domain of length 32 pi."""
+"""Kuramoto-Sivashinsky on a periodic domain."""
 
 from functools import cache
 from typing import ClassVar
@@ -22,10 +22,10 @@ class KuramotoSivashinsky(System):
     title: ClassVar[str] = "Kuramoto-Sivashinsky"
     has_compiled_steps = True
 
-    def __init__(self, state_size: int = 128, step_size: float = 0.25) -> None:
+    def __init__(self, state_size: int = 128, step_size: float = 0.25, length: float = 32 * np.pi) -> None:
         if state_size < 8 or state_size & (state_size - 1):
             raise ValueError(f"state_size must be a power of two from 8 on, not {state_size}")
-        self.state_size, self.step_size = state_size, step_size
+        self.state_size, self.step_size, self.length = state_size, step_size, length
 
     def step(self, state: Tensor) -> Tensor:
         """Advance `state` (..., Nx) by one ETD-RK4 step."""
@@ -34,13 +34,14 @@ class KuramotoSivashinsky(System):
     def _advance_compiled(self, rows: np.ndarray, result: np.ndarray, steps: int, precision: str) -> None:
         from mnmef.kernels.ks import ks_cycle, make_tables
 
-        ks_cycle(rows, result, steps, make_tables(precision, self.state_size, self.step_size))
+        ks_cycle(rows, result, steps, make_tables(precision, self.state_size, self.step_size, self.length))
 
     def _advance(self, state: Tensor, steps: int) -> Tensor:
         """Advance states (..., Nx), staying in Fourier space. The coefficients hold the factor -ik/2."""
         dtype = torch.complex64 if state.dtype == torch.float32 else torch.complex128
         e, e2, q, q2, f1, f2, f3 = (
-            torch.as_tensor(c).to(state.device, dtype) for c in etd_coefficients(self.state_size, self.step_size)
+            torch.as_tensor(c).to(state.device, dtype)
+            for c in etd_coefficients(self.state_size, self.step_size, self.length)
         )
 
         def squared(v: Tensor) -> Tensor:
@@ -63,11 +64,11 @@ class KuramotoSivashinsky(System):
 
     def reference_state(self) -> np.ndarray:
         """Return the Kassam-Trefethen initial profile, 150 time units later (as DAPPER's `x0`)."""
-        return _reference_state(self.state_size, self.step_size)
+        return _reference_state(self.state_size, self.step_size, self.length)
 
 
 @cache
-def _reference_state(size: int, h: float) -> np.ndarray:
-    grid = 32 * np.pi * np.linspace(0, 1, size + 1)[1:]
+def _reference_state(size: int, h: float, length: float) -> np.ndarray:
+    grid = length * np.linspace(0, 1, size + 1)[1:]
     profile = torch.from_numpy(np.cos(grid / 16) * (1 + np.sin(grid / 16)))
-    return KuramotoSivashinsky(size, h)._advance(profile, int(150 / h)).numpy()
+    return KuramotoSivashinsky(size, h, length)._advance(profile, int(150 / h)).numpy()

@@ -33,7 +33,7 @@ class Lorenz63(System):
         return runge_kutta_4(self.tendency, state, self.step_size)
 
     def _advance_compiled(self, rows: np.ndarray, result: np.ndarray, steps: int, precision: str) -> None:
-        from mnmef.kernels.lorenz63 import lorenz63_cycle
+        from mnmef.kernels.lorenz import lorenz63_cycle
 
         h = self.step_size
         constants = np.array([self.sigma, self.rho, self.beta, h, h / 2, h / 3, h / 6], dtype=precision)

@@ -32,11 +32,8 @@ class Lorenz96(System):
         return runge_kutta_4(self.tendency, state, self.step_size)
 
     def _advance_compiled(self, rows: np.ndarray, result: np.ndarray, steps: int, precision: str) -> None:
-        from mnmef.kernels.lorenz96 import LANES, lorenz96_cycle
+        from mnmef.kernels.lorenz import lorenz96_cycle
 
-        if self.state_size < LANES:  # a row is shorter than a vector
-            result[...] = self._advance(torch.from_numpy(rows).to(getattr(torch, precision)), steps).numpy()
-            return
         h = self.step_size
         constants = np.array([self.forcing, h, h / 2, h / 3, h / 6], dtype=precision)
         lorenz96_cycle(rows, result, steps, constants)

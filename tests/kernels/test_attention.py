@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional
 
 from mnmef.filters import networks
+from mnmef.filters.attention import DEPTH, HEADS, WIDTH, Attention
 from mnmef.filters.networks import AttentionBlock, SetTransformer
-from mnmef.kernels.attention import DEPTH, HEADS, WIDTH, Attention
 
 DOUBLE = torch.float64
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mnmef.kernels.eigen import eigenpairs
+from mnmef.filters.linalg import _eigenpairs as eigenpairs
 
 ROUNDING = 1e-14
 

@@ -1,0 +1,104 @@
+"""One cycle of Lorenz '63 and of Lorenz '96, by classical Runge-Kutta steps.
+
+LANES states are advanced together, and take all steps of the cycle while they are in the first cache. A state's result
+does not depend on its neighbors.
+"""
+
+import numpy as np
+from numba import njit
+
+from mnmef.kernels.compiling import OPTIONS, aligned_room
+
+LANES = 32
+"""States advanced together."""
+
+
+@njit(**OPTIONS)
+def lorenz63_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants: np.ndarray) -> None:
+    """Advance `states` (M, 3) by `steps` steps into `result` (M, 3):
+    `x' = s (y - x), y' = x (r - z) - y, z' = x y - b z`.
+
+    constants: s, r and b, h, h/2, h/3 and h/6 of the step size h, in the precision in which to compute.
+    """
+    count = states.shape[0]
+    sigma, rho, beta, whole, half, third, sixth = constants
+    x, y, z = np.empty(LANES, constants.dtype), np.empty(LANES, constants.dtype), np.empty(LANES, constants.dtype)
+    for begin in range(0, count, LANES):
+        for j in range(LANES):
+            row = min(begin + j, count - 1)  # surplus lanes repeat the last state
+            x[j], y[j], z[j] = states[row, 0], states[row, 1], states[row, 2]
+        for _ in range(steps):
+            for j in range(LANES):
+                a, b, c = x[j], y[j], z[j]
+                da, db, dc = sigma * (b - a), a * (rho - c) - b, a * b - beta * c
+                total_a, total_b, total_c = a + sixth * da, b + sixth * db, c + sixth * dc
+                u, v, w = a + half * da, b + half * db, c + half * dc
+                da, db, dc = sigma * (v - u), u * (rho - w) - v, u * v - beta * w
+                total_a, total_b, total_c = total_a + third * da, total_b + third * db, total_c + third * dc
+                u, v, w = a + half * da, b + half * db, c + half * dc
+                da, db, dc = sigma * (v - u), u * (rho - w) - v, u * v - beta * w
+                total_a, total_b, total_c = total_a + third * da, total_b + third * db, total_c + third * dc
+                u, v, w = a + whole * da, b + whole * db, c + whole * dc
+                da, db, dc = sigma * (v - u), u * (rho - w) - v, u * v - beta * w
+                x[j], y[j], z[j] = total_a + sixth * da, total_b + sixth * db, total_c + sixth * dc
+        for j in range(min(LANES, count - begin)):
+            result[begin + j, 0], result[begin + j, 1], result[begin + j, 2] = x[j], y[j], z[j]
+
+
+@njit(**OPTIONS)
+def _close_circle(x: np.ndarray) -> None:
+    """Fill the two rows of a field before the first component and the one after the last."""
+    end = len(x)
+    for j in range(2 * LANES):
+        x[j] = x[end - 3 * LANES + j]
+    for j in range(LANES):
+        x[end - LANES + j] = x[2 * LANES + j]
+
+
+@njit(**OPTIONS)
+def _stage(
+    x: np.ndarray, begin: np.ndarray, total: np.ndarray, target: np.ndarray, step: float, weight: float, forcing: float
+) -> None:
+    """With the tendency k of a field, `target = begin + step k` and `total += weight k`."""
+    for p in range(len(total)):
+        k = (x[p + 3 * LANES] - x[p]) * x[p + LANES] - x[p + 2 * LANES] + forcing
+        total[p] += weight * k
+        target[p + 2 * LANES] = begin[p + 2 * LANES] + step * k
+
+
+@njit(**OPTIONS)
+def lorenz96_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants: np.ndarray) -> None:
+    """Advance `states` (M, Nx) by `steps` steps into `result` (M, Nx):
+    `x_i' = (x_{i+1} - x_{i-2}) x_{i-1} - x_i + F`, indices cyclic.
+
+    constants: F, h, h/2, h/3 and h/6 of the step size h, in the precision in which to compute. A field has one row of
+    lanes a component, two before the first and one after the last.
+    """
+    count, size = states.shape
+    forcing, whole, half, third, sixth = constants
+    span, between = (size + 3) * LANES, size * LANES
+    x, a, b = aligned_room(span, constants), aligned_room(span, constants), aligned_room(span, constants)
+    total = aligned_room(between, constants)
+    for begin in range(0, count, LANES):
+        for lane in range(LANES):
+            state = states[min(begin + lane, count - 1)]  # surplus lanes repeat the last state
+            for i in range(size):
+                x[(i + 2) * LANES + lane] = state[i]
+        for _ in range(steps):
+            _close_circle(x)
+            for p in range(between):
+                k = (x[p + 3 * LANES] - x[p]) * x[p + LANES] - x[p + 2 * LANES] + forcing
+                total[p] = x[p + 2 * LANES] + sixth * k
+                a[p + 2 * LANES] = x[p + 2 * LANES] + half * k
+            _close_circle(a)
+            _stage(a, x, total, b, half, third, forcing)
+            _close_circle(b)
+            _stage(b, x, total, a, whole, third, forcing)
+            _close_circle(a)
+            for p in range(between):
+                k = (a[p + 3 * LANES] - a[p]) * a[p + LANES] - a[p + 2 * LANES] + forcing
+                x[p + 2 * LANES] = total[p] + sixth * k
+        for lane in range(min(LANES, count - begin)):
+            state = result[begin + lane]
+            for i in range(size):
+                state[i] = x[(i + 2) * LANES + lane]

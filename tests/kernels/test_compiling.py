@@ -1,0 +1,56 @@
+"""Machine code that is kept for the next process follows the source of all kernels."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "mnmef"
+MEASURE = """
+import numpy as np
+from mnmef.kernels.eigen import eigenpairs
+values, vectors = np.empty((1, 2)), np.empty((1, 2, 2))
+eigenpairs(0, 1, np.array([[[2.0, 1.0], [1.0, 2.0]]]), values, vectors)
+print(np.sort(values.ravel()).round(12).tolist())
+"""
+
+
+def measured(tree, **environment):
+    """What the kernels of a copy of the package say, in a process of its own."""
+    unset = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    command = [sys.executable, "-c", MEASURE]
+    result = subprocess.run(command, cwd=tree, env=unset | environment, capture_output=True, text=True, check=True)
+    return result.stdout.strip()
+
+
+@pytest.fixture
+def tree(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "tree" / "mnmef", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "tree"
+
+
+def test_an_edit_of_a_helper_in_another_file_is_seen_by_the_next_process(tree, tmp_path):
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    assert measured(tree, **cache) == "[1.0, 3.0]"
+    compiled = sorted(tmp_path.glob("cache/*/**/*.nbc"))
+    assert measured(tree, **cache) == "[1.0, 3.0]"
+    assert sorted(tmp_path.glob("cache/*/**/*.nbc")) == compiled
+    helpers = tree / "mnmef" / "kernels" / "eights.py"
+    helpers.write_text(
+        helpers.read_text()
+        .replace("abs(x[", "2.0 * abs(x[")
+        .replace("return (x[0] * y[0]", "return (3.0 * x[0] * y[0]")
+    )
+    assert measured(tree, **cache) != "[1.0, 3.0]"
+
+
+def test_the_cache_is_in_the_package_or_where_the_user_wants_it(tree, tmp_path):
+    measured(tree)
+    (folder,) = (tree / "mnmef" / "kernels" / "__pycache__").glob("mnmef-kernels-*")
+    assert list(folder.rglob("*.nbc"))
+    measured(tree, NUMBA_CACHE_DIR=str(tmp_path / "own"))
+    (own,) = (tmp_path / "own").iterdir()
+    assert own.name == folder.name
