@@ -17,6 +17,7 @@ import yaml
 from benchmarks.costs import COSTS, ROOT, snakemake
 from mnmef.config.settings import at_scale
 from mnmef.core.names import LOCALIZED_METHODS
+from mnmef.experiments.files import describe
 
 DAPPER = 50
 """How much more a cycle costs in DAPPER than in the batched engine, roughly (docs/benchmark.md)."""
@@ -26,6 +27,11 @@ INFLATIONS, RADII = 16, 10
 
 Settings = Sequence[Mapping[str, Any]]
 """The merged config of each experiment of a scale."""
+
+
+def scale_settings(raw: Mapping[str, Any], scale: str) -> Settings:
+    """Merge the config of each experiment at a scale, and add the grid that it is on."""
+    return [at_scale(raw, scale, name) | {"grid": describe(name)["grid"]} for name in raw["experiments"]]
 
 
 def tested(settings: Settings) -> float:
@@ -61,7 +67,9 @@ def trained(part: Mapping[str, Any], over: Mapping[str, Any]) -> float:
 
 def pretrained(settings: Settings) -> float:
     """Windows times cycles of a training, in the mean over experiments and filters."""
-    return mean(mean((trained(part, {}), trained(part, part["mnmef_conv"]["training"]))) for part in settings)
+    networks: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = [(part, {}) for part in settings]
+    networks += [(part, part["mnmef_conv"]["training"]) for part in settings if part["grid"] is not None]
+    return mean(trained(part, over) for part, over in networks)
 
 
 def retrained(settings: Settings) -> float:
@@ -152,10 +160,7 @@ def main() -> None:
     scale = parser.parse_args().scale
     raw = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     try:
-        settings = {
-            name: [at_scale(raw, name, experiment) for experiment in raw["experiments"]]
-            for name in (scale, *raw["scales"])
-        }
+        settings = {name: scale_settings(raw, name) for name in (scale, *raw["scales"])}
     except ValueError as error:
         sys.exit(str(error))
     counts, submitted = planned(scale)

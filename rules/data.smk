@@ -1,15 +1,6 @@
 # Truths, observations and first ensembles of the twin experiments (section 5 of the paper).
 
 
-def data_settings(wildcards):
-    """What decides the content of a split."""
-    section = SETTINGS[wildcards.experiment]["data"]
-    split = section[wildcards.split]
-    if wildcards.split == "train":
-        return split
-    return {**split, "noise_levels": CONFIG.noise_levels, "members": section["members"]}
-
-
 rule simulate_data:
     output:
         dataset=results("data/{experiment}_{split}.nc"),

@@ -1,57 +1,6 @@
 # All filters on the same truths, observations and first ensembles of the test split (section 5 of the paper).
 
 
-def evaluation_settings(wildcards):
-    """What decides an evaluation besides its inputs."""
-    part = SETTINGS[wildcards.experiment]
-    return {"options": part["evaluation"], "seed": part["seed"]}
-
-
-def baseline_evaluation_settings(wildcards):
-    """As `evaluation_settings`, with the options of classical filters."""
-    return evaluation_settings(wildcards) | chosen(wildcards, "ienks")
-
-
-def learned_evaluation_settings(wildcards):
-    """As `evaluation_settings`, with the filter, its network and its ensemble sizes."""
-    return evaluation_settings(wildcards) | {
-        "method": method_of(wildcards.filter, wildcards.stage).name,
-        "filter_name": wildcards.filter,
-        "model": model_settings(wildcards, wildcards.filter),
-        "ensemble_sizes": CONFIG.ensemble_sizes,
-    }
-
-
-def seed_evaluation_settings(wildcards):
-    """As `learned_evaluation_settings`, at the ensemble size of the training alone."""
-    cell = Cell(**wildcards, stage="pretrained")
-    size = SETTINGS[wildcards.experiment]["training"]["ensemble_size"]
-    return {**learned_evaluation_settings(cell), "ensemble_sizes": [size]}
-
-
-def evaluation_files():
-    """The evaluations of all filters, classical and learned."""
-    learned = expand(rules.evaluate_learned.output.scores, zip, **learned_cells())
-    own = [results(f"evaluation/{cell}_mnmef_own.nc") for cell in CONFIG.own_weights]
-    return expand(rules.evaluate_baseline.output.scores, zip, **baseline_cells()) + learned + own
-
-
-def seed_files(output):
-    """The files that `output` names for the further trainings: none where nothing is trained, or where the first
-    training is not scored at this ensemble size.
-    """
-    part = CONFIG.training_seeds
-    trained = CONFIG.weights == "train" and "mnmef" in CONFIG.learned
-    scored = CONFIG.training.ensemble_size in CONFIG.ensemble_sizes
-    return expand(
-        output,
-        experiment=[name for name in SETTINGS if name in part.experiments],
-        sigma_y=[str(level) for level in CONFIG.noise_levels if level in part.noise_levels],
-        filter="mnmef",
-        seed=range(2, part.count + 1) if trained and scored else [],
-    )
-
-
 rule evaluate_baseline:
     input:
         dataset=split_file("test"),

@@ -2,36 +2,6 @@
 # transformer frozen (section 4 of the paper), and what the checkpoints are.
 
 
-def finetuning_files():
-    """What fine-tuning starts from, and the tuning split if it decides which weights are kept."""
-    tune = split_file("tune") if CONFIG.finetuning.keep == "better" else []
-    pretrained = expand(rules.train_filter.output.weights, filter="mnmef", allow_missing=True)[0]
-    return {"dataset": split_file("train"), "pretrained": pretrained, "tune": tune}
-
-
-def seed_training_settings(wildcards):
-    """As `training_settings`, with the root of the random streams moved on by the number of the training."""
-    first = training_settings(wildcards)
-    return {**first, "seed": first["seed"] + int(wildcards.seed) - 1}
-
-
-def training_files():
-    """Weights and curves of all learned filters."""
-    cells = [(e, y, f) for e in SETTINGS for f in filters_of(e) for y in NOISE]
-    names = ("experiment", "sigma_y", "filter")
-    pretrained = expand(rules.train_filter.output, zip, **columns(names, cells))
-    finetuned = [(e, y, n) for e, y, f in cells if f == "mnmef" for n in CONFIG.ensemble_sizes]
-    return pretrained + expand(
-        rules.finetune_filter.output, zip, **columns(("experiment", "sigma_y", "members"), finetuned)
-    )
-
-
-def checkpoint_files():
-    """The checkpoints of all learned filters of the config, those of the user's own left out."""
-    cells = [Cell(zip(learned_cells(), cell)) for cell in zip(*learned_cells().values())]
-    return [file for cell in cells for file in checkpoints(cell)]
-
-
 rule train_filter:
     input:
         dataset=split_file("train"),

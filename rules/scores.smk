@@ -1,11 +1,6 @@
 # R-RMSE of all filters with intervals, and every published number beside ours.
 
 
-def score_tables(*names):
-    """The files of tables of scores, by name."""
-    return {name: results(f"{name}.csv") for name in names}
-
-
 rule score_filters:
     input:
         evaluations=evaluation_files(),

@@ -1,21 +1,6 @@
 # Inflation and localization radius of the classical filters, chosen on the tuning split (section 5 of the paper).
 
 
-def search_settings(wildcards):
-    """What decides a search, besides its data, and where it keeps its scores until it is complete."""
-    section = SETTINGS[wildcards.experiment]["search"]
-    return {
-        "search": {key: section[key] for key in section if key != "protocol"},
-        **chosen(wildcards, "ienks", "ensemble_sizes", "seed"),
-        "partial": results("resume/search_{experiment}_{sigma_y}_{method}.json").format(**wildcards),
-    }
-
-
-def search_files():
-    """The figures of all searches."""
-    return expand(rules.plot_search.output, zip, **baseline_cells())
-
-
 rule search_baseline:
     input:
         dataset=split_file("tune"),

@@ -1,4 +1,4 @@
-"""The clock of every timing: figure 8, the benchmarks and the study of long grids."""
+"""Clock of every timing: figure 8, the benchmarks and the study of long grids."""
 
 import math
 from collections.abc import Callable

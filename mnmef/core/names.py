@@ -10,13 +10,12 @@ from typing import Literal
 from mnmef.core.errors import unknown_name
 
 Stage = Literal["searched", "pretrained", "finetuned", "own"]
-"""Where settings or weights come from: the hyperparameter search, a training, a fine-tuning for each ensemble size, or
-the user."""
+"""Source of settings or weights: hyperparameter search, training, fine-tuning for each ensemble size, or the user."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """How figures show a line: its label, color and marker.
+    """Label, color and marker of a line in figures.
 
     Colors are Okabe and Ito's (distinct for color-blind readers); markers differ for gray prints.
     """

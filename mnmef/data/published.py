@@ -1,4 +1,4 @@
-"""The published numbers, as tables with this project's method names.
+"""Published numbers, as tables with this project's method names.
 
 Source: "Learning Enhanced Ensemble Filters", arXiv 2504.17836v4, and the tables released with its code; see
 resources/published/README.md for what each file holds and how far to trust it.

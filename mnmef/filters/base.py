@@ -1,4 +1,4 @@
-"""The interface of every ensemble filter, classical or learned."""
+"""Interface of every ensemble filter, classical or learned."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -27,10 +27,10 @@ class CycleResult:
 
 
 class Filter:
-    """A filter advances an ensemble through one cycle: forecast, observe, analyze.
+    """Ensemble filter: advances an ensemble through one cycle of forecast, observation and analysis.
 
-    A filter whose analysis needs only the forecast ensemble implements `analyze`; an iterative smoother, which re-runs
-    the dynamics inside its analysis, overrides `cycle` (and `start`, where it carries more than an ensemble).
+    Most filters implement `analyze`. An iterative smoother runs the dynamics again inside its analysis: it overrides
+    `cycle`, and `start` if it carries more than an ensemble.
     """
 
     name: ClassVar[str]

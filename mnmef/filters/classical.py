@@ -1,4 +1,4 @@
-"""The classical filters by name, one setting or a batch of settings at a time."""
+"""Classical filters by name, one setting or a batch of settings at a time."""
 
 from typing import Any, NamedTuple
 

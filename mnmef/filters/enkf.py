@@ -1,4 +1,4 @@
-"""The ensemble Kalman filter with perturbed observations, with or without covariance localization."""
+"""Ensemble Kalman filter with perturbed observations, with or without covariance localization."""
 
 from typing import ClassVar
 

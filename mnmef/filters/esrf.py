@@ -1,4 +1,4 @@
-"""The ensemble square-root filter with the symmetric transform (ETKF)."""
+"""Ensemble square-root filter with the symmetric transform (ETKF)."""
 
 from typing import ClassVar
 

@@ -18,7 +18,7 @@ if HAS_NUMBA:
 
 @dataclass(frozen=True)
 class Transform:
-    """Where an iteration stands: weights `w = mean_weights basis'` of the mean, `T = I - left basis'` of the anomalies.
+    """State of an iteration: weights `w = mean_weights basis'` of the mean, `T = I - left basis'` of the anomalies.
 
     mean_weights (..., 1, d), left and basis (..., N, d). Neither T (N x N) nor w is ever formed.
     back (..., N, d) and core (..., d, d), None for the identity, are such that `T^-1 = I + back core^-1 basis'`: where

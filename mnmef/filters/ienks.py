@@ -1,6 +1,4 @@
-"""The iterative ensemble Kalman smoother (Bocquet and Sakov 2014) and, with lag 1, the iterative ensemble Kalman
-filter.
-"""
+"""Iterative ensemble Kalman smoother (Bocquet and Sakov 2014); with lag 1 the iterative ensemble Kalman filter."""
 
 from typing import Any, ClassVar
 

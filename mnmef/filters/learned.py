@@ -1,4 +1,4 @@
-"""The learned filters by name; a new one is a file beside this one and a line here."""
+"""Learned filters by name; a new one is a file beside this one and a line here."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The local ensemble transform Kalman filter (Hunt et al. 2007), all local analyses at once."""
+"""Local ensemble transform Kalman filter (Hunt et al. 2007), all local analyses at once."""
 
 from dataclasses import dataclass
 from typing import ClassVar

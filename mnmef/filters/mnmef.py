@@ -65,6 +65,15 @@ class Mnmef(nn.Module, Filter):
     `w_n, z_n = gain(v_n, h_n, y, f)`; `u_n = inflation(v_n, f)`; one localization weight in [0, 2] for each distinct
     cyclic distance; anomalies V = v_n - mean + w_n, Y = h_n - mean + z_n;
     `K = (V'Y o L_vh) (Y'Y o L_hh + (N - 1) sigma_y^2 I)^-1`; `v_n <- clamp(v_n + u_n + K (y - h_n - r_n))`.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Source of the sizes, the observed components and the bound.
+    sigma_y : float
+        Standard deviation of the observation noise, state units.
+    options : ModelOptions, optional
+        Sizes and variants of the network.
     """
 
     name: ClassVar[str] = "mnmef"
@@ -199,7 +208,7 @@ def kalman_increment(
     matrix = matrix + (members - 1) * sigma_y**2 * torch.eye(size, dtype=matrix.dtype, device=matrix.device)
     solution, info = torch.linalg.solve_ex(matrix, innovation.mT)
     limit = innovation.detach().abs().amax((-2, -1)) / (torch.finfo(matrix.dtype).eps ** 0.5 * sigma_y**2)
-    # A comparison with what is not finite is false.
+    # A comparison with NaN is false.
     bad = (info != 0) | ~(solution.detach().abs().amax((-2, -1)) <= limit)
     if bool(bad.any()):
         # Solve again with the bad matrices replaced, so that neither values nor gradients of the others see them.

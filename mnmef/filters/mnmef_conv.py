@@ -173,6 +173,20 @@ class MnmefConv(nn.Module, Filter):
     With forecast members v_n, h_n = H v_n and observation y, the network gives at each site of each member corrections
     w_n, z_n and u_n, and for the ensemble one localization weight in [0, 2] for each distance up to `reach`;
     `v_n <- clamp(v_n + u_n + K (y - h_n - r_n))` with the gain K of `mnmef.filters.mnmef.Mnmef`.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Periodic, for the sizes, the observed components and the bound.
+    sigma_y : float
+        Standard deviation of the observation noise, state units.
+    options : ConvOptions, optional
+        Sizes of the network.
+
+    Raises
+    ------
+    ValueError
+        Without a periodic grid, or for a patch that does not fit the grid.
     """
 
     name: ClassVar[str] = "mnmef_conv"
@@ -189,8 +203,7 @@ class MnmefConv(nn.Module, Filter):
         if any(index % options.patch for index in (*experiment.observed, experiment.state_size)):
             raise ValueError(
                 f"the patch of mnmef_conv must divide the grid of {experiment.title}, {experiment.state_size} points, "
-                f"and the "
-                f"distance between its observed points; {options.patch} does not"
+                f"and the distance between its observed points; {options.patch} does not"
             )
         widths = [FIELDS * options.patch] + [options.channels] * options.layers
         self.layers = nn.Sequential(*(MemberConvolution(*pair, options.kernel) for pair in pairwise(widths)))

@@ -8,7 +8,7 @@ by array operations of torch.
 from importlib.util import find_spec
 
 HAS_NUMBA = find_spec("numba") is not None
-"""Whether there is a compiler for the modules of this package."""
+"""True if there is a compiler for the modules of this package."""
 
 HUGE = 1e100
 """Entries beyond this belong to an ensemble that is about to overflow; LAPACK may fail to converge on them."""

@@ -139,7 +139,7 @@ def where_less(a: Eight, b: Eight, x: Eight, y: Eight) -> Eight:
 
 @njit(**OPTIONS)
 def any_less(a: Eight, b: Eight) -> bool:
-    """Whether a < b in a lane."""
+    """True if a < b in a lane."""
     return (
         (a[0] < b[0])
         | (a[1] < b[1])

@@ -32,10 +32,10 @@ from mnmef.kernels.ks_tables import (
     STATE,
     E,
     Frequencies,
+    GridTransform,
     Q,
     T,
     Tables,
-    Transform,
     make_tables,
 )
 
@@ -153,7 +153,7 @@ def _fours(n: int, source: np.ndarray, rows: np.ndarray, turns: np.ndarray, targ
 
 @njit(**OPTIONS)
 def _transform(
-    source: np.ndarray, power: int, plan: Transform, a: np.ndarray, b: np.ndarray
+    source: np.ndarray, power: int, plan: GridTransform, a: np.ndarray, b: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Do all passes, to a and b in turn, on squares if `power` is 2; returns the one with the result and the other."""
     if power == 2 and plan.eights == 0:

@@ -23,7 +23,7 @@ E, E2, Q, Q2, T, F1, F2, F3 = range(8)
 """Coefficients of a frequency: those of the scheme less the factor i, Q2 = 2 Q and T = E2 Q - Q."""
 
 
-class Transform(NamedTuple):
+class GridTransform(NamedTuple):
     """The P passes of a transform of n numbers, of which the first `eights` are of radix 8 and the others of radix 4:
     where the rows of their butterflies begin, one butterfly after the other, and with which factors they are read, both
     (P, n).
@@ -45,20 +45,20 @@ class Frequencies(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """What `ks_cycle` needs besides states.
+    """Tables of `ks_cycle`.
 
     first, back, there: the transforms of the given states, from frequencies to grid points, and from squares there to
     frequencies. order (N/2,): where the rows of grid points begin.
     """
 
-    first: Transform
-    back: Transform
-    there: Transform
+    first: GridTransform
+    back: GridTransform
+    there: GridTransform
     frequencies: Frequencies
     order: np.ndarray
 
 
-def _plan(places: np.ndarray, kind: str) -> tuple[Transform, np.ndarray]:
+def _plan(places: np.ndarray, kind: str) -> tuple[GridTransform, np.ndarray]:
     """A transform of numbers whose rows begin at `places` (n,), with factors of a complex `kind`, and where the row of
     each frequency then begins.
 
@@ -75,7 +75,7 @@ def _plan(places: np.ndarray, kind: str) -> tuple[Transform, np.ndarray]:
         position = ROW * np.arange(n).reshape(rest, length, radix).transpose(0, 2, 1).reshape(rest, radix * length)
         length *= radix
         eights += radix == 8
-    return Transform(eights, np.array(rows, np.uint32), np.array(turns, kind)), position[0]
+    return GridTransform(eights, np.array(rows, np.uint32), np.array(turns, kind)), position[0]
 
 
 @cache

@@ -1,7 +1,7 @@
 """One cycle of Lorenz '63 and of Lorenz '96, by classical Runge-Kutta steps.
 
-LANES states are advanced together, and take all steps of the cycle while they are in the first cache. A state's result
-does not depend on its neighbors.
+LORENZ_LANES states are advanced together, and take all steps of the cycle while they are in the first cache. A
+state's result does not depend on its neighbors.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from numba import njit
 
 from mnmef.kernels.compiling import OPTIONS, aligned_room
 
-LANES = 32
+LORENZ_LANES = 32
 """States advanced together."""
 
 
@@ -22,13 +22,17 @@ def lorenz63_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
     """
     count = states.shape[0]
     sigma, rho, beta, whole, half, third, sixth = constants
-    x, y, z = np.empty(LANES, constants.dtype), np.empty(LANES, constants.dtype), np.empty(LANES, constants.dtype)
-    for begin in range(0, count, LANES):
-        for j in range(LANES):
+    x, y, z = (
+        np.empty(LORENZ_LANES, constants.dtype),
+        np.empty(LORENZ_LANES, constants.dtype),
+        np.empty(LORENZ_LANES, constants.dtype),
+    )
+    for begin in range(0, count, LORENZ_LANES):
+        for j in range(LORENZ_LANES):
             row = min(begin + j, count - 1)  # surplus lanes repeat the last state
             x[j], y[j], z[j] = states[row, 0], states[row, 1], states[row, 2]
         for _ in range(steps):
-            for j in range(LANES):
+            for j in range(LORENZ_LANES):
                 a, b, c = x[j], y[j], z[j]
                 da, db, dc = sigma * (b - a), a * (rho - c) - b, a * b - beta * c
                 total_a, total_b, total_c = a + sixth * da, b + sixth * db, c + sixth * dc
@@ -41,7 +45,7 @@ def lorenz63_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
                 u, v, w = a + whole * da, b + whole * db, c + whole * dc
                 da, db, dc = sigma * (v - u), u * (rho - w) - v, u * v - beta * w
                 x[j], y[j], z[j] = total_a + sixth * da, total_b + sixth * db, total_c + sixth * dc
-        for j in range(min(LANES, count - begin)):
+        for j in range(min(LORENZ_LANES, count - begin)):
             result[begin + j, 0], result[begin + j, 1], result[begin + j, 2] = x[j], y[j], z[j]
 
 
@@ -49,10 +53,10 @@ def lorenz63_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
 def _close_circle(x: np.ndarray) -> None:
     """Fill the two rows of a field before the first component and the one after the last."""
     end = len(x)
-    for j in range(2 * LANES):
-        x[j] = x[end - 3 * LANES + j]
-    for j in range(LANES):
-        x[end - LANES + j] = x[2 * LANES + j]
+    for j in range(2 * LORENZ_LANES):
+        x[j] = x[end - 3 * LORENZ_LANES + j]
+    for j in range(LORENZ_LANES):
+        x[end - LORENZ_LANES + j] = x[2 * LORENZ_LANES + j]
 
 
 @njit(**OPTIONS)
@@ -61,9 +65,9 @@ def _stage(
 ) -> None:
     """With the tendency k of a field, `target = begin + step k` and `total += weight k`."""
     for p in range(len(total)):
-        k = (x[p + 3 * LANES] - x[p]) * x[p + LANES] - x[p + 2 * LANES] + forcing
+        k = (x[p + 3 * LORENZ_LANES] - x[p]) * x[p + LORENZ_LANES] - x[p + 2 * LORENZ_LANES] + forcing
         total[p] += weight * k
-        target[p + 2 * LANES] = begin[p + 2 * LANES] + step * k
+        target[p + 2 * LORENZ_LANES] = begin[p + 2 * LORENZ_LANES] + step * k
 
 
 @njit(**OPTIONS)
@@ -76,29 +80,29 @@ def lorenz96_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
     """
     count, size = states.shape
     forcing, whole, half, third, sixth = constants
-    span, between = (size + 3) * LANES, size * LANES
+    span, between = (size + 3) * LORENZ_LANES, size * LORENZ_LANES
     x, a, b = aligned_room(span, constants), aligned_room(span, constants), aligned_room(span, constants)
     total = aligned_room(between, constants)
-    for begin in range(0, count, LANES):
-        for lane in range(LANES):
+    for begin in range(0, count, LORENZ_LANES):
+        for lane in range(LORENZ_LANES):
             state = states[min(begin + lane, count - 1)]  # surplus lanes repeat the last state
             for i in range(size):
-                x[(i + 2) * LANES + lane] = state[i]
+                x[(i + 2) * LORENZ_LANES + lane] = state[i]
         for _ in range(steps):
             _close_circle(x)
             for p in range(between):
-                k = (x[p + 3 * LANES] - x[p]) * x[p + LANES] - x[p + 2 * LANES] + forcing
-                total[p] = x[p + 2 * LANES] + sixth * k
-                a[p + 2 * LANES] = x[p + 2 * LANES] + half * k
+                k = (x[p + 3 * LORENZ_LANES] - x[p]) * x[p + LORENZ_LANES] - x[p + 2 * LORENZ_LANES] + forcing
+                total[p] = x[p + 2 * LORENZ_LANES] + sixth * k
+                a[p + 2 * LORENZ_LANES] = x[p + 2 * LORENZ_LANES] + half * k
             _close_circle(a)
             _stage(a, x, total, b, half, third, forcing)
             _close_circle(b)
             _stage(b, x, total, a, whole, third, forcing)
             _close_circle(a)
             for p in range(between):
-                k = (a[p + 3 * LANES] - a[p]) * a[p + LANES] - a[p + 2 * LANES] + forcing
-                x[p + 2 * LANES] = total[p] + sixth * k
-        for lane in range(min(LANES, count - begin)):
+                k = (a[p + 3 * LORENZ_LANES] - a[p]) * a[p + LORENZ_LANES] - a[p + 2 * LORENZ_LANES] + forcing
+                x[p + 2 * LORENZ_LANES] = total[p] + sixth * k
+        for lane in range(min(LORENZ_LANES, count - begin)):
             state = result[begin + lane]
             for i in range(size):
-                state[i] = x[(i + 2) * LANES + lane]
+                state[i] = x[(i + 2) * LORENZ_LANES + lane]

@@ -44,7 +44,7 @@ class Components:
 
     @cached_property
     def _places(self) -> slice | None:
-        """Where the observed components are, if they are evenly spaced."""
+        """Slice of the observed components, if they are evenly spaced."""
         first, *others = self.observed
         step = others[0] - first if others else 1
         last = self.observed[-1]

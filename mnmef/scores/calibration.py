@@ -23,7 +23,7 @@ MEANS = {
 trajectories.
 """
 
-FIELDS = ("error_norm", "forecast_error_norm", "truth_norm", "spread", "climatology_error_norm", *MEANS)
+SCORED_FIELDS = ("error_norm", "forecast_error_norm", "truth_norm", "spread", "climatology_error_norm", *MEANS)
 CALIBRATION_COLUMNS = ["divergence_rate", "forecast_rrmse", "spread_error_ratio", *MEANS.values(), "cycles_to_converge"]
 CONVERGED = 1.1
 """A run from a climatological first ensemble has converged at this multiple of the error of the ordinary run."""
@@ -49,7 +49,7 @@ def calibration_scores(evaluation: xr.Dataset) -> list[dict[str, object]]:
 
 def _row(run: xr.Dataset) -> dict[str, object]:
     members = int(run["ensemble_size"])
-    fields = {name: run[name].values.astype(np.float64) for name in FIELDS if name in run}
+    fields = {name: run[name].values.astype(np.float64) for name in SCORED_FIELDS if name in run}
     error, truth = fields["error_norm"], fields["truth_norm"]
     rmse = error / run.attrs["state_size"] ** 0.5
     means = {column: mean_over_survivors(fields[name])[0] if name in run else np.nan for name, column in MEANS.items()}

@@ -1,4 +1,4 @@
-"""The engines of a search: scores of settings by the batched filters and by DAPPER.
+"""Engines of a search: scores of settings by the batched filters and by DAPPER.
 
 `batched` runs all settings and trajectories at once in torch; `dapper` runs DAPPER once per setting and trajectory, as
 the paper did.
@@ -33,7 +33,7 @@ Norms = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Runner:
-    """The way in which an engine runs settings.
+    """An engine, ready to run settings on a trial.
 
     run: yields the norms of each setting of a chunk and reports progress to a function. unit, per_setting: unit of the
     progress, and its amount for one setting. chunk: settings at a time. state_size: components of the state.

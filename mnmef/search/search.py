@@ -1,4 +1,4 @@
-"""The search for inflation and localization radius of a classical filter, on the tuning split.
+"""Search for inflation and localization radius of a classical filter, on the tuning split.
 
 Engines: `batched` runs all settings and trajectories at once in torch; `dapper` runs DAPPER once per setting and
 trajectory, as the paper did; `screened` scores the whole grid with the batched engine on few trajectories, the best of
@@ -93,11 +93,9 @@ def search_cell(
     """
     # DAPPER has no perturbed-observation EnKF with covariance localization: it stays with the batched engine.
     has_dapper = trial.method != "enkf_localized"
-    if search["engine"] == "dapper" and has_dapper:
-        scores = score_with_dapper(settings, split, trial, known=known)
-        return scores, rank_settings(scores).head(1)
-    if search["engine"] == "batched":
-        scores = score_batched(settings, split, trial, known=known)
+    if search["engine"] == "batched" or (search["engine"] == "dapper" and has_dapper):
+        score = score_batched if search["engine"] == "batched" else score_with_dapper
+        scores = score(settings, split, trial, known=known)
         return scores, rank_settings(scores).head(1)
     screen, confirm = search["screen"], search["confirm"]
     coarse = score_batched(settings, split, _smaller(trial, screen), known=known)

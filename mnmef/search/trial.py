@@ -1,4 +1,4 @@
-"""The part of the tuning split that settings of a classical filter are scored on."""
+"""Trial of settings of a classical filter on the tuning split."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from mnmef.data.twin import load_trial
 
 @dataclass(frozen=True)
 class Trial:
-    """A method, and the part of the tuning split that its settings are scored on.
+    """Trial of a method's settings: ensemble size, and part of the tuning split.
 
     Parameters
     ----------

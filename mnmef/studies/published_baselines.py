@@ -32,7 +32,7 @@ WORSE = "worse"
 SURVIVORS = "published value is over surviving trials only"
 VERDICTS = {"n_agrees": AGREES, "n_better": BETTER, "n_worse": WORSE, "n_survivors_only": SURVIVORS}
 """Column of the summary -> the verdict that it counts."""
-COLUMNS = (
+PUBLISHED_COLUMNS = (
     *KEYS,
     *("published_inflation", "published_localization_radius", "published_rmse", "published_standard_error"),
     *("inflation", "localization_radius", "rmse", "standard_error", "rrmse", "published_rrmse"),
@@ -82,7 +82,7 @@ def search_published_baselines(
     Returns
     -------
     DataFrame
-        A row for each ensemble size, in ascending order, in `COLUMNS`.
+        A row for each ensemble size, in ascending order, in `PUBLISHED_COLUMNS`.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def search_published_baselines(
         finalists, scores = run_race(scorer, members, grids[members], published_setting(cell), race)
         compared = comparison_row(cell, finalists, scores, scorer.trials.scale, search.grid["protocol"]["trials"])
         rows.append(compared | {"n_settings": len(grids[members])})
-    return pd.DataFrame(rows)[list(COLUMNS)]
+    return pd.DataFrame(rows)[list(PUBLISHED_COLUMNS)]
 
 
 def published_setting(cell: Mapping[str, Any]) -> Setting:
@@ -175,7 +175,7 @@ def verdict(published: float, ours: float, standard_error: float, diverged: int,
 
 
 def count_verdicts(table: pd.DataFrame) -> pd.DataFrame:
-    """Count the verdicts of a table with `COLUMNS`.
+    """Count the verdicts of a table with `PUBLISHED_COLUMNS`.
 
     Returns
     -------

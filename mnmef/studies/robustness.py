@@ -28,7 +28,7 @@ from mnmef.filters.classical import Setting, make_classical
 from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.studies.runs import Candidate, TwinData, run_on_twin, simulate_observed
 
-COLUMNS = (
+ROBUSTNESS_COLUMNS = (
     *("experiment", "method", "condition", "value", "trajectory"),
     *("rrmse", "rrmse_end", "rrmse_after", "recovery_cycles"),
 )
@@ -233,7 +233,7 @@ def run_conditions(
             usual = error.mean(-1)
         frames.append(_score(error, norm, usual, condition))
     table = pd.concat(frames, ignore_index=True).assign(experiment=experiment.name, method=candidate.name)
-    return table[list(COLUMNS)]
+    return table[list(ROBUSTNESS_COLUMNS)]
 
 
 def _run(candidate: Candidate, experiment: Experiment, condition: Condition, design: Design, seed: int) -> CycleRecord:

@@ -17,7 +17,7 @@ from mnmef.core.seeds import numpy_generator
 from mnmef.experiments.experiment import Experiment
 from mnmef.studies.runs import Candidate, TwinData, run_on_twin, simulate_observed
 
-COLUMNS = (
+SCALING_COLUMNS = (
     *("engine", "state_size", "rrmse", "rrmse_std", "relative_rms", "n_trajectories", "n_diverged", "n_cycles"),
     *("seconds_per_cycle", "seconds_per_cycle_median", "timed_cycles", "memory_mb"),
 )
@@ -68,7 +68,7 @@ def longer(experiment: Experiment, state_size: int) -> Experiment:
     return made
 
 
-def draw_grid(experiment: Experiment, sigma_y: float, plan: GridPlan, seed: int) -> TwinData:
+def simulate_grid(experiment: Experiment, sigma_y: float, plan: GridPlan, seed: int) -> TwinData:
     """Draw first ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx) on a grid, in single precision."""
     size, count = experiment.state_size, plan.trajectories(experiment.state_size)
 
@@ -99,10 +99,10 @@ def measure(candidate: Candidate, experiment: Experiment, sigma_y: float, plan: 
     Returns
     -------
     DataFrame
-        One row of `COLUMNS`.
+        One row of `SCALING_COLUMNS`.
     """
     engine, size, device = candidate.name, experiment.state_size, candidate.device
-    data = [t.to(device, candidate.dtype) for t in draw_grid(experiment, sigma_y, plan, seed)]
+    data = [t.to(device, candidate.dtype) for t in simulate_grid(experiment, sigma_y, plan, seed)]
     experiment = replace(experiment, model_dtype=torch.float32)
     alone = [data[0][:1], *(t[:1, : plan.timed_cycles + 1] for t in data[1:])]
     stream, stamps = f"scaling/{engine}/{size}", list[float]()
@@ -150,11 +150,11 @@ def as_row(
         "timed_cycles": len(seconds),
     }
     row = {"engine": engine, "state_size": state_size, **times, **(scores or {})}
-    return pd.DataFrame([row], columns=list(COLUMNS))
+    return pd.DataFrame([row], columns=list(SCALING_COLUMNS))
 
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-"""Where Linux tells a process its memory, and where it takes a 5 to forget the peak."""
+"""Files in which Linux tells a process its memory, and which takes a 5 to forget the peak."""
 
 
 def reset_peak() -> float:

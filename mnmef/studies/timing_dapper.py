@@ -7,7 +7,7 @@ from mnmef.core.clock import cycles_for, elapsed
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.classical import Setting
 from mnmef.filters.dapper_bridge import dapper_step, run_dapper
-from mnmef.studies.scaling import GridPlan, as_row, draw_grid
+from mnmef.studies.scaling import GridPlan, as_row, simulate_grid
 from mnmef.studies.timing import TimingPlan
 
 LEAST_CYCLES = 5
@@ -90,14 +90,14 @@ def time_dapper_on_grid(
     Returns
     -------
     DataFrame
-        One row of `mnmef.studies.scaling.COLUMNS`.
+        One row of `mnmef.studies.scaling.SCALING_COLUMNS`.
 
     Raises
     ------
     FloatingPointError
         If DAPPER diverges.
     """
-    first, observations, _ = (t.double().numpy()[0] for t in draw_grid(experiment, sigma_y, plan, seed))
+    first, observations, _ = (t.double().numpy()[0] for t in simulate_grid(experiment, sigma_y, plan, seed))
 
     def run(seen: np.ndarray) -> np.ndarray:
         return run_dapper("letkf", experiment, sigma_y, first, seen, setting)

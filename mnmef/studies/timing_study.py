@@ -36,7 +36,9 @@ DAPPER = "dapper_letkf"
 """In the table, DAPPER's own LETKF; every other classical filter is the batched engine's."""
 
 
-def published_setting(winners: pd.DataFrame, experiment: str, sigma_y: float, method: str, members: int) -> Setting:
+def nearest_published_setting(
+    winners: pd.DataFrame, experiment: str, sigma_y: float, method: str, members: int
+) -> Setting:
     """Return the published best inflation and, for a method that localizes, radius: of the nearest noise level and N.
 
     Raises `ValueError` if the published search has none.
@@ -114,7 +116,7 @@ def time_all(split: xr.Dataset, filters: TimedFilters, plan: TimingPlan, *, thre
             if method in learned:
                 filter_: Filter = learned[method].to(device)
             else:
-                setting = published_setting(winners, name, sigma_y, method, members)
+                setting = nearest_published_setting(winners, name, sigma_y, method, members)
                 filter_ = make_classical(method, experiment, sigma_y, *setting)
             data = tile(first, observations, batch)
             found = time_filter(filter_, experiment, data, plan, device=device, seed=seed)
@@ -137,7 +139,7 @@ def _time_dapper(
 ) -> pd.DataFrame:
     """Time DAPPER's LETKF on the first trajectory of the split; say so if it diverges."""
     first, observations, _ = (t.numpy()[0] for t in load_trial(split, sigma_y, members, torch.float64, 1))
-    setting = published_setting(winners, split.attrs["experiment"], sigma_y, "letkf", members)
+    setting = nearest_published_setting(winners, split.attrs["experiment"], sigma_y, "letkf", members)
     found = time_dapper_letkf(experiment_of(split), sigma_y, first, observations, plan, setting)
     if found["analysis_seconds"].isna().all():
         print(f"DAPPER's LETKF diverged with N = {members} and {setting}: no time")

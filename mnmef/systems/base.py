@@ -1,4 +1,4 @@
-"""The interface of every dynamical system: a forecast model and nothing else."""
+"""Interface of every dynamical system: a forecast model and nothing else."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable

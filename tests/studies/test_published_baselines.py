@@ -21,7 +21,7 @@ from mnmef.search.race import Race, Round, ranking
 from mnmef.studies.published_baselines import (
     AGREES,
     BETTER,
-    COLUMNS,
+    PUBLISHED_COLUMNS,
     SURVIVORS,
     WORSE,
     comparison_row,
@@ -218,7 +218,7 @@ def test_the_published_setting_is_in_the_final_round_however_bad_it_is():
 def test_ensemble_sizes_ascend_and_do_not_depend_on_each_other():
     cells = [cell(ensemble_size=members, inflation=1.02) for members in (20, 10)]
     found = search(*cells, race=RACE)
-    assert found.columns.tolist() == list(COLUMNS)
+    assert found.columns.tolist() == list(PUBLISHED_COLUMNS)
     assert found["ensemble_size"].tolist() == [10, 20]
     alone = search(cells[0], race=RACE)
     pd.testing.assert_frame_equal(found.iloc[[1]].reset_index(drop=True), alone, rtol=1e-12)

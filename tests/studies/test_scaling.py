@@ -12,13 +12,13 @@ from mnmef.filters.mnmef_conv_local import MnmefConvLocal
 from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.studies.runs import Candidate
 from mnmef.studies.scaling import (
-    COLUMNS,
+    SCALING_COLUMNS,
     GridPlan,
-    draw_grid,
     longer,
     measure,
     peak_megabytes,
     reset_peak,
+    simulate_grid,
 )
 from mnmef.studies.timing_dapper import time_dapper_on_grid
 
@@ -41,7 +41,7 @@ class FreeRun(Filter):
 
 @pytest.mark.parametrize(("size", "count"), [(40, 4), (80, 2), (400, 1)])
 def test_trajectories_make_up_the_points(size, count):
-    first, observations, truth = draw_grid(grid(size), 0.5, PLAN, 0)
+    first, observations, truth = simulate_grid(grid(size), 0.5, PLAN, 0)
     assert first.shape == (count, 10, size)
     assert observations.shape == (count, 6, size // 4)
     assert truth.shape == (count, 6, size)
@@ -55,9 +55,9 @@ def test_long_grids_take_the_steps_of_the_system():
 
 def test_the_row_has_the_scores_of_the_run():
     row = measure(Candidate("free_run", lambda _: FreeRun()), grid(80), 1.0, PLAN, seed=0).iloc[0]
-    assert list(row.index) == list(COLUMNS)
+    assert list(row.index) == list(SCALING_COLUMNS)
     experiment = grid(80)
-    first, observations, truth = draw_grid(experiment, 1.0, PLAN, 0)
+    first, observations, truth = simulate_grid(experiment, 1.0, PLAN, 0)
     record = run_filter(FreeRun(), experiment, first, observations, truth)
     scores = (record.error_norm.sum(-1) / record.truth_norm.sum(-1)).numpy()
     assert row["rrmse"] == pytest.approx(scores.mean())

@@ -10,7 +10,7 @@ from mnmef.filters.classical import Setting, make_classical
 from mnmef.studies import timing
 from mnmef.studies.timing import TimingPlan, tile, time_filter
 from mnmef.studies.timing_dapper import time_dapper_letkf
-from mnmef.studies.timing_study import published_setting
+from mnmef.studies.timing_study import nearest_published_setting
 from mnmef.studies.timing_summary import TIMING_COLUMNS, timing_summary
 
 
@@ -90,7 +90,7 @@ def test_settings_are_those_of_the_nearest_published_size_and_noise_level():
     rows = [("ks", s, "letkf", n, n / 100, 10 * s) for s in (0.7, 1.0) for n in (10, 40)]
     columns = ["experiment", "sigma_y", "method", "ensemble_size", "inflation", "localization_radius"]
     winners = pd.DataFrame(rows, columns=columns)
-    found = published_setting(winners, "ks", 0.75, "letkf", 50)
+    found = nearest_published_setting(winners, "ks", 0.75, "letkf", 50)
     assert found == (0.4, pytest.approx(7.0))
     with pytest.raises(ValueError, match="no setting of esrf on ks"):
-        published_setting(winners, "ks", 0.7, "esrf", 10)
+        nearest_published_setting(winners, "ks", 0.7, "esrf", 10)

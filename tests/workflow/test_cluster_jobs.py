@@ -7,14 +7,13 @@ import pytest
 import yaml
 
 from benchmarks.costs import measure
-from benchmarks.plan import WORK, planned, requests, seconds_of
-from mnmef.config.settings import at_scale
+from benchmarks.plan import WORK, planned, requests, scale_settings, seconds_of
 
 
 @pytest.fixture(scope="module")
 def settings(root):
     raw = yaml.safe_load((root / "config.yaml").read_text())
-    return {scale: at_scale(raw, scale) for scale in raw["scales"]}
+    return {scale: scale_settings(raw, scale) for scale in raw["scales"]}
 
 
 def test_every_rule_asks_for_time_and_memory_that_grow_with_attempts(root, rule_blocks):
@@ -39,7 +38,7 @@ def test_rules_that_train_and_no_others_get_a_gpu(root, rule_blocks):
 def test_the_profile_says_how_many_of_each_group_share_a_job(root):
     profile = yaml.safe_load((root / "profiles" / "slurm" / "config.yaml").read_text())
     said = {name for name, _ in (entry.split("=") for entry in profile["group-components"])}
-    text = (root / "rules" / "cluster.smk").read_text()
+    text = (root / "rules" / "common" / "cluster.smk").read_text()
     cell = re.search(r'^CELL = "(.+)"$', text, flags=re.MULTILINE)[1]
     groups = {group.replace("{CELL}", cell) for group in re.findall(r'": \(f?"(.+?)", \(', text)}
     assert said == groups

@@ -37,11 +37,11 @@ def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, no
     assert planned(run.stdout) == {
         "all": 1,
         "simulate_data": 3 * 3,
-        "search_baseline": noise_levels * 16,
+        "search_baseline": noise_levels * 17,
         "train_filter": noise_levels * (3 + 2),
         "train_seed": seeds,
         "finetune_filter": noise_levels * 3 * sizes,
-        "evaluate_baseline": noise_levels * 16,
+        "evaluate_baseline": noise_levels * 17,
         "evaluate_learned": noise_levels * (3 * 2 + 2),
         "evaluate_seed": seeds,
         "evaluate_other_inflation": noise_levels,
@@ -125,7 +125,7 @@ def test_a_figure_shows_the_reference_of_its_own_system_where_the_config_says_so
 
 
 def test_the_figures_of_the_searches_need_the_searches_alone(tree, snakemake):
-    for target, count in (("search_figures", 16), ("figure_c12", 1)):
+    for target, count in (("search_figures", 17), ("figure_c12", 1)):
         run = snakemake(tree, "--dry-run", target, "--config", "scale=quick")
         assert run.returncode == 0, run.stdout
         jobs = planned(run.stdout)

@@ -1,4 +1,4 @@
-"""A system, a pattern of observations and a classical filter of one's own: how many files that takes, and that it runs."""
+"""A system, a pattern of observations and a filter of one's own: how many files that takes, and that they run."""
 
 import filecmp
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mnmef.studies.published_baselines import COLUMNS, VERDICTS, count_verdicts
+from mnmef.studies.published_baselines import PUBLISHED_COLUMNS, VERDICTS, count_verdicts
 
 LORENZ63 = ("--config", "scale=quick", "experiments=[lorenz63]")
 
@@ -13,7 +13,7 @@ def test_the_published_searches_end_in_one_table_and_its_summary(tmp_path, copy_
     assert run.returncode == 0, run.stdout[-8000:]
     results = tree / "results" / "quick"
     found = pd.read_csv(results / "published_baselines.csv")
-    assert found.columns.tolist() == list(COLUMNS)
+    assert found.columns.tolist() == list(PUBLISHED_COLUMNS)
     # Five methods, lag 2 among them, at the two ensemble sizes of the quick scale.
     assert len(found) == 5 * 2
     assert "ienks" in set(found["method"])

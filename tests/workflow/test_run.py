@@ -76,12 +76,12 @@ def test_the_run_ends_with_all_figures_and_tables(finished):
     assert {"divergence_rate", "cycles_to_converge"} <= set(scores.columns)
     # Three epochs, four trajectories, two ensemble sizes and two strategies.
     assert len(pd.read_csv(results / "tables" / "figure_11.csv")) == 3 * 4 * 2 * 2
-    # Three experiments with 2 + 3 + 3 learned and 4 + 6 + 6 classical methods, at two ensemble sizes.
-    assert len(scores) == (8 + 16) * 2
+    # Three experiments with 2 + 3 + 3 learned and 5 + 6 + 6 classical methods, at two ensemble sizes.
+    assert len(scores) == (8 + 17) * 2
     assert len(pd.read_csv(results / "reproduction.csv")) > 0
     # Four trajectories of each; the learned filters against all others, at two ensemble sizes.
     assert len(pd.read_csv(results / "trajectories.csv")) == len(scores) * 4
-    assert len(pd.read_csv(results / "improvements.csv")) == (2 * 5 + 3 * 8 + 3 * 8) * 2
+    assert len(pd.read_csv(results / "improvements.csv")) == (2 * 6 + 3 * 8 + 3 * 8) * 2
     assert pd.read_csv(results / "seeds.csv")["training"].tolist() == [1, 2]
     for number, suffix in itertools.product((4, 5, 6), ("csv", "md")):
         assert (results / "tables" / f"table_{number}.{suffix}").stat().st_size > 0
@@ -93,9 +93,9 @@ def test_the_run_ends_with_all_figures_and_tables(finished):
 
 def test_every_file_between_stages_says_where_it_comes_from(finished):
     paths = sorted((finished / "results" / "quick").glob("*/*.nc"))
-    # Three splits of three experiments, 24 evaluations, one of a training from another seed, one with the learned
+    # Three splits of three experiments, 25 evaluations, one of a training from another seed, one with the learned
     # inflation switched, a record of learned localization weights, six runs of figure C.13.
-    assert len(paths) == 9 + 24 + 1 + 1 + 1 + 6
+    assert len(paths) == 9 + 25 + 1 + 1 + 1 + 6
     for path in paths:
         with xr.open_dataset(path) as dataset:
             for key in ("kind", "experiment", "settings", "seed", "commit", "versions"):

@@ -18,7 +18,7 @@ from mnmef.experiments.files import titles
 from mnmef.report.figures import style
 
 LOWEST = 0.05
-"""Where a relative frequency is cut off, a rank that never occurred among them."""
+"""Least relative frequency that is drawn, a rank that never occurred among them."""
 BINS = 10
 NOMINAL = 0.95
 """`mnmef.evaluation.calibration.COVERAGE`, not imported since that module needs torch."""

@@ -36,7 +36,7 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        Rows of `mnmef.studies.scaling.COLUMNS`.
+        Rows of `mnmef.studies.scaling.SCALING_COLUMNS`.
     """
     figure = style.new_figure(style.COLUMN_WIDTH, 2.7)
     axes = figure.subplots(1, len(PANELS))

@@ -111,6 +111,11 @@ def tabulated(stem):
     return {"table": results(f"tables/{stem}.csv"), "page": results(f"tables/{stem}.md")}
 
 
+def score_tables(*names):
+    """The files of tables of scores, by name."""
+    return {name: results(f"{name}.csv") for name in names}
+
+
 # Params: each rule gets the smallest part of the config that decides its outputs, and a digest of its code.
 
 

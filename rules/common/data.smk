@@ -1,0 +1,10 @@
+# Functions of rules/data.smk: inputs and params of its rules; no rules.
+
+
+def data_settings(wildcards):
+    """What decides the content of a split."""
+    section = SETTINGS[wildcards.experiment]["data"]
+    split = section[wildcards.split]
+    if wildcards.split == "train":
+        return split
+    return {**split, "noise_levels": CONFIG.noise_levels, "members": section["members"]}
