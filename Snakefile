@@ -4,17 +4,27 @@
 #   snakemake --cores all --config scale=quick       # the same, tiny
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
+# From a folder of your own, with an experiment of your own (docs/extending.md):
+#
+#   snakemake -s <this checkout>/Snakefile --directory . --cores all --config 'experiments=[lake.yaml]' scale=quick
+#
 # Targets: all, data, search, training, evaluation, scores, figures, figure_1 ... figure_11, figure_c12, figure_c13,
 # calibration_rank_histograms, calibration_spread_skill, search_figures, table_4, table_5, table_6, claims, results_page,
 # published_baselines, robustness, scaling_dimension, reference,
 # or any file under results/.
+
+from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.16")
 
 
-configfile: "config.yaml"
+# What comes with the checkout; another working folder finds it by its absolute path.
+CHECKOUT = Path("") if Path.cwd().samefile(workflow.basedir) else Path(workflow.basedir)
+
+
+configfile: str(CHECKOUT / "config.yaml")
 
 
 report: "docs/report.rst"
@@ -58,6 +68,7 @@ rule all:
     input:
         rules.score_filters.output,
         figure_files(),
+        own_curves(),
         rules.table_4.output,
         cost_tables(),
         rules.claims.output,

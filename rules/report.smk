@@ -193,7 +193,7 @@ use rule plot_components as figure_6 with:
 rule figure_8:
     input:
         runs=expand(rules.time_filters.output.table, experiment=timed_experiments()),
-        published="resources/published/seconds_per_step_figure_8.csv",
+        published=published_file("seconds_per_step_figure_8"),
     output:
         **drawn("figure_8"),
         table=results("tables/figure_8.csv"),
@@ -218,7 +218,7 @@ rule figure_8:
 rule figure_9:
     input:
         runs=inflation_runs(),
-        published="resources/published/inflation_ablation_figure_9.csv",
+        published=published_file("inflation_ablation_figure_9"),
     output:
         **drawn("figure_9"),
         table=results("tables/figure_9.csv"),
@@ -268,7 +268,7 @@ rule figure_10:
 rule figure_11:
     input:
         curves=finetuning_curves(),
-        published="resources/published/finetune_strategy_figure_11.csv",
+        published=published_file("finetune_strategy_figure_11"),
     output:
         **drawn("figure_11"),
         table=results("tables/figure_11.csv"),
@@ -391,7 +391,7 @@ rule table_4:
 rule table_5:
     input:
         weights=rules.list_weights.output.table,
-        published="resources/published/parameters_table_5.csv",
+        published=published_file("parameters_table_5"),
     output:
         **tabulated("table_5"),
     log:
@@ -415,7 +415,7 @@ rule table_5:
 rule table_6:
     input:
         weights=rules.list_weights.output.table,
-        published="resources/published/training_hours_table_6.csv",
+        published=published_file("training_hours_table_6"),
     output:
         **tabulated("table_6"),
     log:

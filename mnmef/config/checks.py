@@ -7,7 +7,7 @@ from typing import Any
 from mnmef.config.schema import RUN_WIDE, Config
 from mnmef.core.errors import unknown_name
 from mnmef.core.names import LOCALIZED_METHODS
-from mnmef.experiments.files import overlay, shipped_experiments
+from mnmef.experiments.files import known_experiments, overlay
 
 
 def faults_of_run(config: Config) -> Iterator[str]:
@@ -41,10 +41,14 @@ def faults_of_run(config: Config) -> Iterator[str]:
 
 def faults_of_file(name: str) -> Iterator[str]:
     """Name the keys in the file of an experiment that belong into config.yaml."""
-    own = overlay(name)
+    try:
+        own = overlay(name)
+    except ValueError as error:
+        yield str(error)
+        return
     for key in [*own, *(key for part in (own.get("scales") or {}).values() for key in part or {})]:
         if key in RUN_WIDE:
-            file = shipped_experiments()[name].name
+            file = known_experiments()[name].name
             yield f"{file}: key {key} is the same for all experiments of a run: it belongs into config.yaml"
 
 
@@ -62,6 +66,11 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
                 f"{name}: mnmef_conv.model.patch = {patch}: must divide the distance between observed grid points, "
                 f"{every}"
             )
+    if ".py:" in str(description["system"].get("name")) and config.baselines and config.search.engine != "batched":
+        yield (
+            f"{name}: search.engine = {config.search.engine} asks DAPPER, which has no model of "
+            f"{description['system']['name']}: set search: {{engine: batched}} in its file"
+        )
     searched = {f"search.inflation.{method}": list(sizes) for method, sizes in config.search.inflation.items()}
     if config.search.localization_radius:
         searched["search.localization_radius"] = list(config.search.localization_radius)

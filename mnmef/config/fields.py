@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS
-from mnmef.experiments.files import shipped_experiments
+from mnmef.experiments.files import known_experiments
 
 
 def _number(value: object) -> object:
@@ -45,7 +45,15 @@ def holds(condition: Callable[[Any], bool], requirement: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-ExperimentName = one_of(shipped_experiments())
+def _experiment(value: object) -> object:
+    """Refuse what is no name of an experiment, of the package or of a file of the user's in use."""
+    known = [repr(name) for name in known_experiments()]
+    if repr(value) not in known:
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(known[:-1])} or {known[-1]}"})
+    return value
+
+
+ExperimentName = Annotated[str, BeforeValidator(_experiment)]
 MethodName = one_of(CLASSICAL_METHODS)
 GridName = one_of(("default", *CLASSICAL_METHODS))
 FilterName = one_of(LEARNED_FILTERS)

@@ -16,10 +16,11 @@ from pydantic import BaseModel, ValidationError
 from mnmef.config.checks import faults_of_experiment, faults_of_file, faults_of_run
 from mnmef.config.experiment import Description
 from mnmef.config.messages import Layers, explain
+from mnmef.config.outside import code_of, faults_of_code, take_experiments
 from mnmef.config.schema import RUN_WIDE, Config
 from mnmef.config.settings import layers, merge
 from mnmef.core.errors import unknown_name
-from mnmef.experiments.files import describe, shipped_experiments
+from mnmef.experiments.files import describe, known_experiments
 
 Checked = TypeVar("Checked", bound=BaseModel)
 
@@ -65,15 +66,21 @@ def load_config(raw: Mapping[str, Any], overrides: Mapping[str, Any] | None = No
     """
     overrides = {key: _typed(value) for key, value in (overrides or {}).items() if key != "scales"}
     scale = _scale(raw, overrides)
+    try:
+        raw, at_scale, overrides = take_experiments(raw, raw["scales"][scale] or {}, overrides)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    raw = {**raw, "scales": {**raw["scales"], scale: at_scale}}
     common = _checked(Config, _layers(raw, scale, None, overrides))
     _refuse(faults_of_run(common))
     experiments, descriptions = {}, {}
     for name in common.experiments:
-        own = _layers(raw, scale, name, overrides)
         _refuse(faults_of_file(name))
+        own = _layers(raw, scale, name, overrides)
         experiments[name] = _checked(Config, own)
-        described = _checked(Description, [(describe(name), f"{shipped_experiments()[name].name}: ")])
-        descriptions[name] = described.model_dump(exclude_none=True) | {"grid": described.grid}
+        described = _checked(Description, [(describe(name), f"{known_experiments()[name].name}: ")])
+        _refuse(faults_of_code(name))
+        descriptions[name] = described.model_dump(exclude_none=True) | {"grid": described.grid} | code_of(name)
         _refuse(faults_of_experiment(experiments[name], descriptions[name]))
     return RunConfig(common, experiments, descriptions)
 
@@ -94,7 +101,7 @@ def _scale(raw: Mapping[str, Any], overrides: Mapping[str, Any]) -> str:
 
 def _layers(raw: Mapping[str, Any], scale: str, name: str | None, overrides: Mapping[str, Any]) -> Layers:
     """Return all layers of an experiment, or those that all experiments have in common."""
-    file = f"{shipped_experiments()[name].name}: " if name else ""
+    file = f"{known_experiments()[name].name}: " if name else ""
     prefixes = ("", file, f"scales.{scale}.", f"{file}scales.{scale}.")
     return [(overrides, ""), *reversed(list(zip(layers(raw, scale, name), prefixes, strict=True)))]
 

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from mnmef.config.schema import RENAMED, RUN_WIDE
 from mnmef.core.errors import unknown_name
-from mnmef.experiments.files import DESCRIPTION, shipped_experiments
+from mnmef.experiments.files import DESCRIPTION, known_experiments
 
 Layers = list[tuple[Mapping[str, Any], str]]
 """Mappings that are laid over one another, the first one on top, each with the prefix of its keys in error texts."""
@@ -56,7 +56,7 @@ def explain(details: ErrorDetails, parts: Layers, schema: type[BaseModel]) -> st
     if kind == "extra_forbidden":
         return _unknown_key(path, prefix, _walk(schema, location[:-1])[0], schema)
     right = _RIGHT.get(kind, details["msg"]).format(**context)
-    if isinstance(value, Mapping) and value and set(value) <= set(shipped_experiments()):
+    if isinstance(value, Mapping) and value and set(value) <= set(known_experiments()):
         right += f"; what differs between experiments stands in their files, such as {next(iter(value))}.yaml"
     if kind == "literal_error" and str(value) in RENAMED:
         right = f"is called {RENAMED[str(value)]} now"
@@ -78,7 +78,7 @@ def _unknown_key(path: str, prefix: str, section: type[BaseModel], schema: type[
         return f"config key {prefix}{path} is not there; it is a key of its own: {' or '.join(elsewhere)}"
     start = prefix + (f"{above}." if above else "")
     known = list(section.model_fields)
-    if section is schema and prefix.partition(": ")[0] in {file.name for file in shipped_experiments().values()}:
+    if section is schema and prefix.partition(": ")[0] in {file.name for file in known_experiments().values()}:
         known = [*DESCRIPTION, *(key for key in known if key not in RUN_WIDE)]
     return unknown_name("config key", prefix + path, [start + key for key in known])
 

@@ -1,5 +1,7 @@
 """Experiment files, read without checks and without torch."""
 
+import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ SHIPPED_FOLDER = Path(__file__).parent
 
 DESCRIPTION = ("title", "system", "observation", "steps_per_cycle", "bound", "first_spread", "burn_in_time", "grid")
 """Keys that describe the experiment itself. The others, but for `place`, are laid over config.yaml."""
+OUTSIDE = "MNMEF_EXPERIMENTS"
+"""Variable of the environment with the user's files in use, so that jobs, which inherit it, know them by name."""
 
 
 def shipped_experiments() -> dict[str, Path]:
@@ -20,7 +24,21 @@ def shipped_experiments() -> dict[str, Path]:
     return {path.stem: path for path in sorted(SHIPPED_FOLDER.glob("*/*.yaml"))}
 
 
-@cache
+def use_experiments(files: Iterable[Path]) -> None:
+    """Make the user's files known, by absolute paths, to this process and to those that it starts."""
+    os.environ[OUTSIDE] = os.pathsep.join(str(path.resolve()) for path in files)
+
+
+def outside_experiments() -> dict[str, Path]:
+    """Return the user's files in use by name, the stem of the file."""
+    return {Path(file).stem: Path(file) for file in os.environ.get(OUTSIDE, "").split(os.pathsep) if file}
+
+
+def known_experiments() -> dict[str, Path]:
+    """Return the files of the package's experiments and of the user's in use, by name."""
+    return shipped_experiments() | outside_experiments()
+
+
 def read_experiment(name: str) -> dict[str, Any]:
     """Read the file of the experiment `name` as it is.
 
@@ -29,19 +47,38 @@ def read_experiment(name: str) -> dict[str, Any]:
     ValueError
         If there is no experiment of that name, naming the nearest, or its file is no mapping.
     """
-    shipped = shipped_experiments()
-    if name not in shipped:
-        raise ValueError(unknown_name("experiment", name, shipped))
-    content = yaml.safe_load(shipped[name].read_text(encoding="utf-8"))
+    known = known_experiments()
+    if name not in known:
+        raise ValueError(unknown_name("experiment", name, known))
+    return _read(known[name])
+
+
+@cache
+def _read(file: Path) -> dict[str, Any]:
+    """Read an experiment's file once."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"{file} cannot be read: {error}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{shipped[name]} must be a mapping of keys to values")
+        raise ValueError(f"{file} must be a mapping of keys to values")
     return content
 
 
 def describe(name: str) -> dict[str, Any]:
     """Return the description of the experiment `name`: its name and the keys of `DESCRIPTION`."""
     content = read_experiment(name)
-    return {"name": name, **{key: content[key] for key in DESCRIPTION if key in content}}
+    described = {"name": name, **{key: content[key] for key in DESCRIPTION if key in content}}
+    if "system" in content:
+        described["system"] = _located(content["system"], known_experiments()[name].parent)
+    return described
+
+
+def _located(system: Any, folder: Path) -> Any:
+    """Return the section `system` as a mapping, the file of a class by its absolute path."""
+    section = {"name": system} if isinstance(system, str) else system
+    file, _, class_name = str(section.get("name")).rpartition(":") if isinstance(section, dict) else ("", "", "")
+    return {**section, "name": f"{(folder / file).resolve()}:{class_name}"} if file.endswith(".py") else section
 
 
 def overlay(name: str) -> dict[str, Any]:
@@ -49,14 +86,16 @@ def overlay(name: str) -> dict[str, Any]:
     return {key: value for key, value in read_experiment(name).items() if key not in (*DESCRIPTION, "place")}
 
 
-@cache
 def titles() -> dict[str, str]:
     """Return the titles of the experiments by name, in the order of figures and tables."""
-    content = {name: read_experiment(name) for name in shipped_experiments()}
-    order = sorted(content, key=lambda name: (str(shipped_experiments()[name].parent), content[name].get("place", 0)))
+    known, outside = known_experiments(), outside_experiments()
+    content = {name: read_experiment(name) for name in known}
+    order = sorted(
+        content, key=lambda name: (name in outside, str(known[name].parent), content[name].get("place", 0), name)
+    )
     return {name: content[name]["title"] for name in order}
 
 
 def benchmarks() -> dict[str, str]:
     """Return the benchmark filter of each experiment: the classical method that others are compared with."""
-    return {name: read_experiment(name).get("benchmark", "letkf") for name in shipped_experiments()}
+    return {name: read_experiment(name).get("benchmark", "letkf") for name in known_experiments()}

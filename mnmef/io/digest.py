@@ -73,18 +73,53 @@ def imported_modules(script: str | Path, root: str | Path = ".") -> dict[str, Pa
 @cache
 def _source(path: Path, root: Path) -> Source:
     """Parse a file once."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    tree = plain_tree(path)
     imports: dict[str, None] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            # A lone text is a docstring; an emptied body keeps a `pass`.
-            node.body = [s for s in node.body if not _is_text(s)] or [ast.Pass()]
-        elif isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.Import | ast.ImportFrom):
             for name in _imported_names(node, path, root):
                 parts = name.split(".")
                 if parts[0] == PACKAGE:
                     imports.update(dict.fromkeys(".".join(parts[: i + 1]) for i in range(len(parts))))
     return Source(ast.unparse(tree), tuple(imports))
+
+
+def plain_tree(path: Path) -> ast.Module:
+    """Read and parse a file; its syntax tree without docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            # A lone text is a docstring; an emptied body keeps a `pass`.
+            node.body = [s for s in node.body if not _is_text(s)] or [ast.Pass()]
+    return tree
+
+
+def files_digest(path: Path) -> str:
+    """Digest a file of the user's and what it imports, directly or not, from the folder that it lies in.
+
+    Returns
+    -------
+    str
+        Sixteen hexadecimal digits, the same wherever the folder lies.
+    """
+    folder, texts = path.parent, {}
+    waiting = [path]
+    while waiting:
+        file = waiting.pop()
+        if file.relative_to(folder).as_posix() in texts:
+            continue
+        tree = plain_tree(file)
+        texts[file.relative_to(folder).as_posix()] = ast.unparse(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [alias.name for alias in node.names]
+                base = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                for name in base + names + [f"{b}.{n}" for b in base for n in names]:
+                    parts = name.split(".")
+                    found = (_module_file(".".join(parts[: i + 1]), folder) for i in range(len(parts)))
+                    waiting.extend(each for each in found if each is not None)
+    total = "".join(f"{name}\n{text}\n" for name, text in sorted(texts.items()))
+    return hashlib.sha256(total.encode()).hexdigest()[:16]
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -8,6 +8,7 @@ from mnmef.systems.base import System
 from mnmef.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from mnmef.systems.lorenz63 import Lorenz63
 from mnmef.systems.lorenz96 import Lorenz96
+from mnmef.systems.outside import load_outside, split_reference
 
 SYSTEMS: dict[str, type[System]] = {system.name: system for system in (Lorenz63, Lorenz96, KuramotoSivashinsky)}
 """Systems that an experiment can name."""
@@ -19,7 +20,7 @@ def make_system(options: Mapping[str, Any]) -> System:
     Parameters
     ----------
     options : mapping
-        `name`, a key of `SYSTEMS`, and the options of that system.
+        `name`, a key of `SYSTEMS` or a class in a file such as `/path/to/my_model.py:Lake`, and its options.
 
     Raises
     ------
@@ -29,6 +30,9 @@ def make_system(options: Mapping[str, Any]) -> System:
     """
     options = dict(options)
     name = options.pop("name", None)
+    reference = split_reference(str(name))
+    if reference:
+        return load_outside(*reference, options)
     if name not in SYSTEMS:
         raise ValueError(unknown_name("system", name, SYSTEMS))
     try:

@@ -21,7 +21,7 @@ def published_settings(wildcards):
 
 def published_cells():
     """All published searches of the experiments, noise levels and sizes in use, for `expand(..., zip)`."""
-    table = load_searches(Path(workflow.basedir) / PUBLISHED_SEARCHES)
+    table = load_searches(PUBLISHED_SEARCHES)
     for column, used in (
         ("experiment", CONFIG.experiments),
         ("sigma_y", CONFIG.noise_levels),

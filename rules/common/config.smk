@@ -13,6 +13,12 @@ from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS, METHODS, method
 from mnmef.io.digest import code_digest
 from mnmef.report import results_page as pages
 
+
+def published_file(stem):
+    """A table of published numbers."""
+    return str(CHECKOUT / f"resources/published/{stem}.csv")
+
+
 try:
     RUN = load_config(config, overrides=workflow.config_settings.overwrite_config)
 except ConfigError as error:
@@ -31,11 +37,11 @@ PANEL_NOISE = "1.0"
 """Noise level of panels and of figure C.12."""
 PIECES = 1000 if CONFIG.training.time_limit is not None and workflow.is_main_process else None
 """Retries of a training: each goes on, in a job of its own, after its time limit. None: as others."""
-CAPTIONS = "docs/captions"
+CAPTIONS = str(CHECKOUT / "docs/captions")
 RUN_PAGES = ("config", "versions", "run_times")
 """What the results page says of the run itself."""
-PUBLISHED_CURVES = "resources/published/rrmse_figures_1_4_7.csv"
-PUBLISHED_SEARCHES = "resources/published/dapper_grid_search_best.csv"
+PUBLISHED_CURVES = published_file("rrmse_figures_1_4_7")
+PUBLISHED_SEARCHES = published_file("dapper_grid_search_best")
 
 
 wildcard_constraints:
@@ -92,10 +98,10 @@ def shown(path):
     stem = Path(path).stem
     if "{" in path or Path(path).suffix not in (".png", ".html"):
         return path
-    caption = pages.caption_file(stem, Path(workflow.basedir) / CAPTIONS)
+    caption = pages.caption_file(stem, CAPTIONS)
     return report(
         path,
-        caption=f"../{CAPTIONS}/{stem}.rst" if caption.exists() else None,
+        caption=f"../docs/captions/{stem}.rst" if caption.exists() else None,
         category=category(stem),
         labels={"result": pages.menu_label(stem, caption.parent)},
     )
@@ -195,7 +201,7 @@ def learned_cells():
 def checkpoint(cell, filter, stage="pretrained", members=None):
     """The weights of a filter: those that come with the repository, or those that this run trains."""
     name = f"{filter}_{stage}" + ("" if members is None else f"_{members}")
-    folder = "resources/weights" if CONFIG.weights == "shipped" else results("training")
+    folder = str(CHECKOUT / "resources/weights") if CONFIG.weights == "shipped" else results("training")
     return f"{folder}/{cell.experiment}_{cell.sigma_y}/{name}.safetensors"
 
 

@@ -75,6 +75,11 @@ def figure_files():
     return drawn_files + [file for rule in study_rules().values() for file in rule.output]
 
 
+def own_curves():
+    """The curves of experiments that no figure of the paper shows."""
+    return expand(rules.plot_curves.output, experiment=[name for name in SETTINGS if name not in FIGURES.values()])
+
+
 def panels_and_curves():
     """The files of curves and panels of all experiments, whether a figure of the paper shows them or not."""
     curves = expand(rules.plot_curves.output, experiment=list(SETTINGS))
@@ -85,7 +90,7 @@ def panels_and_curves():
 
 def cost_tables():
     """Tables 5 and 6, where there are learned filters."""
-    return [*rules.table_5.output, *rules.table_6.output] if CONFIG.learned else []
+    return [*rules.table_5.output, *rules.table_6.output] if any(map(filters_of, SETTINGS)) else []
 
 
 def study_tables():
@@ -108,7 +113,7 @@ def claim_settings():
 
 def caption_files():
     """The captions of all figures and tables, drawn here or not."""
-    return sorted(f"{CAPTIONS}/{path.name}" for path in (Path(workflow.basedir) / CAPTIONS).glob("*.rst"))
+    return sorted(map(str, Path(CAPTIONS).glob("*.rst")))
 
 
 def page_tables():
@@ -124,7 +129,7 @@ def page_inputs():
         "tables": page_tables(),
         "evaluations": evaluation_files(),
         "captions": caption_files(),
-        "templates": ["mnmef/report/results_page.md.j2", "mnmef/report/table.html.j2"],
+        "templates": [str(CHECKOUT / f"mnmef/report/{name}.j2") for name in ("results_page.md", "table.html")],
     }
 
 

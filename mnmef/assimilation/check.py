@@ -1,0 +1,131 @@
+"""A look at an experiment before any long job: its file, its forecast model, and a few cycles of the EnKF."""
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mnmef.assimilation.cycling import noise_source, run_filter
+from mnmef.config.loading import RunConfig, load_config
+from mnmef.data.twin import load_trial, simulate_split
+from mnmef.experiments.experiment import Experiment
+from mnmef.filters.classical import make_classical
+
+MEMBERS, TRAJECTORIES, CYCLES, STEPS = 10, 2, 5, 20
+"""Sizes of the trial, and steps of the model before it."""
+
+
+def check_experiment(file: Path, raw: Mapping[str, Any], scale: str | None = None) -> list[str]:
+    """Say what is wrong with an experiment.
+
+    Parameters
+    ----------
+    file : Path
+        The user's file.
+    raw : mapping
+        The content of config.yaml.
+    scale : str or None
+        Overlay of the config; the one that it names by default.
+
+    Returns
+    -------
+    list of str
+        The faults, in the order in which they were found; later stages are left out after a fault.
+    """
+    overrides = {"experiments": [str(file)]} | ({"scale": scale} if scale else {})
+    try:
+        run = load_config(raw, overrides)
+        experiment = Experiment.from_description(run.descriptions[file.stem])
+    except ValueError as error:
+        return str(error).splitlines()
+    stages: tuple[Callable[[], Iterator[str]], ...] = (
+        lambda: faults_of_model(experiment),
+        lambda: faults_of_cycles(experiment, run),
+    )
+    for stage in stages:
+        found: list[str] = []
+        try:
+            found.extend(stage())
+        except Exception as error:  # whatever the user's code raises is what there is to say
+            found.append(_said(error, experiment))
+        if found:
+            return found
+    return []
+
+
+def faults_of_model(experiment: Experiment) -> Iterator[str]:
+    """Name what is wrong with the forecast model of an experiment: first states, and its steps."""
+    system, name = experiment.system, experiment.description["system"]["name"]
+    first, again = (system.initial_states(MEMBERS, np.random.default_rng(1)) for _ in range(2))
+    if not (isinstance(first, np.ndarray) and first.shape == (MEMBERS, system.state_size)):
+        shape = getattr(first, "shape", type(first).__name__)
+        yield f"{name}: initial_states({MEMBERS}, rng) returned {shape}; right is {(MEMBERS, system.state_size)}"
+        return
+    if not np.isfinite(first).all():
+        yield f"{name}: initial_states returned values that are not finite"
+        return
+    if not np.array_equal(first, again):
+        yield f"{name}: initial_states is not deterministic: draw from the rng that it is given, and from no other"
+    state = torch.from_numpy(np.array(first, dtype=np.float64))
+    kept = state.clone()
+    result, repeated, alone = system.step(state), system.step(state.clone()), system.step(state[:1].clone())
+    if not torch.equal(state, kept):
+        yield f"{name}: step changed its input in place; it must return a new array"
+    if not isinstance(result, torch.Tensor) or result.shape != kept.shape:
+        found = tuple(result.shape) if isinstance(result, torch.Tensor) else type(result).__name__
+        yield f"{name}: step(state) returned {found}; right is {tuple(kept.shape)}, that of its input"
+        return
+    if result.dtype != kept.dtype:
+        yield f"{name}: step(state) returned {result.dtype} for {kept.dtype}; it must keep the dtype"
+    if not torch.equal(result, repeated):
+        yield f"{name}: step is not deterministic: two steps from the same states differ"
+    elif not torch.allclose(result[:1], alone, rtol=1e-9, atol=1e-12):
+        yield f"{name}: step mixes the rows of its input: a state by itself ends elsewhere than among others"
+    for step in range(1, STEPS + 1):
+        kept = system.step(kept)
+        if not kept.isfinite().all():
+            yield f"{name}: states are not finite after {step} steps; a smaller step_size may help"
+            return
+
+
+def faults_of_cycles(experiment: Experiment, run: RunConfig) -> Iterator[str]:
+    """Simulate truths and observations, run the EnKF over a few cycles, and name what went wrong."""
+    config, sigma_y = run.common, run.common.noise_levels[0]
+    split = simulate_split(experiment, "tune", TRAJECTORIES, CYCLES, [sigma_y], MEMBERS, config.seed)
+    first, observations, truth = load_trial(split, sigma_y, MEMBERS, torch.float64)
+    noise = noise_source(config.seed, "enkf", MEMBERS, (TRAJECTORIES, MEMBERS, experiment.observation_size))
+    record = run_filter(make_classical("enkf", experiment, sigma_y, 1.0), experiment, first, observations, truth, noise)
+    if bool((record.diverged_at >= 0).any()):
+        yield (
+            f"{experiment.name}: an ensemble of the EnKF is not finite after {int(record.diverged_at.max()) + 1} of "
+            f"{CYCLES} cycles: look at first_spread = {experiment.first_spread:g} and the model's step_size"
+        )
+    largest = float(np.abs(split["truth"].values).max())
+    if largest > experiment.bound:
+        yield (
+            f"{experiment.name}: bound = {experiment.bound:g}, on the analysis of learned filters, is less than "
+            f"{largest:.3g}, which the truth reaches in {CYCLES} cycles"
+        )
+
+
+def summary(experiment: Experiment) -> str:
+    """Describe an experiment in one line."""
+    return (
+        f"{experiment.name}: {experiment.state_size} components, {experiment.observation_size} observed every "
+        f"{experiment.cycle_length:g} model time units, {'a periodic line' if experiment.is_periodic else 'no grid'}"
+    )
+
+
+def _said(error: Exception, experiment: Experiment) -> str:
+    """Say what an exception said, with the line of the user's file where it arose."""
+    if isinstance(error, ValueError | FloatingPointError) and str(experiment.description["system"]["name"]) in str(
+        error
+    ):
+        return str(error)
+    file = str(experiment.description["system"]["name"]).rpartition(":")[0]
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    where = f"{file}, line {lines[-1]}: " if lines else f"{experiment.name}: "
+    return f"{where}{type(error).__name__}: {error}"

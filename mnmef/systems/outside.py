@@ -1,0 +1,186 @@
+"""Forecast models from files of the user's: a class that derives from `System`, or a black box in NumPy."""
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnmef.core.errors import unknown_name
+from mnmef.systems.base import System
+
+NEEDED = ("state_size", "step_size", "step", "initial_states")
+"""What a black box must have."""
+
+
+class Model(Protocol):
+    """A forecast model in NumPy."""
+
+    state_size: int
+    step_size: float
+
+    def step(self, state: np.ndarray) -> np.ndarray:
+        """Advance states (M, Nx) by `step_size`."""
+
+    def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw `count` states (count, Nx) from which a burn-in leads to the attractor."""
+
+
+class BlackBox(System):
+    """A forecast model in NumPy, in double precision on the CPU; no gradient flows through it.
+
+    Parameters
+    ----------
+    model : Model
+        The user's object. Its first step is checked: shape, numbers, and that its input is left as it was.
+    name : str
+        How error texts call it, such as `my_model.py:Lake`.
+    """
+
+    def __init__(self, model: Model, name: str) -> None:
+        self.model, self.label = model, name
+        self.state_size, self.step_size = model.state_size, model.step_size
+        self._is_checked = False
+
+    def step(self, state: Tensor) -> Tensor:
+        """Advance `state` (..., Nx) by `step_size`."""
+        return self._advance(state, 1)
+
+    def advance(self, state: Tensor, steps: int, precision: torch.dtype | None = None) -> Tensor:
+        """Advance `state` (..., Nx) by a number of steps in double precision; keeps its dtype and device."""
+        return self._advance(state, steps)
+
+    def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw `count` states (count, Nx) by the model's own function.
+
+        Raises
+        ------
+        ValueError
+            If it returns another shape, or values that are not finite.
+        """
+        drawn = self.model.initial_states(count, rng)
+        self._check(drawn, (count, self.state_size), "initial_states(count, rng)", "(count, state_size)")
+        return np.asarray(drawn, dtype=np.float64)
+
+    def _advance(self, state: Tensor, steps: int) -> Tensor:
+        rows = state.detach().reshape(-1, self.state_size).to("cpu", torch.float64).numpy().copy()
+        with np.errstate(over="ignore", invalid="ignore"):  # a filter that diverges is counted where it is scored
+            for _ in range(steps):
+                rows = np.asarray(self.model.step(rows) if self._is_checked else self._first_step(rows))
+        result = torch.from_numpy(np.array(rows, dtype=np.float64, order="C"))
+        return result.reshape(state.shape).to(state.device, state.dtype)
+
+    def _first_step(self, rows: np.ndarray) -> np.ndarray:
+        """Take a step and check it, the first time with finite states."""
+        before = rows.copy()
+        result = self.model.step(rows)
+        if not np.array_equal(rows, before, equal_nan=True):
+            raise ValueError(f"{self.label}: step changed its input in place; it must return a new array")
+        self._is_checked = bool(np.isfinite(before).all())
+        self._check(result, rows.shape, "step(state)", "that of its input, (M, state_size)", self._is_checked)
+        return result
+
+    def _check(self, values: object, shape: tuple[int, ...], call: str, right: str, finite: bool = True) -> None:
+        """Stop if a call returned something else than finite numbers of a shape."""
+        if not isinstance(values, np.ndarray):
+            raise ValueError(f"{self.label}: {call} returned a {type(values).__name__}; it must return a NumPy array")
+        if values.shape != shape:
+            raise ValueError(f"{self.label}: {call} returned the shape {values.shape}; right is {shape}: {right}")
+        if values.dtype.kind not in "fiu":
+            raise ValueError(f"{self.label}: {call} returned values of type {values.dtype}; they must be real numbers")
+        if finite and not np.isfinite(values).all():
+            wrong = np.count_nonzero(~np.isfinite(values))
+            raise ValueError(f"{self.label}: {call} returned {wrong} of {values.size} values that are not finite")
+
+
+def split_reference(name: str) -> tuple[Path, str] | None:
+    """Split `path/to/my_model.py:Lake` into the file and the class; None for another name."""
+    path, colon, class_name = name.rpartition(":")
+    return (Path(path), class_name) if colon and path.endswith(".py") else None
+
+
+def load_outside(path: Path, class_name: str, options: Mapping[str, Any]) -> System:
+    """Make a forecast model of the class `class_name` in the file at `path`.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, the class and, where Python says it, the line: no such file or class, an exception in it,
+        options that it does not have, or an attribute that a forecast model must have and that is missing.
+    """
+    label = f"{path}:{class_name}"
+    made = load_class(path, class_name)
+    try:
+        inspect.signature(made).bind(**options)
+    except TypeError as error:
+        raise ValueError(f"options of system {label}: {error}") from None
+    try:
+        model = made(**options)
+    except Exception as error:
+        raise ValueError(f"system {label}: {_where(error, path)}") from error
+    missing = [key for key in NEEDED if not hasattr(model, key)]
+    if missing:
+        raise ValueError(f"system {label} has no {', no '.join(missing)}; a forecast model has {', '.join(NEEDED)}")
+    size, length = model.state_size, model.step_size
+    if not (isinstance(size, int | np.integer) and size >= 1):
+        raise ValueError(f"system {label}: state_size = {size!r}: must be a whole number of at least 1")
+    if not (isinstance(length, int | float | np.floating) and 0 < length < np.inf):
+        raise ValueError(f"system {label}: step_size = {length!r}: must be a number greater than 0")
+    return model if isinstance(model, System) else BlackBox(model, label)
+
+
+def load_class(path: Path, class_name: str) -> type[Any]:
+    """Return the class `class_name` of the file at `path`; the error names the nearest class in it."""
+    module = load_module(path)
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type):
+        classes = [name for name, each in vars(module).items() if isinstance(each, type)]
+        own = [name for name in classes if getattr(module, name).__module__ == module.__name__]
+        raise ValueError(unknown_name(f"class in {path}", class_name, own))
+    if found is not System and issubclass(found, System):
+        for key in ("name", "title"):
+            if not hasattr(found, key):
+                setattr(found, key, class_name)
+    return found
+
+
+def load_module(path: Path) -> ModuleType:
+    """Import the file at `path` as a module of a name that no other has; once, until it is edited.
+
+    What lies beside it can be imported from it, after all that is installed.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"system {path}: cannot be read: {error.strerror}") from None
+    name = f"mnmef_outside_{path.stem}_{hashlib.sha256(str(path.resolve()).encode() + content).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"system {path}: is no file of Python's")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        exec(compile(content, str(path), "exec"), module.__dict__)
+    except Exception as error:
+        del sys.modules[name]
+        raise ValueError(f"system {path}: {_where(error, path)}") from error
+    return module
+
+
+def _where(error: Exception, path: Path) -> str:
+    """Say which line of the file at `path` raised an exception, and what it said."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    line = error.lineno if isinstance(error, SyntaxError) else (lines[-1] if lines else None)
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    return (f"line {line}: " if line else "") + f"{type(error).__name__}: {said}"

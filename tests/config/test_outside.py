@@ -1,0 +1,140 @@
+"""Experiments by the paths of their files."""
+
+import pytest
+import yaml
+
+from mnmef.config.loading import ConfigError, load_config
+from mnmef.experiments.experiment import Experiment
+from mnmef.experiments.files import OUTSIDE, titles
+
+MODEL = """\
+import numpy as np
+
+
+class Lake:
+    state_size = 2
+    step_size = 0.1
+
+    def __init__(self, rate=1.0):
+        self.rate = rate
+
+    def step(self, state):
+        return state - self.step_size * self.rate * state
+
+    def initial_states(self, count, rng):
+        return rng.standard_normal((count, 2))
+"""
+TEXT = """\
+title: Lake
+system: model.py:Lake
+observation: {components: [0]}
+steps_per_cycle: 2
+bound: 10.0
+first_spread: 0.5
+burn_in_time: 1.0
+grid: null
+baselines: [enkf]
+search: {engine: batched}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder of the user's, in which the process works."""
+    monkeypatch.setenv(OUTSIDE, "")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "lake.yaml").write_text(TEXT)
+    (tmp_path / "sub" / "model.py").write_text(MODEL)
+    return tmp_path
+
+
+@pytest.fixture
+def load(root, folder):
+    """A function that loads the config with other experiments."""
+    raw = yaml.safe_load((root / "config.yaml").read_text())
+
+    def start(*entries, **keys):
+        return load_config({**raw, **keys}, {"experiments": list(entries)})
+
+    return start
+
+
+def test_an_entry_that_ends_in_yaml_is_a_file_and_its_stem_the_name(load, folder):
+    run = load("lorenz96", "sub/lake.yaml")
+    assert run.common.experiments == ["lorenz96", "lake"]
+    description = run.descriptions["lake"]
+    assert description["system"] == {"name": f"{folder}/sub/model.py:Lake"}
+    assert len(description["code"]) == 16
+    assert "code" not in run.descriptions["lorenz96"]
+    assert Experiment.from_description(description).state_size == 2
+    assert list(titles()) == ["lorenz63", "lorenz96", "ks", "lake"]
+
+
+def test_a_file_in_config_yaml_is_one_as_well(root, folder):
+    raw = yaml.safe_load((root / "config.yaml").read_text())
+    assert load_config({**raw, "experiments": ["sub/lake.yaml"]}).common.experiments == ["lake"]
+
+
+def test_other_keys_take_the_name(load):
+    run = load("sub/lake.yaml", localization_study={"experiment": "lake", "trajectories": 1, "cycles": 1})
+    assert run.common.localization_study.experiment == "lake"
+
+
+def test_the_digest_sees_code_alone(load, folder):
+    def digest(text):
+        (folder / "sub" / "model.py").write_text(text)
+        return load("sub/lake.yaml").descriptions["lake"]["code"]
+
+    first = digest(MODEL)
+    assert digest("# A comment.\n" + MODEL) == first
+    assert digest(MODEL.replace("0.1", "0.2")) != first
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("../x", "'../x' must be"),
+        ("lake", "must be 'ks', 'lorenz63' or 'lorenz96'"),
+        ("sub/none.yaml", "there is no file"),
+        ("my-lake.yaml", "letters, digits and underscores alone, such as my_lake.yaml"),
+    ],
+)
+def test_what_is_no_experiment_is_refused_by_name(load, entry, said):
+    with pytest.raises(ConfigError) as caught:
+        load(entry)
+    assert said in str(caught.value)
+
+
+def test_two_experiments_of_one_name_are_refused(load, folder):
+    (folder / "lake.yaml").write_text(TEXT)
+    with pytest.raises(ConfigError, match=r"both called lake"):
+        load("lake.yaml", "sub/lake.yaml")
+    (folder / "ks.yaml").write_text(TEXT)
+    with pytest.raises(ConfigError, match=r"both called ks"):
+        load("ks.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("model.py:Lake", "model.py:Lakes", "Did you mean 'Lake'"),
+        ("model.py:Lake", "models.py:Lake", "models.py cannot be read"),
+        ("search: {engine: batched}", "", "set search: {engine: batched}"),
+        ("components: [0]", "evry: 2", "Did you mean 'lake.yaml: observation.every'"),
+        ("title: Lake", "title: [", "lake.yaml cannot be read"),
+        ("baselines: [enkf]", "baselines: [letkf]", "no spatial grid"),
+        ("grid: null\nbaselines: [enkf]", "grid: periodic\nbaselines: [letkf]", "needs radii to try"),
+    ],
+)
+def test_a_bad_file_is_refused(load, folder, old, new, said):
+    (folder / "sub" / "lake.yaml").write_text(TEXT.replace(old, new))
+    with pytest.raises(ConfigError) as caught:
+        load("sub/lake.yaml")
+    assert said in str(caught.value)
+
+
+def test_a_line_that_python_does_not_read_is_named(load, folder):
+    (folder / "sub" / "model.py").write_text("class Lake:\n    def step(self:\n")
+    with pytest.raises(ConfigError, match=r"model\.py, line 2"):
+        load("sub/lake.yaml")

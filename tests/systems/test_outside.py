@@ -1,0 +1,119 @@
+"""Forecast models from files of the user's."""
+
+import numpy as np
+import pytest
+import torch
+
+from mnmef.systems import make_system
+
+GOOD = """\
+import numpy as np
+
+
+class Lake:
+    state_size = 2
+    step_size = 0.1
+
+    def __init__(self, rate=1.0):
+        self.rate = rate
+
+    def step(self, state):
+        return state - self.step_size * self.rate * state
+
+    def initial_states(self, count, rng):
+        return rng.standard_normal((count, 2))
+"""
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A function that writes a file and makes the system `Lake` of it."""
+
+    def make(text, **options):
+        path = tmp_path / "model.py"
+        path.write_text(text)
+        return make_system({"name": f"{path}:Lake", **options})
+
+    return make
+
+
+def stepped(system, dtype=torch.float64):
+    return system.advance(torch.ones(3, 4, 2, dtype=dtype), 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_black_box_takes_steps_in_double_precision_and_keeps_the_dtype(made, dtype):
+    result = stepped(made(GOOD, rate=2.0), dtype)
+    assert result.shape == (3, 4, 2)
+    assert result.dtype == dtype
+    torch.testing.assert_close(result, torch.full((3, 4, 2), 0.64, dtype=dtype))
+
+
+def test_a_black_box_draws_first_states(made):
+    system = made(GOOD)
+    first = system.initial_states(5, np.random.default_rng(1))
+    assert (system.state_size, system.step_size, first.shape, first.dtype) == (2, 0.1, (5, 2), np.float64)
+
+
+def test_a_class_that_derives_from_system_is_used_as_it_is(made):
+    text = GOOD.replace("class Lake:", "from mnmef.systems.base import System\n\n\nclass Lake(System):")
+    state = torch.ones(2, 2, requires_grad=True)
+    result = made(text).advance(state, 1)
+    assert result.requires_grad
+
+
+def test_an_edit_is_seen(made):
+    assert stepped(made(GOOD))[0, 0, 0] == pytest.approx(0.81)
+    assert stepped(made(GOOD.replace("rate=1.0", "rate=2.0")))[0, 0, 0] == pytest.approx(0.64)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("class Lake:", "class Lakes:", "Did you mean 'Lakes'"),
+        ("import numpy as np", "import numpy as np\n\n1 / 0", "line 3: ZeroDivisionError"),
+        ("import numpy as np", "import numpy as np\ndef f(:", "line 2: SyntaxError"),
+        ("import numpy as np", "import no_such_package", "line 1: ModuleNotFoundError: No module named"),
+        ("    step_size = 0.1\n", "", "has no step_size"),
+        ("step_size = 0.1", "step_size = 0", "step_size = 0: must be"),
+        ("state_size = 2", "state_size = 2.5", "state_size = 2.5: must be"),
+        ("self.rate = rate", "self.rate = rates", "line 9: NameError"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_by_name(made, old, new, said):
+    with pytest.raises(ValueError, match=r"model\.py") as caught:
+        made(GOOD.replace(old, new))
+    assert said in str(caught.value)
+
+
+def test_options_that_a_class_does_not_have_are_refused(made):
+    with pytest.raises(ValueError, match=r"options of system .*model\.py:Lake.*depth"):
+        made(GOOD, depth=3)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="cannot be read"):
+        make_system({"name": f"{tmp_path}/nothing.py:Lake"})
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ("state[:, :1]", r"shape (12, 1); right is (12, 2)"),
+        ("state * np.nan", "24 of 24 values that are not finite"),
+        ("state.tolist()", "returned a list"),
+        ("state.astype(complex)", "complex128"),
+        ("np.multiply(state, 0.5, out=state)", "changed its input in place"),
+    ],
+)
+def test_the_first_step_is_checked(made, returned, said):
+    system = made(GOOD.replace("state - self.step_size * self.rate * state", returned))
+    with pytest.raises(ValueError, match=r"model\.py:Lake: step") as caught:
+        stepped(system)
+    assert said in str(caught.value)
+
+
+def test_first_states_of_another_shape_are_refused(made):
+    system = made(GOOD.replace("(count, 2)", "(2, count)"))
+    with pytest.raises(ValueError, match=r"initial_states.*\(2, 5\).*\(5, 2\)"):
+        system.initial_states(5, np.random.default_rng(1))
