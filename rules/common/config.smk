@@ -1,6 +1,7 @@
 # The checked config, names of files, and the params and checkpoints that several stages share; no rules.
 
 import difflib
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -229,11 +230,13 @@ def check_targets(files):
     """Stop with the nearest valid name if a target is neither a rule nor one of `files`, those of this scale.
 
     Snakemake knows its targets only after it has read the Snakefile. So the words of the command line are looked at,
-    whatever they mean: those of options and their values are far from every name.
+    whatever they mean: those of options and their values are far from every name, but for a report's.
     """
     known = sorted({str(file) for file in files} | {rule.name for rule in workflow.rules})
-    words = sys.argv[1:] if workflow.is_main_process else []
-    for name in (Path(word).as_posix() for word in words if "=" not in word and not word.startswith("-")):
+    words = sys.argv if workflow.is_main_process else []
+    written = ("--report", "--report-html-path")
+    targets = [word for before, word in itertools.pairwise(words) if before not in written]
+    for name in (Path(word).as_posix() for word in targets if "=" not in word and not word.startswith("-")):
         if name in known or Path(name).exists():
             continue
         scale = re.match("results/([^/]+)/", name)

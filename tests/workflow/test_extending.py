@@ -84,8 +84,8 @@ def tree(tmp_path_factory, copy_sources):
     classical = package / "filters" / "classical.py"
     insert(classical, "from mnmef.filters.localization import", "from mnmef.filters.optimal import Optimal\n")
     insert(classical, '    if method == "esrf":\n', '    if method == "optimal":\n        return Optimal()\n')
-    line = '    Method("Optimal interpolation", "#333333", ">", "optimal", "optimal"),\n'
-    insert(package / "core" / "names.py", ')\n"""All methods', line)
+    line = '        Method("Optimal interpolation", "#333333", ">", "optimal", "optimal"),\n'
+    insert(package / "core" / "names.py", '    )\n}\n"""All methods', line)
     return tree
 
 

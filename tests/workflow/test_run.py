@@ -124,7 +124,7 @@ def test_an_edit_of_plotting_code_draws_figures_and_trains_nothing(finished, pla
     with edited(plotting / "style.py", "COLUMN_WIDTH = 7.0", "COLUMN_WIDTH = 7.5"):
         # Claims are judged by the tables of figures 9 to 11, too.
         assert planned(*QUICK) == FIGURES | {"claims", "results_page"}
-    with edited(plotting / "curves.py", 'OURS = "mnmef_finetuned"', 'OURS = "mnmef_pretrained"'):
+    with edited(plotting / "curves.py", 'OURS = METHODS["mnmef_finetuned"]', 'OURS = METHODS["mnmef_pretrained"]'):
         assert planned(*QUICK) == {"figure_1", "figure_4", "figure_7", "results_page"}
 
 
