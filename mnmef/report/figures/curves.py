@@ -72,7 +72,7 @@ def figure_curves(
     highest = scores["rrmse_high"].fillna(scores["rrmse"]).max()
     # The top edge is for cells in which every trajectory diverged.
     axes[0, 0].set_ylim(0, 1.08 * highest if np.isfinite(highest) else 1.0)
-    style.add_legend(figure, _curve_handles(scores, large))
+    style.add_legend(figure, _curve_handles(scores, large, has_published=not published.empty))
     return figure
 
 
@@ -106,8 +106,8 @@ def _draw_improvements(axis: Axes, improvements: pd.DataFrame, published: pd.Dat
     style.use_sizes(axis, sizes)
 
 
-def _curve_handles(scores: pd.DataFrame, large: pd.DataFrame | None) -> list[Artist]:
-    handles = style.score_handles(style.shown_methods(set(scores["method"])))
+def _curve_handles(scores: pd.DataFrame, large: pd.DataFrame | None, *, has_published: bool) -> list[Artist]:
+    handles = style.score_handles(style.shown_methods(set(scores["method"])), has_published=has_published)
     if large is not None:
         handles.append(Line2D([], [], label=f"best classical, $N$ = {large['ensemble_size'].iloc[0]:g}", **BOUND))
     trainings = scores["n_trainings"].max()

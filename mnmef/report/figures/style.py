@@ -140,10 +140,10 @@ def marker_handle(marker: str, label: str, face: str = "white", color: str = "0.
     return Line2D([], [], color=color, linestyle="none", marker=marker, markerfacecolor=face, label=label)
 
 
-def score_handles(looks: Iterable[Look]) -> list[Artist]:
-    """Return the handles of curves of R-RMSE: `looks`, published curves, and intervals."""
-    published = Line2D([], [], color="0.4", label="published", **PUBLISHED)
-    return [*look_handles(looks), published, band_handle("95 % interval over trajectories")]
+def score_handles(looks: Iterable[Look], *, has_published: bool = True) -> list[Artist]:
+    """Return the handles of curves of R-RMSE: `looks`, published curves where there are some, and intervals."""
+    published = [Line2D([], [], color="0.4", label="published", **PUBLISHED)] if has_published else []
+    return [*look_handles(looks), *published, band_handle("95 % interval over trajectories")]
 
 
 def band_handle(label: str) -> Artist:

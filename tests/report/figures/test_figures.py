@@ -82,6 +82,15 @@ def test_each_filter_is_a_line_through_its_scores_for_each_noise_level(levels):
             assert any(np.array_equal(values, y) for y in drawn)
 
 
+def test_the_legend_names_published_curves_only_where_there_are_some():
+    scores = make_scores()
+    figures = [
+        figure_curves(scores, make_improvements(scores), published, "lorenz96")
+        for published in (PUBLISHED, PUBLISHED[PUBLISHED["experiment"] != "lorenz96"])
+    ]
+    assert ["published" in [text.get_text() for text in figure.legends[0].texts] for figure in figures] == [True, False]
+
+
 def test_diverged_cells_are_visible_as_such():
     scores = make_scores()
     scores.loc[scores.query("method == 'enkf' and ensemble_size == 5").index, ["rrmse", "n_diverged"]] = (np.nan, 16)
