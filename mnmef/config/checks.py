@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
-from mnmef.config.schema import RUN_WIDE, Config
+from mnmef.config.schema import RUN_WIDE, RUN_WIDE_PARTS, Config
 from mnmef.core.errors import unknown_name
 from mnmef.core.names import LOCALIZED_METHODS
 from mnmef.experiments.files import known_experiments, overlay
@@ -46,10 +46,16 @@ def faults_of_file(name: str) -> Iterator[str]:
     except ValueError as error:
         yield str(error)
         return
-    for key in [*own, *(key for part in (own.get("scales") or {}).values() for key in part or {})]:
-        if key in RUN_WIDE:
-            file = known_experiments()[name].name
-            yield f"{file}: key {key} is the same for all experiments of a run: it belongs into config.yaml"
+    file = known_experiments()[name].name
+    parts = (own, *(own.get("scales") or {}).values())
+    for key in (key for part in parts for key in (*RUN_WIDE, *RUN_WIDE_PARTS) if _has(part, key)):
+        yield f"{file}: key {key} is the same for all experiments of a run: it belongs into config.yaml"
+
+
+def _has(content: object, key: str) -> bool:
+    """Say whether a mapping has a key, such as `finetuning.keep`."""
+    first, _, rest = key.partition(".")
+    return isinstance(content, Mapping) and first in content and (not rest or _has(content[first], rest))
 
 
 def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iterator[str]:

@@ -8,8 +8,17 @@ from mnmef.config.learning import Conv, Finetuning, Model, Training, TrainingSee
 from mnmef.config.search import Ienks, Published, Reference, Search
 from mnmef.config.studies import FinetuningCurve, LinearGaussianStudy, LocalizationStudy, Robustness, Scaling, Timing
 
-RUN_WIDE = ("scale", "seed", "weights", "own_weights", "experiments", "noise_levels", "ensemble_sizes")
+RUN_WIDE = (
+    *("scale", "seed", "weights", "own_weights", "experiments", "noise_levels", "ensemble_sizes"),
+    *("training_seeds", "finetuning_curve", "linear_gaussian", "robustness", "scaling"),
+)
 """Keys that all experiments of a run have in common, so that the file of an experiment cannot change them."""
+
+RUN_WIDE_PARTS = (
+    *("training.ensemble_size", "training.time_limit", "finetuning.keep", "evaluation.traced"),
+    *("localization_study.experiment", "reference.in_figures"),
+)
+"""The same of keys in sections that the file of an experiment may change elsewhere."""
 
 RENAMED = {
     "systems": "experiments",

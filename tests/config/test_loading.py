@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from mnmef.config.experiment import Description
 from mnmef.config.fields import Section
 from mnmef.config.loading import ConfigError, load_config, write_config
-from mnmef.config.schema import RUN_WIDE, Config
+from mnmef.config.schema import RUN_WIDE, RUN_WIDE_PARTS, Config
 from mnmef.config.settings import merge
 from mnmef.core.names import CLASSICAL_METHODS, LOCALIZED_METHODS
 from mnmef.experiments.files import DESCRIPTION, read_experiment, shipped_experiments
@@ -227,11 +227,15 @@ def test_an_old_method_is_refused_with_the_name_of_the_new_one(raw):
         load_config(raw, {"baselines": ["ienks_sqrt_lag2"]})
 
 
-@pytest.mark.parametrize("key", RUN_WIDE)
+@pytest.mark.parametrize("key", [*RUN_WIDE, *RUN_WIDE_PARTS])
 def test_a_key_of_the_run_is_refused_in_the_file_of_an_experiment(raw, said, key):
-    value = load_config(raw).common.model_dump()[key]
+    own = load_config(raw).common.model_dump()
+    for part in key.split("."):
+        own = own[part]
+    for part in reversed(key.split(".")):
+        own = {part: own}
     message = f"ks.yaml: key {key} is the same for all experiments of a run: it belongs into config.yaml"
-    for keys in ({key: value}, {"scales": {"laptop": {key: value}}}):
+    for keys in (own, {"scales": {"laptop": own}}):
         said("ks", keys)
         with pytest.raises(ConfigError) as caught:
             load_config(raw)
