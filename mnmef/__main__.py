@@ -29,9 +29,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def new_experiment(file: Path) -> int:
     """Write the template to `file`, unless there is one; return the exit status."""
-    if file.suffix != ".yaml":
-        print(f"{file}: the name of an experiment's file ends in .yaml", file=sys.stderr)
-        return 1
     try:
         with file.open("x", encoding="utf-8") as opened:
             opened.write(TEMPLATE.read_text(encoding="utf-8"))
@@ -44,9 +41,6 @@ def new_experiment(file: Path) -> int:
 
 def check(file: Path, config: Path, scale: str | None) -> int:
     """Print what is wrong with an experiment, or that nothing is; return the exit status."""
-    if file.suffix != ".yaml":
-        print(f"{file}: the name of an experiment's file ends in .yaml", file=sys.stderr)
-        return 1
     try:
         raw = yaml.safe_load(config.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
@@ -62,6 +56,9 @@ def check(file: Path, config: Path, scale: str | None) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status."""
     given = _parser().parse_args(arguments)
+    if given.file.suffix != ".yaml":
+        print(f"{given.file}: the name of an experiment's file ends in .yaml", file=sys.stderr)
+        return 1
     if given.command == "new-experiment":
         return new_experiment(given.file)
     return check(given.file, given.config, given.scale)

@@ -4,36 +4,7 @@ import pytest
 
 from mnmef.__main__ import main
 from mnmef.experiments.files import OUTSIDE
-
-MODEL = """\
-import numpy as np
-
-
-class Lake:
-    state_size = 2
-    step_size = 0.1
-
-    def __init__(self, rate=1.0):
-        self.rate = rate
-
-    def step(self, state):
-        return state - self.step_size * self.rate * state
-
-    def initial_states(self, count, rng):
-        return rng.standard_normal((count, 2))
-"""
-LAKE = """\
-title: Lake
-system: model.py:Lake
-observation: {components: [0]}
-steps_per_cycle: 2
-bound: 10.0
-first_spread: 0.5
-burn_in_time: 1.0
-grid: null
-baselines: [enkf]
-search: {engine: batched}
-"""
+from tests.lake import EXPERIMENT, MODEL
 
 
 @pytest.fixture
@@ -42,7 +13,7 @@ def checked(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(OUTSIDE, "")
     monkeypatch.chdir(tmp_path)
 
-    def check(text=LAKE, model=MODEL):
+    def check(text=EXPERIMENT, model=MODEL):
         (tmp_path / "lake.yaml").write_text(text)
         (tmp_path / "model.py").write_text(model)
         status = main(["check", "lake.yaml", "--scale", "quick"])
@@ -105,7 +76,7 @@ def test_a_faulty_model_is_named(checked, old, new, said):
     ],
 )
 def test_a_faulty_file_is_named(checked, old, new, said):
-    assert old in LAKE
-    status, text = checked(text=LAKE.replace(old, new))
+    assert old in EXPERIMENT
+    status, text = checked(text=EXPERIMENT.replace(old, new))
     assert status == 1
     assert said in text

@@ -1,7 +1,6 @@
 """A look at an experiment before any long job: its file, its forecast model, and a few cycles of the EnKF."""
 
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,11 @@ import torch
 
 from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.config.loading import RunConfig, load_config
+from mnmef.core.references import split_reference
 from mnmef.data.twin import load_trial, simulate_split
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.classical import make_classical
+from mnmef.systems.outside import located
 
 MEMBERS, TRAJECTORIES, CYCLES, STEPS = 10, 2, 5, 20
 """Sizes of the trial, and steps of the model before it."""
@@ -41,19 +42,14 @@ def check_experiment(file: Path, raw: Mapping[str, Any], scale: str | None = Non
         experiment = Experiment.from_description(run.descriptions[file.stem])
     except ValueError as error:
         return str(error).splitlines()
-    stages: tuple[Callable[[], Iterator[str]], ...] = (
-        lambda: faults_of_model(experiment),
-        lambda: faults_of_cycles(experiment, run),
-    )
-    for stage in stages:
-        found: list[str] = []
-        try:
-            found.extend(stage())
-        except Exception as error:  # whatever the user's code raises is what there is to say
-            found.append(_said(error, experiment))
-        if found:
-            return found
-    return []
+    found: list[str] = []
+    try:
+        found.extend(faults_of_model(experiment))
+        if not found:
+            found.extend(faults_of_cycles(experiment, run))
+    except Exception as error:  # whatever the user's code raises is what there is to say
+        found.append(_said(error, experiment))
+    return found
 
 
 def faults_of_model(experiment: Experiment) -> Iterator[str]:
@@ -120,12 +116,8 @@ def summary(experiment: Experiment) -> str:
 
 
 def _said(error: Exception, experiment: Experiment) -> str:
-    """Say what an exception said, with the line of the user's file where it arose."""
-    if isinstance(error, ValueError | FloatingPointError) and str(experiment.description["system"]["name"]) in str(
-        error
-    ):
-        return str(error)
-    file = str(experiment.description["system"]["name"]).rpartition(":")[0]
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    where = f"{file}, line {lines[-1]}: " if lines else f"{experiment.name}: "
-    return f"{where}{type(error).__name__}: {error}"
+    """Describe an exception, with the line of the user's file that raised it; one that names the file, as it is."""
+    reference = split_reference(experiment.description["system"]["name"])
+    if reference is None:
+        return f"{experiment.name}: {type(error).__name__}: {error}"
+    return str(error) if str(reference[0]) in str(error) else f"{reference[0]}: {located(error, reference[0])}"

@@ -7,6 +7,7 @@ from typing import Any
 from mnmef.config.schema import RUN_WIDE, RUN_WIDE_PARTS, Config
 from mnmef.core.errors import unknown_name
 from mnmef.core.names import LOCALIZED_METHODS
+from mnmef.core.references import split_reference
 from mnmef.experiments.files import known_experiments, overlay
 
 
@@ -72,7 +73,7 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
                 f"{name}: mnmef_conv.model.patch = {patch}: must divide the distance between observed grid points, "
                 f"{every}"
             )
-    if ".py:" in str(description["system"].get("name")) and config.baselines and config.search.engine != "batched":
+    if split_reference(description["system"].get("name")) and config.baselines and config.search.engine != "batched":
         yield (
             f"{name}: search.engine = {config.search.engine} asks DAPPER, which has no model of "
             f"{description['system']['name']}: set search: {{engine: batched}} in its file"

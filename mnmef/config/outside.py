@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mnmef.core.errors import unknown_name
+from mnmef.core.references import split_reference
 from mnmef.experiments.files import describe, known_experiments, shipped_experiments, use_experiments
 from mnmef.io.digest import files_digest, plain_tree
 
@@ -64,8 +65,7 @@ def _take(entry: Any, files: dict[str, Path]) -> Any:
 def reference_of(name: str) -> tuple[Path, str] | None:
     """Return the Python file and the class that an experiment names as its system; None for a system of the package."""
     system = describe(name).get("system")
-    path, _, class_name = str(system.get("name") if isinstance(system, Mapping) else "").rpartition(":")
-    return (Path(path), class_name) if path.endswith(".py") else None
+    return split_reference(system.get("name")) if isinstance(system, Mapping) else None
 
 
 def faults_of_code(name: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from mnmef.core.errors import unknown_name
+from mnmef.core.references import split_reference
 
 SHIPPED_FOLDER = Path(__file__).parent
 """Experiments that come with the package, a folder for each source."""
@@ -77,8 +78,8 @@ def describe(name: str) -> dict[str, Any]:
 def _located(system: Any, folder: Path) -> Any:
     """Return the section `system` as a mapping, the file of a class by its absolute path."""
     section = {"name": system} if isinstance(system, str) else system
-    file, _, class_name = str(section.get("name")).rpartition(":") if isinstance(section, dict) else ("", "", "")
-    return {**section, "name": f"{(folder / file).resolve()}:{class_name}"} if file.endswith(".py") else section
+    reference = split_reference(section.get("name")) if isinstance(section, dict) else None
+    return {**section, "name": f"{(folder / reference[0]).resolve()}:{reference[1]}"} if reference else section
 
 
 def overlay(name: str) -> dict[str, Any]:

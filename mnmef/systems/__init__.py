@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from mnmef.core.errors import unknown_name
+from mnmef.core.references import split_reference
 from mnmef.systems.base import System
 from mnmef.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from mnmef.systems.lorenz63 import Lorenz63
 from mnmef.systems.lorenz96 import Lorenz96
-from mnmef.systems.outside import load_outside, split_reference
+from mnmef.systems.outside import load_outside
 
 SYSTEMS: dict[str, type[System]] = {system.name: system for system in (Lorenz63, Lorenz96, KuramotoSivashinsky)}
 """Systems that an experiment can name."""
@@ -30,7 +31,7 @@ def make_system(options: Mapping[str, Any]) -> System:
     """
     options = dict(options)
     name = options.pop("name", None)
-    reference = split_reference(str(name))
+    reference = split_reference(name)
     if reference:
         return load_outside(*reference, options)
     if name not in SYSTEMS:

@@ -18,7 +18,7 @@ from mnmef.core.errors import unknown_name
 from mnmef.systems.base import System
 
 NEEDED = ("state_size", "step_size", "step", "initial_states")
-"""What a black box must have."""
+"""Attributes of a forecast model in NumPy."""
 
 
 class Model(Protocol):
@@ -101,12 +101,6 @@ class BlackBox(System):
             raise ValueError(f"{self.label}: {call} returned {wrong} of {values.size} values that are not finite")
 
 
-def split_reference(name: str) -> tuple[Path, str] | None:
-    """Split `path/to/my_model.py:Lake` into the file and the class; None for another name."""
-    path, colon, class_name = name.rpartition(":")
-    return (Path(path), class_name) if colon and path.endswith(".py") else None
-
-
 def load_outside(path: Path, class_name: str, options: Mapping[str, Any]) -> System:
     """Make a forecast model of the class `class_name` in the file at `path`.
 
@@ -125,7 +119,7 @@ def load_outside(path: Path, class_name: str, options: Mapping[str, Any]) -> Sys
     try:
         model = made(**options)
     except Exception as error:
-        raise ValueError(f"system {label}: {_where(error, path)}") from error
+        raise ValueError(f"system {label}: {located(error, path)}") from error
     missing = [key for key in NEEDED if not hasattr(model, key)]
     if missing:
         raise ValueError(f"system {label} has no {', no '.join(missing)}; a forecast model has {', '.join(NEEDED)}")
@@ -174,12 +168,12 @@ def load_module(path: Path) -> ModuleType:
         exec(compile(content, str(path), "exec"), module.__dict__)
     except Exception as error:
         del sys.modules[name]
-        raise ValueError(f"system {path}: {_where(error, path)}") from error
+        raise ValueError(f"system {path}: {located(error, path)}") from error
     return module
 
 
-def _where(error: Exception, path: Path) -> str:
-    """Say which line of the file at `path` raised an exception, and what it said."""
+def located(error: Exception, path: Path) -> str:
+    """Describe an exception, with the line of the file at `path` that raised it."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     line = error.lineno if isinstance(error, SyntaxError) else (lines[-1] if lines else None)
     said = error.msg if isinstance(error, SyntaxError) else str(error)

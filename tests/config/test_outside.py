@@ -6,36 +6,7 @@ import yaml
 from mnmef.config.loading import ConfigError, load_config
 from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.files import OUTSIDE, titles
-
-MODEL = """\
-import numpy as np
-
-
-class Lake:
-    state_size = 2
-    step_size = 0.1
-
-    def __init__(self, rate=1.0):
-        self.rate = rate
-
-    def step(self, state):
-        return state - self.step_size * self.rate * state
-
-    def initial_states(self, count, rng):
-        return rng.standard_normal((count, 2))
-"""
-TEXT = """\
-title: Lake
-system: model.py:Lake
-observation: {components: [0]}
-steps_per_cycle: 2
-bound: 10.0
-first_spread: 0.5
-burn_in_time: 1.0
-grid: null
-baselines: [enkf]
-search: {engine: batched}
-"""
+from tests.lake import EXPERIMENT, MODEL
 
 
 @pytest.fixture
@@ -44,7 +15,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv(OUTSIDE, "")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "lake.yaml").write_text(TEXT)
+    (tmp_path / "sub" / "lake.yaml").write_text(EXPERIMENT)
     (tmp_path / "sub" / "model.py").write_text(MODEL)
     return tmp_path
 
@@ -107,10 +78,10 @@ def test_what_is_no_experiment_is_refused_by_name(load, entry, said):
 
 
 def test_two_experiments_of_one_name_are_refused(load, folder):
-    (folder / "lake.yaml").write_text(TEXT)
+    (folder / "lake.yaml").write_text(EXPERIMENT)
     with pytest.raises(ConfigError, match=r"both called lake"):
         load("lake.yaml", "sub/lake.yaml")
-    (folder / "ks.yaml").write_text(TEXT)
+    (folder / "ks.yaml").write_text(EXPERIMENT)
     with pytest.raises(ConfigError, match=r"both called ks"):
         load("ks.yaml")
 
@@ -128,7 +99,7 @@ def test_two_experiments_of_one_name_are_refused(load, folder):
     ],
 )
 def test_a_bad_file_is_refused(load, folder, old, new, said):
-    (folder / "sub" / "lake.yaml").write_text(TEXT.replace(old, new))
+    (folder / "sub" / "lake.yaml").write_text(EXPERIMENT.replace(old, new))
     with pytest.raises(ConfigError) as caught:
         load("sub/lake.yaml")
     assert said in str(caught.value)

@@ -5,24 +5,7 @@ import pytest
 import torch
 
 from mnmef.systems import make_system
-
-GOOD = """\
-import numpy as np
-
-
-class Lake:
-    state_size = 2
-    step_size = 0.1
-
-    def __init__(self, rate=1.0):
-        self.rate = rate
-
-    def step(self, state):
-        return state - self.step_size * self.rate * state
-
-    def initial_states(self, count, rng):
-        return rng.standard_normal((count, 2))
-"""
+from tests.lake import MODEL
 
 
 @pytest.fixture
@@ -43,28 +26,28 @@ def stepped(system, dtype=torch.float64):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_black_box_takes_steps_in_double_precision_and_keeps_the_dtype(made, dtype):
-    result = stepped(made(GOOD, rate=2.0), dtype)
+    result = stepped(made(MODEL, rate=2.0), dtype)
     assert result.shape == (3, 4, 2)
     assert result.dtype == dtype
     torch.testing.assert_close(result, torch.full((3, 4, 2), 0.64, dtype=dtype))
 
 
 def test_a_black_box_draws_first_states(made):
-    system = made(GOOD)
+    system = made(MODEL)
     first = system.initial_states(5, np.random.default_rng(1))
     assert (system.state_size, system.step_size, first.shape, first.dtype) == (2, 0.1, (5, 2), np.float64)
 
 
 def test_a_class_that_derives_from_system_is_used_as_it_is(made):
-    text = GOOD.replace("class Lake:", "from mnmef.systems.base import System\n\n\nclass Lake(System):")
+    text = MODEL.replace("class Lake:", "from mnmef.systems.base import System\n\n\nclass Lake(System):")
     state = torch.ones(2, 2, requires_grad=True)
     result = made(text).advance(state, 1)
     assert result.requires_grad
 
 
 def test_an_edit_is_seen(made):
-    assert stepped(made(GOOD))[0, 0, 0] == pytest.approx(0.81)
-    assert stepped(made(GOOD.replace("rate=1.0", "rate=2.0")))[0, 0, 0] == pytest.approx(0.64)
+    assert stepped(made(MODEL))[0, 0, 0] == pytest.approx(0.81)
+    assert stepped(made(MODEL.replace("rate=1.0", "rate=2.0")))[0, 0, 0] == pytest.approx(0.64)
 
 
 @pytest.mark.parametrize(
@@ -82,13 +65,13 @@ def test_an_edit_is_seen(made):
 )
 def test_a_file_that_cannot_be_used_is_refused_by_name(made, old, new, said):
     with pytest.raises(ValueError, match=r"model\.py") as caught:
-        made(GOOD.replace(old, new))
+        made(MODEL.replace(old, new))
     assert said in str(caught.value)
 
 
 def test_options_that_a_class_does_not_have_are_refused(made):
     with pytest.raises(ValueError, match=r"options of system .*model\.py:Lake.*depth"):
-        made(GOOD, depth=3)
+        made(MODEL, depth=3)
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -107,13 +90,13 @@ def test_a_missing_file_is_refused(tmp_path):
     ],
 )
 def test_the_first_step_is_checked(made, returned, said):
-    system = made(GOOD.replace("state - self.step_size * self.rate * state", returned))
+    system = made(MODEL.replace("state - self.step_size * self.rate * state", returned))
     with pytest.raises(ValueError, match=r"model\.py:Lake: step") as caught:
         stepped(system)
     assert said in str(caught.value)
 
 
 def test_first_states_of_another_shape_are_refused(made):
-    system = made(GOOD.replace("(count, 2)", "(2, count)"))
+    system = made(MODEL.replace("(count, 2)", "(2, count)"))
     with pytest.raises(ValueError, match=r"initial_states.*\(2, 5\).*\(5, 2\)"):
         system.initial_states(5, np.random.default_rng(1))
