@@ -132,7 +132,7 @@ def code(script):
 
 
 def described(wildcards):
-    """What the experiment's file says of its system and observations."""
+    """Description of an experiment: its system and observations."""
     return RUN.descriptions[wildcards.experiment]
 
 
@@ -147,7 +147,7 @@ def chosen(wildcards, *keys):
 
 
 def training_settings(wildcards):
-    """What decides the weights that a training ends with, besides its data, and where it leaves its resume files."""
+    """Params of a training, besides its data, and the folder of its resume files."""
     folder = results(f"resume/{wildcards.experiment}_{wildcards.sigma_y}")
     name = wildcards.get("filter", "mnmef")
     return settings.training_settings(SETTINGS[wildcards.experiment], name) | {"resume_folder": folder}
@@ -218,7 +218,7 @@ def checkpoints(cell, filter=None, stage=None):
 
 
 def base_of(cell, filter=None, stage=None):
-    """What shipped weights need that are heads only."""
+    """Pretrained weights, where those of the fine-tuning are shipped as heads only."""
     heads_only = CONFIG.weights == "shipped" and (stage or cell.stage) == "finetuned"
     return [checkpoint(cell, filter or cell.filter)] if heads_only else []
 

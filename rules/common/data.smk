@@ -2,7 +2,7 @@
 
 
 def data_settings(wildcards):
-    """What decides the content of a split."""
+    """Params of a split."""
     section = SETTINGS[wildcards.experiment]["data"]
     split = section[wildcards.split]
     if wildcards.split == "train":

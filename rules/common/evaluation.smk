@@ -2,7 +2,7 @@
 
 
 def evaluation_settings(wildcards):
-    """What decides an evaluation besides its inputs."""
+    """Params of an evaluation, besides its inputs."""
     part = SETTINGS[wildcards.experiment]
     return {"options": part["evaluation"], "seed": part["seed"]}
 

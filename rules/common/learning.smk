@@ -2,7 +2,7 @@
 
 
 def finetuning_files():
-    """What fine-tuning starts from, and the tuning split if it decides which weights are kept."""
+    """Pretrained weights, and the tuning split where it chooses the weights that are kept."""
     tune = split_file("tune") if CONFIG.finetuning.keep == "better" else []
     pretrained = expand(rules.train_filter.output.weights, filter="mnmef", allow_missing=True)[0]
     return {"dataset": split_file("train"), "pretrained": pretrained, "tune": tune}

@@ -94,7 +94,7 @@ def cost_tables():
 
 
 def study_tables():
-    """What claims are judged by besides this run's scores: published numbers, and tables of figures."""
+    """Inputs of the claims besides the scores of this run: published numbers, and tables of figures."""
     allowed = study_rules()
     shown_in = {name: allowed[name] for name in ("figure_9", "figure_10", "figure_11") if name in allowed}
     published = {
@@ -104,7 +104,7 @@ def study_tables():
 
 
 def claim_settings():
-    """What decides verdicts besides the scores."""
+    """Params of the verdicts, besides the scores."""
     return {"scale": CONFIG.scale, "seed": CONFIG.seed, "training_size": CONFIG.training.ensemble_size}
 
 
@@ -123,7 +123,7 @@ def page_tables():
 
 
 def page_inputs():
-    """What the results page shows and names: each picture and table, the evaluations, and the captions."""
+    """Inputs of the results page: each picture and table, the evaluations, and the captions."""
     return {
         "figures": [path for path in figure_files() if path.endswith(".png")],
         "tables": page_tables(),

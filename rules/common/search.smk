@@ -2,7 +2,7 @@
 
 
 def search_settings(wildcards):
-    """What decides a search, besides its data, and where it keeps its scores until it is complete."""
+    """Params of a search, besides its data, and the file of its scores until it is complete."""
     section = SETTINGS[wildcards.experiment]["search"]
     return {
         "search": {key: section[key] for key in section if key != "protocol"},
