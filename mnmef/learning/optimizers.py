@@ -1,7 +1,6 @@
 """Optimizers: AdamW, or Muon for the matrices of a network and AdamW for the rest."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -98,45 +97,19 @@ class Muon(torch.optim.Optimizer):
         return torch.lerp(gradient, average, MOMENTUM).flatten(1)
 
 
-class MuonAdamW:
+def adamw(parameters: Sequence[nn.Parameter], learning_rate: float, weight_decay: float) -> list[torch.optim.Optimizer]:
+    """AdamW for all weights."""
+    return [torch.optim.AdamW(list(parameters), lr=learning_rate, weight_decay=weight_decay, fused=True)]
+
+
+def muon(parameters: Sequence[nn.Parameter], learning_rate: float, weight_decay: float) -> list[torch.optim.Optimizer]:
     """Muon for weights that are matrices, AdamW for all others, at one learning rate."""
-
-    def __init__(self, parameters: Sequence[nn.Parameter], learning_rate: float, weight_decay: float) -> None:
-        groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
-        for parameter in parameters:
-            groups[parameter.ndim > 1 and min(parameter.flatten(1).shape) >= SMALLEST].append(parameter)
-        makers = {True: Muon, False: _adamw}
-        self.parts = [makers[big](group, learning_rate, weight_decay) for big, group in groups.items() if group]
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        """Groups of parameters with their learning rates, as in `torch.optim`."""
-        return [group for part in self.parts for group in part.param_groups]
-
-    def zero_grad(self) -> None:
-        """Forget all gradients."""
-        for part in self.parts:
-            part.zero_grad()
-
-    def step(self) -> None:
-        """One step of each part; a weight without a gradient stays as it is."""
-        for part in self.parts:
-            part.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the states of the parts, for `load_state_dict`."""
-        return {"parts": [part.state_dict() for part in self.parts]}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
-        for part, own in zip(self.parts, state["parts"], strict=True):
-            part.load_state_dict(own)
+    parts: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for parameter in parameters:
+        parts[parameter.ndim > 1 and min(parameter.flatten(1).shape) >= SMALLEST].append(parameter)
+    matrices = [Muon(parts[True], learning_rate, weight_decay)] if parts[True] else []
+    return matrices + (adamw(parts[False], learning_rate, weight_decay) if parts[False] else [])
 
 
-def _adamw(parameters: Sequence[nn.Parameter], learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    tensors: list[Tensor] = list(parameters)
-    return torch.optim.AdamW(tensors, lr=learning_rate, weight_decay=weight_decay, fused=True)
-
-
-OPTIMIZERS: dict[str, Callable[[Sequence[nn.Parameter], float, float], Any]] = {"adamw": _adamw, "muon": MuonAdamW}
-"""By name; each takes parameters, learning rate and weight decay."""
+OPTIMIZERS = {"adamw": adamw, "muon": muon}
+"""By name; each takes parameters, learning rate and weight decay, and returns optimizers that step one by one."""

@@ -163,7 +163,7 @@ class Trainer:
         filter_.requires_grad_(False)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
-        self.optimizer = OPTIMIZERS[options.optimizer](self.parameters, options.learning_rate, options.weight_decay)
+        self.optimizers = OPTIMIZERS[options.optimizer](self.parameters, options.learning_rate, options.weight_decay)
         self.step_number = 0
         self.pool: ThreadPoolExecutor | None = None
         self.curve: list[dict[str, float]] = []
@@ -179,10 +179,10 @@ class Trainer:
         cycles = self.options.window_cycles if self.options.schedule == "window" else 1
         # The rate is a function of the step alone. A scheduler of torch would have a state to keep, and warns where a
         # first step is skipped.
-        for group in self.optimizer.param_groups:
+        for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
             group["lr"] = self.options.rate_at(self.step_number)
         self.batch = self.windows.batches[self.step_number % len(self.windows.batches)]
-        self.optimizer.zero_grad()
+        self.filter.zero_grad()
         with self._use_threads():
             for _ in range(cycles):
                 self._cycle(1.0 / cycles)
@@ -190,7 +190,8 @@ class Trainer:
             if self.options.gradient_clip is not None:
                 torch.nn.utils.clip_grads_with_norm_(self.parameters, self.options.gradient_clip, norm)
             if bool(norm.isfinite()):
-                self.optimizer.step()
+                for optimizer in self.optimizers:
+                    optimizer.step()
             else:
                 self.skipped_steps += 1
         self.step_number += 1
@@ -268,7 +269,7 @@ class Trainer:
             {
                 "step": self.step_number,
                 "seconds": round(self.earlier_seconds + time.monotonic() - self.started, 3),
-                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "learning_rate": self.options.rate_at(self.step_number - 1),
                 "loss": float(self.loss_sum) / max(1, self.loss_count),
                 "lost_windows": self.lost_windows,
                 "skipped_steps": self.skipped_steps,
@@ -293,7 +294,7 @@ class Trainer:
         """Return the state of the training, for `load_state_dict`."""
         return {
             "weights": self.filter.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             **self.windows.state_dict(),
             "curve": self.curve,
             "seconds": self.earlier_seconds + time.monotonic() - self.started,
@@ -303,7 +304,8 @@ class Trainer:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
         self.filter.load_state_dict(state["weights"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(own)
         self.windows.load_state_dict(state)
         self.curve = list(state["curve"])
         self.earlier_seconds = state["seconds"]

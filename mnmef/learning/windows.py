@@ -105,8 +105,6 @@ class Windows:
     def first_ensemble(self, batch: Batch, which: Tensor) -> None:
         """Draw ensembles about the truths of the slots `which` (B,), a fraction of them about other truths."""
         count = int(which.sum())
-        if count == 0:
-            return
         window, position = batch.window[which], batch.position[which]
         if self.options.misplaced > 0:
             elsewhere = torch.rand(count, generator=self.generator) < self.options.misplaced
@@ -131,9 +129,6 @@ class Windows:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` returned; further entries are ignored."""
         self.generator.set_state(state["generator"])
-        self.queue = state["queue"].to("cpu")
-        devices = {"ensemble": self.truth.device}
-        self.batches = [
-            Batch(**{name: value.to(devices.get(name, "cpu")) for name, value in batch.items()})
-            for batch in state["batches"]
-        ]
+        self.queue, self.batches = state["queue"], [Batch(**batch) for batch in state["batches"]]
+        for batch in self.batches:
+            batch.ensemble = batch.ensemble.to(self.truth.device)

@@ -121,12 +121,12 @@ def test_the_loss_falls(truth):
 def test_one_step_by_window_equals_the_mean_gradient_of_its_cycles(truth):
     options = dataclasses.replace(OPTIONS, schedule="window", steps=1)
     by_window = Trainer(make(), truth, options)
-    by_window.optimizer.step = lambda: None
+    by_window.optimizers[0].step = lambda: None
     by_window.optimizer_step()
     by_cycle = Trainer(make(), truth, options)
     gradients = []
     for _ in range(options.window_cycles):
-        by_cycle.optimizer.zero_grad()
+        by_cycle.filter.zero_grad()
         by_cycle._cycle(1.0)
         gradients.append([p.grad.clone() for p in by_cycle.parameters])
     for parameter, *parts in zip(by_window.parameters, *gradients, strict=True):
@@ -229,7 +229,7 @@ def test_each_step_is_taken_at_the_rate_of_its_options(truth, decay):
     trainer = Trainer(make(), truth, options)
     for step in range(options.steps):
         trainer.optimizer_step()
-        assert [group["lr"] for group in trainer.optimizer.param_groups] == [options.rate_at(step)]
+        assert [group["lr"] for group in trainer.optimizers[0].param_groups] == [options.rate_at(step)]
         assert options.rate_at(step) == OPTIONS.learning_rate * DECAYS[decay](step / options.steps)
 
 

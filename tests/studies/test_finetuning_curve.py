@@ -47,7 +47,7 @@ class Watched(Trainer):
 
     def optimizer_step(self):
         super().optimizer_step()
-        self.rates.append(self.optimizer.param_groups[0]["lr"])
+        self.rates.append(self.optimizers[0].param_groups[0]["lr"])
 
 
 @pytest.fixture
