@@ -2,21 +2,13 @@
 
 from typing import Annotated, Literal
 
-from mnmef.config.fields import (
-    Count,
-    ExperimentName,
-    Fraction,
-    Loss,
-    Nonnegative,
-    Positive,
-    Section,
-    Several,
-    Switch,
-    holds,
-    knob,
-)
+from pydantic import Field
+
+from mnmef.config.fields import Count, ExperimentName, Nonnegative, Positive, Real, Section, Several, Switch, knob
 
 Decay = Literal["constant", "halve", "cosine"]
+Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|crps|spread)(\+(nl2|l2|rmse|crps|spread))*$")]
+Fraction = Annotated[Real, Field(ge=0, le=1)]
 
 
 class Model(Section):
@@ -72,7 +64,7 @@ class ConvModel(Section):
 
     channels: Count = knob("channels of each convolution")
     layers: Count = knob("number of convolutions")
-    kernel: Annotated[Count, holds(lambda n: n % 2 == 1, "must be odd")] = knob("width of a convolution", unit="sites")
+    kernel: Count = knob("width of a convolution, odd", unit="sites")
     patch: Count = knob("grid points that make one site", unit="grid points")
     reach: Count = knob("largest distance of an observation in the gain", unit="grid points")
     inflation: Switch = knob("add the learned inflation at inference")
