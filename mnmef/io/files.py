@@ -77,7 +77,7 @@ def write_dataset(dataset: xr.Dataset, path: str | Path, *, provenance: Mapping[
     """Write `dataset` to `path` as compressed NetCDF 4, atomically, with `provenance` among its attributes."""
     dataset = dataset.assign_attrs({"Conventions": CONVENTIONS, **dataset.attrs, **provenance})
     numbers = [name for name, values in dataset.data_vars.items() if values.dtype.kind in "fiu"]
-    encoding = dict.fromkeys(numbers, {"zlib": True, "complevel": 1, "shuffle": True})
+    encoding = {name: {"zlib": True, "complevel": 1, "shuffle": True} for name in numbers}
     write_atomically(path, lambda temporary: dataset.to_netcdf(temporary, engine="netcdf4", encoding=encoding))
 
 
