@@ -93,16 +93,12 @@ def ship_cell(cell: str, source: Path, target: Path, settings: Settings) -> None
         new, old = source / cell / name, target / cell / name
         if not new.exists() or (name in heads and not has_base):
             continue
-        if name not in heads and old.exists() and _have_same_tensors(old, new):
-            has_base = True
-            if name == CONV:
-                print(f"{cell}/{name}: kept, it is the same")
-        elif replaces(new, old, size):
-            if name == BASE:
-                has_base = True
-                for stale in heads:
-                    for file in old.parent.glob(f"{Path(stale).stem}.*"):
-                        file.unlink()
+        better = replaces(new, old, size)
+        if name == BASE:
+            has_base = better or _have_same_tensors(old, new)
+            for stale in old.parent.glob("mnmef_finetuned_*") if better else ():
+                stale.unlink()
+        if better:
             ship(new, old, split, size, seed, heads_only=name in heads)
             print(f"{cell}/{name}: shipped")
 
