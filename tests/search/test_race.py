@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import yaml
 
-from mnmef.search.race import Race, Round, race_of, ranking, survivors
+from mnmef.search.race import Race, race_of, ranking, survivors
 
 RNG = np.random.default_rng(3)
 TRIALS = RNG.normal(10.0, 2.0, size=8)  # what the trials have in common
