@@ -22,7 +22,7 @@ from mnmef.config.settings import Settings, at_scale
 from mnmef.experiments.load import load_experiment
 from mnmef.io.files import write_text
 from mnmef.learning.checkpoints import BASE, load_checkpoint, read_card, read_tensors, write_tensors
-from mnmef.learning.selection import is_worse, score_order, tuning_score, tuning_split
+from mnmef.learning.selection import is_worse, tuning_score, tuning_split
 
 SHIPPED_WEIGHTS = Path("resources/weights")
 CONV = "mnmef_conv_pretrained.safetensors"
@@ -75,32 +75,20 @@ def ship_cell(cell: str, source: Path, target: Path, settings: Settings) -> None
     """Ship the filters of `cell` from the folder `source` to `target`, except where the ones there are no worse."""
     seed, members = settings["seed"], settings["training"]["ensemble_size"]
     split = tuning_split(load_experiment(cell.rsplit("_", 1)[0]), settings)
-
-    def replaces(new: Path, old: Path, size: int) -> bool:
-        """Return whether `new` is better than `old`, and print why it is not."""
-        if not old.exists():
-            return True
-        there, other = (tuning_score(load_checkpoint(path), split, size, seed) for path in (old, new))
-        better = score_order(other) < score_order(there)
-        if not better:
-            against = f"{there['rrmse']:.4f} on the tuning split against {other['rrmse']:.4f}"
-            print(f"{cell}/{old.name}: kept, R-RMSE {against}")
-        return better
-
     heads = {f"mnmef_finetuned_{size}.safetensors": size for size in settings["ensemble_sizes"]}
     has_base = False  # the one in `target` is the one that the heads were tuned from
     for name, size in {BASE: members, **heads, CONV: members}.items():
         new, old = source / cell / name, target / cell / name
         if not new.exists() or (name in heads and not has_base):
             continue
-        better = replaces(new, old, size)
+        better = not old.exists() or is_worse(old, new, split, size, seed)
         if name == BASE:
             has_base = better or _have_same_tensors(old, new)
             for stale in old.parent.glob("mnmef_finetuned_*") if better else ():
                 stale.unlink()
         if better:
             ship(new, old, split, size, seed, heads_only=name in heads)
-            print(f"{cell}/{name}: shipped")
+        print(f"{cell}/{name}: {'shipped' if better else 'kept, it is no worse on the tuning split'}")
 
 
 def _have_same_tensors(one: Path, other: Path) -> bool:
