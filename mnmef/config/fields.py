@@ -25,6 +25,7 @@ Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Switch = Annotated[bool, Field(strict=True)]
 Positive = Annotated[Real, Field(gt=0)]
 Nonnegative = Annotated[Real, Field(ge=0)]
+Fraction = Annotated[Real, Field(ge=0, le=1)]
 
 
 def one_of(names: Iterable[str]) -> Any:

@@ -4,11 +4,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mnmef.config.fields import Count, ExperimentName, Nonnegative, Positive, Real, Section, Several, Switch, knob
+from mnmef.config.fields import (
+    Count,
+    ExperimentName,
+    Fraction,
+    Nonnegative,
+    Positive,
+    Section,
+    Several,
+    Switch,
+    knob,
+)
 
 Decay = Literal["constant", "halve", "cosine"]
 Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|crps|spread)(\+(nl2|l2|rmse|crps|spread))*$")]
-Fraction = Annotated[Real, Field(ge=0, le=1)]
 
 
 class Model(Section):

@@ -1,21 +1,25 @@
-"""Observation operators, one file each: which part of a state is seen. May import `core`."""
+"""Observations: which part or function of a state is seen, and with which noise. May import `core`."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from mnmef.core.errors import unknown_name
-from mnmef.observations.components import Components
+from mnmef.core.references import split_reference
+from mnmef.observations.observation import FUNCTIONS, Observation
+from mnmef.observations.outside import load_available, load_operator
 
-_KEYS = ("every", "components")
+_KEYS = ("every", "components", "function", "sites", "noise", "distribution", "missing", "available")
 
 
-def make_observation(options: Mapping[str, Any], state_size: int) -> Components:
-    """Make an observation operator from the section `observation` of an experiment.
+def make_observation(options: Mapping[str, Any], state_size: int) -> Observation:
+    """Make the observation from the section `observation` of an experiment.
 
     Parameters
     ----------
     options : mapping
-        Either `every: k`, for components 0, k, 2 k, ..., or `components`, a list of indices.
+        `every: k`, for components 0, k, 2 k, ..., or `components`, a list of indices; without a function of the
+        user's one of the two is needed. Further the parameters of `Observation`, functions of the user's as
+        `/path/to/my_model.py:radiance`.
     state_size : int
         Number of components Nx of the state.
 
@@ -27,16 +31,26 @@ def make_observation(options: Mapping[str, Any], state_size: int) -> Components:
     for key in options:
         if key not in _KEYS:
             raise ValueError(unknown_name("key in observation", key, _KEYS))
-    if len(options) != 1:
+    rest = dict(options)
+    every, components = rest.pop("every", None), rest.pop("components", None)
+    operator, available = (split_reference(rest.get(key)) for key in ("function", "available"))
+    if (every is not None and components is not None) or (every is None and components is None and not operator):
         raise ValueError(f"observation = {dict(options)}: give either every or components")
-    if "components" in options:
-        return Components(tuple(options["components"]), state_size)
-    every = options["every"]
-    if not (isinstance(every, int) and every >= 1):
-        raise ValueError(f"observation.every = {every!r}: must be a whole number of at least 1")
-    if state_size % every:
-        raise ValueError(f"observation.every = {every}: must divide the number of components, {state_size}")
-    return Components(tuple(range(0, state_size, every)), state_size)
+    if every is not None:
+        if not (isinstance(every, int) and every >= 1):
+            raise ValueError(f"observation.every = {every!r}: must be a whole number of at least 1")
+        if state_size % every:
+            raise ValueError(f"observation.every = {every}: must divide the number of components, {state_size}")
+        components = range(0, state_size, every)
+    if operator:
+        rest["function"] = load_operator(*operator)
+    name = rest.pop("available", None)
+    made = Observation(state_size, components, **rest)
+    if available:
+        made.available = load_available(*available, made.size)
+    elif name is not None:
+        raise ValueError(f"observation.available = {name!r}: must be a function in a file, such as my_model.py:network")
+    return made
 
 
-__all__ = ["Components", "make_observation"]
+__all__ = ["FUNCTIONS", "Observation", "make_observation"]

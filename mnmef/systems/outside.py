@@ -1,19 +1,15 @@
 """Forecast models from files of the user's: a class that derives from `System`, or a black box in NumPy."""
 
-import hashlib
 import inspect
-import sys
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mnmef.core.errors import unknown_name
+from mnmef.core.references import load_object, located
 from mnmef.systems.base import System
 
 NEEDED = ("state_size", "step_size", "step", "initial_states")
@@ -47,6 +43,9 @@ class BlackBox(System):
     def __init__(self, model: Model, name: str) -> None:
         self.model, self.label = model, name
         self.state_size, self.step_size = model.state_size, model.step_size
+        for key in ("coordinates", "distance"):
+            if hasattr(model, key):
+                setattr(self, key, getattr(model, key))
         self._is_checked = False
 
     def step(self, state: Tensor) -> Tensor:
@@ -132,46 +131,9 @@ def load_outside(path: Path, class_name: str, options: Mapping[str, Any]) -> Sys
 
 def load_class(path: Path, class_name: str) -> type[Any]:
     """Return the class `class_name` of the file at `path`; the error names the nearest class in it."""
-    module = load_module(path)
-    found = getattr(module, class_name, None)
-    if not isinstance(found, type):
-        classes = [each for each in vars(module).values() if isinstance(each, type)]
-        own = [each.__name__ for each in classes if each.__module__ == module.__name__]
-        raise ValueError(unknown_name(f"class in {path}", class_name, own))
+    found: type[Any] = load_object(path, class_name, "system", "class")
     if found is not System and issubclass(found, System):
         for key in ("name", "title"):
             if not hasattr(found, key):
                 setattr(found, key, class_name)
     return found
-
-
-def load_module(path: Path) -> ModuleType:
-    """Import the file at `path` as a module of a name that no other has; once, until it is edited.
-
-    What lies beside it can be imported from it, after all that is installed.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"system {path}: cannot be read: {error.strerror}") from None
-    name = f"mnmef_outside_{path.stem}_{hashlib.sha256(str(path.resolve()).encode() + content).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
-    module = sys.modules[name] = ModuleType(name)
-    module.__file__ = str(path)
-    try:
-        exec(compile(content, str(path), "exec"), module.__dict__)
-    except Exception as error:
-        del sys.modules[name]
-        raise ValueError(f"system {path}: {located(error, path)}") from error
-    return module
-
-
-def located(error: Exception, path: Path) -> str:
-    """Describe an exception, with the line of the file at `path` that raised it."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    line = error.lineno if isinstance(error, SyntaxError) else (lines[-1] if lines else None)
-    said = error.msg if isinstance(error, SyntaxError) else str(error)
-    return (f"line {line}: " if line else "") + f"{type(error).__name__}: {said}"
