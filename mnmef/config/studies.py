@@ -1,8 +1,8 @@
-"""The sections of config.yaml on single figures and tables: 8, 10, 11, C.13, robustness, number of variables."""
+"""The sections of config.yaml on single figures and tables: 8, 10, 11, C.13, and those beyond the paper."""
 
 from typing import Annotated
 
-from mnmef.config.fields import Count, ExperimentName, Loss, Positive, Section, Several, Whole, holds, knob
+from mnmef.config.fields import Count, ExperimentName, Fraction, Loss, Positive, Section, Several, Whole, holds, knob
 
 
 class Timing(Section):
@@ -85,3 +85,11 @@ class Scaling(Section):
     points: Count = knob("trajectories make up so many variables, at least one")
     cycles: Several = knob("observation times of each trajectory", unit="cycles")
     timed_cycles: Count = knob("cycles of one trajectory that are timed", unit="cycles")
+
+
+class Canonical(Section):
+    """Scores that the field knows, once more."""
+
+    fraction: Annotated[Fraction, holds(lambda f: f > 0, "must be more than 0")] = knob(
+        "of the trajectories and cycles in the experiments' files"
+    )
