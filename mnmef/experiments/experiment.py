@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnmef.observations import Components, make_observation
+from mnmef.observations import Observation, make_observation
 from mnmef.systems import System, make_system
 
 
@@ -24,8 +24,8 @@ class Experiment:
         Name in figures.
     system : System
         Forecast model.
-    observation : Components
-        Observation operator H.
+    observation : Observation
+        Observation operator h and its noise.
     steps_per_cycle : int
         Steps of the system from one observation to the next.
     bound : float
@@ -47,7 +47,7 @@ class Experiment:
     name: str
     title: str
     system: System
-    observation: Components
+    observation: Observation
     steps_per_cycle: int
     bound: float
     first_spread: float = 1.0
@@ -95,13 +95,13 @@ class Experiment:
 
     @property
     def observation_size(self) -> int:
-        """Number of observed components, d."""
+        """Number of observations at a time, d."""
         return self.observation.size
 
     @property
     def observed(self) -> tuple[int, ...]:
-        """Indices (d,) of the observed components."""
-        return self.observation.observed
+        """Grid points (d,) of the observations: the observed components; none for functions without a place."""
+        return self.observation.sites or ()
 
     @property
     def cycle_length(self) -> float:
@@ -113,11 +113,11 @@ class Experiment:
         return self.system.advance(state, self.steps_per_cycle, self.model_dtype)
 
     def observe(self, state: Tensor) -> Tensor:
-        """Apply the observation operator H to `state` (..., Nx): observed components (..., d)."""
+        """Apply the observation operator h to `state` (..., Nx): observations without noise (..., d)."""
         return self.observation.observe(state)
 
     def observation_index(self, device: torch.device | str = "cpu") -> Tensor:
-        """Return the indices (d,) of the observed components."""
+        """Return the grid points (d,) of the observations; `ValueError` where they have none."""
         return self.observation.index(device)
 
     def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -125,14 +125,14 @@ class Experiment:
         return self.system.initial_states(count, rng)
 
     def distances(self) -> np.ndarray:
-        """Return the cyclic distances (Nx, d), in grid points, from every component to every observed component.
+        """Return the cyclic distances (Nx, d), in grid points, from every component to every observation.
 
         Raises
         ------
         ValueError
-            For an experiment without a spatial grid.
+            For an experiment without a spatial grid, or observations without a place on it.
         """
         if not self.is_periodic:
             raise ValueError(f"{self.title} has no spatial grid, so there is no distance to localize with")
-        gap = np.abs(np.arange(self.state_size)[:, None] - np.array(self.observed)[None, :])
+        gap = np.abs(np.arange(self.state_size)[:, None] - self.observation_index().numpy()[None, :])
         return np.minimum(gap, self.state_size - gap)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean, inflate, observation_perturbations
+from mnmef.filters.base import Filter, ensemble_mean, inflate, observation_perturbations, whiten
 from mnmef.filters.linalg import add_product, solve_rows
 
 
@@ -20,8 +20,8 @@ class EnKF(Filter):
     inflation : Tensor or float
         Factor on the analysis anomalies, broadcastable to (..., 1, 1).
     taper : Tensor (..., Nx, d) or None
-        Covariance taper L_vh for localization: `K = (C_vh o L_vh) (C_hh o L_hh + R)^-1`, with the rows of the observed
-        components as L_hh.
+        Covariance taper L_vh for localization: `K = (C_vh o L_vh) (C_hh o L_hh + R)^-1`, with the rows at the observed
+        sites as L_hh, all in the coordinates of `whiten`.
     """
 
     name: ClassVar[str] = "enkf"
@@ -36,8 +36,9 @@ class EnKF(Filter):
         """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`)."""
         if noise is None:
             raise ValueError("the perturbed-observation EnKF needs standard normal noise (..., N, d)")
-        observed = experiment.observe(forecast)
-        innovation = observation.unsqueeze(-2) - observed - observation_perturbations(noise, self.sigma_y)
+        seen = whiten(observation, experiment)
+        observed = seen.observe(forecast)
+        innovation = seen.value.unsqueeze(-2) - observed - observation_perturbations(noise, self.sigma_y)
         return self._corrected(forecast, observed, innovation, experiment)
 
     def _corrected(self, forecast: Tensor, observed: Tensor, innovation: Tensor, experiment: Experiment) -> Tensor:
@@ -68,6 +69,7 @@ class DEnKF(EnKF):
         self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
     ) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`)."""
-        observed = experiment.observe(forecast)
-        innovation = observation.unsqueeze(-2) - (observed + ensemble_mean(observed)) / 2
+        seen = whiten(observation, experiment)
+        observed = seen.observe(forecast)
+        innovation = seen.value.unsqueeze(-2) - (observed + ensemble_mean(observed)) / 2
         return self._corrected(forecast, observed, innovation, experiment)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean, inflate
+from mnmef.filters.base import Filter, ensemble_mean, inflate, whiten
 from mnmef.filters.linalg import principal_modes, transform_deficit
 
 NEWTON = 100, 1e-7, 1e-4
@@ -71,11 +71,11 @@ class EnKFN(Filter):
         self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
     ) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`)."""
-        members, mean, observed = forecast.shape[-2], ensemble_mean(forecast), experiment.observe(forecast)
-        anomalies, seen = forecast - mean, ensemble_mean(observed)
-        root_n1 = (members - 1) ** 0.5
-        modes, squares, vectors = principal_modes((observed - seen) / (self.sigma_y * root_n1))
-        innovation = ((observation.unsqueeze(-2) - seen) / self.sigma_y) @ vectors
+        members, mean = forecast.shape[-2], ensemble_mean(forecast)
+        anomalies, root_n1 = forecast - mean, (members - 1) ** 0.5
+        h_anomalies, innovation = whiten(observation, experiment).departures(forecast)
+        modes, squares, vectors = principal_modes(h_anomalies / (self.sigma_y * root_n1))
+        innovation = (innovation / self.sigma_y) @ vectors
         factor = prior_inflation(squares, innovation, members, self.hyperprior)
         gain, cross = factor.square(), modes.mT @ anomalies
         mean = mean + (innovation * gain / (1.0 + gain * squares) / root_n1) @ cross

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean
+from mnmef.filters.base import Filter, ensemble_mean, whiten
 from mnmef.filters.letkf_members import member_updates
 from mnmef.filters.linalg import has_more_observations
 from mnmef.filters.localization import domain_taper
@@ -93,8 +93,8 @@ class LETKF(Filter):
         scale = self.sigma_y * (forecast.shape[-2] - 1) ** 0.5
         mean = ensemble_mean(forecast)
         anomalies = forecast - mean
-        s = experiment.observe(anomalies) / scale
-        innovation = ((observation - experiment.observe(mean.squeeze(-2))) / scale).expand(*forecast.shape[:-2], -1)
+        s, innovation = (part / scale for part in whiten(observation, experiment).departures(forecast))
+        innovation = innovation.squeeze(-2).expand(*forecast.shape[:-2], -1)
         if self.is_scalar:
             shift, anomalies = updates(s, anomalies, innovation, *self.groups[0][1:])
         else:

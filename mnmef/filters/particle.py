@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mnmef.core.seeds import torch_generator
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import CycleResult, Filter
+from mnmef.filters.base import CycleResult, Filter, unobserved, whiten
 from mnmef.filters.options import Options
 
 DEGENERATE = 1e-10
@@ -44,7 +44,8 @@ class ParticleFilter(Filter):
     ) -> CycleResult:
         """Weigh the forecasts by their likelihood, and draw again where needed (see `Filter.cycle`)."""
         particles, logarithms = experiment.propagate(carry[0]), carry[1]
-        misfit = (observation.unsqueeze(-2) - experiment.observe(particles)) / self.sigma_y
+        seen = whiten(observation, experiment)
+        misfit = (seen.value.unsqueeze(-2) - seen.observe(particles)) / self.sigma_y
         logarithms = logarithms - misfit.square().sum(-1, keepdim=True) / 2
         logarithms = logarithms - logarithms.logsumexp(-2, keepdim=True)
         weights = logarithms.exp()
@@ -56,6 +57,8 @@ class ParticleFilter(Filter):
         width = self.options.jitter * members ** (-1.0 / (particles.shape[-1] + 4))
         moved = regularized(analysis, chosen, width * spread_root(particles, weights), draws.to(analysis))
         again = 1.0 / weights.square().sum(-2, keepdim=True) <= members * self.options.resampling
+        unseen = unobserved(observation)
+        again = again if unseen is None else again & ~unseen
         carry = torch.where(again, moved, particles), torch.where(again, 0.0, logarithms)
         return CycleResult(particles, analysis, carry)
 

@@ -1,13 +1,13 @@
 """What is done to analysis anomalies beside multiplicative inflation: random rotation, relaxation to the prior."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from mnmef.core.seeds import torch_generator
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import CycleResult, Filter, ensemble_mean
+from mnmef.filters.base import Filter, ensemble_mean
 from mnmef.filters.options import Options
 
 
@@ -51,7 +51,7 @@ class Respread(Filter):
     Parameters
     ----------
     inner : Filter
-        A filter whose next cycle starts at its analysis.
+        A filter with a stand-alone analysis.
     options : Options
         Its rotation, prior_spread and prior_perturbations.
     """
@@ -63,26 +63,11 @@ class Respread(Filter):
         self.needs_noise = inner.needs_noise  # type: ignore[misc]
         self.rotate = Rotation(options.seed) if options.rotation else None
 
-    def start(self, ensemble: Tensor) -> Any:
-        """Return the start of the first cycle."""
-        return self.inner.start(ensemble)
-
-    def cycle(
-        self, carry: Any, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> CycleResult:
-        """Run the filter's cycle and respread its analysis (see `Filter.cycle`)."""
-        result = self.inner.cycle(carry, observation, experiment, noise)
-        analysis = self._respread(result.forecast, result.analysis)
-        return CycleResult(result.forecast, analysis, analysis)
-
     def analyze(
         self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
     ) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`)."""
-        return self._respread(forecast, self.inner.analyze(forecast, observation, experiment, noise))
-
-    def _respread(self, forecast: Tensor, analysis: Tensor) -> Tensor:
-        """Relax and rotate an analysis."""
+        analysis = self.inner.analyze(forecast, observation, experiment, noise)
         mean, spread, kept = ensemble_mean(analysis), self.options.prior_spread, self.options.prior_perturbations
         anomalies = analysis - mean
         if kept:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mnmef.core.seeds import numpy_generator
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import CycleResult, Filter, ensemble_mean
+from mnmef.filters.base import CycleResult, Filter, ensemble_mean, missing_of
 
 SAMPLE = 100, 50
 """Trajectories of a climate's sample, and states of each."""
@@ -63,12 +63,12 @@ class Static(Filter):
         self.climate = ensemble_mean(climate)
         anomalies, observed = climate - self.climate, experiment.observe(climate)
         observed = observed - ensemble_mean(observed)
-        cross = scale * (observed.mT @ anomalies) / (len(climate) - 1)
-        noise = sigma_y**2 * torch.eye(observed.shape[-1], dtype=climate.dtype)
-        seen = scale * (observed.mT @ observed) / (len(climate) - 1) + noise
-        self.gain = torch.zeros_like(cross) if kind == "climatology" else torch.linalg.solve(seen, cross)  # (d, Nx)
-        variance = scale * anomalies.square().sum(0) / (len(climate) - 1) - (cross * self.gain).sum(0)
-        self.deviation = variance.clamp(min=0.0).sqrt()
+        scale = scale / (len(climate) - 1)
+        noise = sigma_y**2 * torch.from_numpy(experiment.observation.covariance()).to(climate)
+        self.seen = scale * (observed.mT @ observed) + (noise if noise.ndim == 2 else torch.diag(noise))  # (d, d)
+        self.cross = scale * (observed.mT @ anomalies)  # (d, Nx)
+        self.variance = scale * anomalies.square().sum(0)
+        self.gain = torch.linalg.solve(self.seen, self.cross)
 
     def start(self, ensemble: Tensor) -> Tensor:
         """Return the mean (..., 2, Nx) of the first ensemble (..., N, Nx), twice, as two are the least ensemble."""
@@ -81,11 +81,26 @@ class Static(Filter):
         stays = self.kind != "var3d"
         forecast = self.climate.to(carry).expand(carry.shape) if stays else experiment.propagate(carry)
         mean = self.analyze(forecast, observation, experiment)
-        sides = torch.tensor([[1.0], [-1.0]]).to(mean) / 2**0.5
-        return CycleResult(forecast, mean + sides * self.deviation.to(mean), mean)
+        explained = (self.cross * self._gain(missing_of(observation))).sum(-2, keepdim=True)
+        deviation = (self.variance - explained).clamp(min=0.0).sqrt().to(mean)
+        return CycleResult(forecast, mean + torch.tensor([[1.0], [-1.0]]).to(mean) * deviation / 2**0.5, mean)
 
     def analyze(
         self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
     ) -> Tensor:
         """Correct forecasts (..., N, Nx), each by itself."""
-        return forecast + (observation.unsqueeze(-2) - experiment.observe(forecast)) @ self.gain.to(forecast)
+        missing = missing_of(observation)
+        innovation = observation.unsqueeze(-2) - experiment.observe(forecast)
+        innovation = innovation if missing is None else innovation.masked_fill(missing.unsqueeze(-2), 0.0)
+        return forecast + innovation @ self._gain(missing).to(forecast)
+
+    def _gain(self, missing: Tensor | None) -> Tensor:
+        """Return the gain (d, Nx), or (..., d, Nx) without what is missing (..., d)."""
+        if self.kind == "climatology":
+            return torch.zeros_like(self.cross)
+        if missing is None:
+            return self.gain
+        gone = missing.to(self.seen.device)
+        apart = gone.unsqueeze(-1) | gone.unsqueeze(-2)
+        seen = torch.where(apart, torch.eye(len(self.seen)).to(self.seen), self.seen)
+        return torch.linalg.solve(seen, self.cross.masked_fill(gone.unsqueeze(-1), 0.0))

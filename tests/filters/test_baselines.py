@@ -14,7 +14,7 @@ from mnmef.filters.options import Options
 from mnmef.filters.particle import ParticleFilter
 from mnmef.filters.spreading import Respread, Rotation
 from mnmef.filters.static import Static
-from mnmef.observations import Components
+from mnmef.observations import Observation
 from mnmef.studies.kalman import kalman_filter
 from mnmef.systems.linear_gaussian import LinearGaussian
 
@@ -92,6 +92,7 @@ def test_filters_of_a_static_gain_are_dappers(name):
     methods["var3d"] = dapper_method("var3d", 2, Setting(), options=Options(background=0.1))
     for kind, xp in methods.items():
         model = hidden_markov_model(experiment, SIGMA, first.numpy(), 30)
+        model.Obs(0).linear = lambda _: np.eye(experiment.state_size)[list(experiment.observed)]
         model.X0.mu, model.X0.C = first.mean(0).numpy(), CovMat(np.ones(experiment.state_size))
         xp.assimilate(model, climate.numpy(), observations.numpy())
         filter_ = Static(kind, experiment, SIGMA, climate, 0.1)
@@ -165,7 +166,7 @@ def test_the_particle_filter_is_dappers_given_the_same_draws(monkeypatch, jitter
 
 def test_many_particles_are_the_kalman_filter_on_a_linear_gaussian_system():
     system = LinearGaussian(4, 0.4, np.random.default_rng(2), torch.Generator().manual_seed(2))
-    experiment = Experiment("linear", "linear", system, Components((0, 2), 4), steps_per_cycle=1, bound=100.0)
+    experiment = Experiment("linear", "linear", system, Observation(4, (0, 2)), steps_per_cycle=1, bound=100.0)
     rng, members, cycles = np.random.default_rng(4), 20000, 8
     state, observations = rng.standard_normal((1, 4)), []
     for _ in range(cycles):
