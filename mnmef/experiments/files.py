@@ -18,6 +18,8 @@ DESCRIPTION = ("title", "system", "observation", "steps_per_cycle", "bound", "fi
 """Keys that describe the experiment itself."""
 ASIDE = ("place", "protocol", "expected")
 """Keys of an order in tables and of published scores. All further ones are laid over config.yaml."""
+REFERENCES = ("name", "function", "available")
+"""Keys of the sections `system` and `observation` that can name Python of the user's."""
 OUTSIDE = "MNMEF_EXPERIMENTS"
 """Variable of the environment with the user's files in use, so that jobs, which inherit it, know them by name."""
 
@@ -72,16 +74,21 @@ def describe(name: str) -> dict[str, Any]:
     """Return the description of the experiment `name`: its name and the keys of `DESCRIPTION`."""
     content = read_experiment(name)
     described = {"name": name, **{key: content[key] for key in DESCRIPTION if key in content}}
+    folder = known_experiments()[name].parent
     if "system" in content:
-        described["system"] = _located(content["system"], known_experiments()[name].parent)
+        system = content["system"]
+        described["system"] = _located({"name": system} if isinstance(system, str) else system, folder)
+    if "observation" in content:
+        described["observation"] = _located(content["observation"], folder)
     return described
 
 
-def _located(system: Any, folder: Path) -> Any:
-    """Return the section `system` as a mapping, the file of a class by its absolute path."""
-    section = {"name": system} if isinstance(system, str) else system
-    reference = split_reference(section.get("name")) if isinstance(section, dict) else None
-    return {**section, "name": f"{(folder / reference[0]).resolve()}:{reference[1]}"} if reference else section
+def _located(section: Any, folder: Path) -> Any:
+    """Return a section with the files that it names by their absolute paths."""
+    if not isinstance(section, dict):
+        return section
+    found = {key: split_reference(value) for key, value in section.items() if key in REFERENCES}
+    return section | {key: f"{(folder / r[0]).resolve()}:{r[1]}" for key, r in found.items() if r}
 
 
 def overlay(name: str) -> dict[str, Any]:

@@ -55,3 +55,12 @@ def test_a_short_run_has_a_row_for_each_expected_score_and_dapper_beside_it():
     rows, shown, notes = gather_canonical([table, table])
     assert len(rows) == len(shown) == 2 * len(table)
     assert f"{2 * table['reproduced'].sum()} of {len(rows)}" in " ".join(notes[0].split())
+
+
+def test_observations_of_the_laplace_experiment_have_its_noise():
+    from mnmef.experiments.load import load_experiment
+
+    draws = np.random.default_rng(0).standard_normal((2000, 40))
+    noise = load_experiment("lorenz96_laplace").observation.simulate(np.zeros((2000, 80)), [1.0], draws, None)[0]
+    assert noise.var() == pytest.approx(1.0, rel=0.03)
+    assert (noise**4).mean() == pytest.approx(6.0, rel=0.1)  # of Laplace's distribution; 3 of Gauss's
