@@ -102,6 +102,12 @@ def _fault_of(path: Path, wanted: str, *, is_class: bool) -> str | None:
     return unknown_name(f"{'class' if is_class else 'function'} in {path}", wanted, names)
 
 
+def has_distances(name: str) -> bool:
+    """Say whether the user's forecast model may give distances: its file speaks of coordinates or a distance."""
+    reference = references_of(name).get("system")
+    return bool(reference and re.search(r"\b(coordinates|distance)\b", ast.unparse(plain_tree(reference[0]))))
+
+
 def code_of(name: str) -> dict[str, str]:
     """Return the key `code` of an experiment's description: a digest of the user's Python; none for the package's."""
     digests = {path: files_digest(path) for path, _ in references_of(name).values()}
