@@ -6,6 +6,7 @@
 # make test-cluster                                                    run the tests on a private SLURM, brought up for them
 # make plan [SCALE=paper]                                              what a run of everything takes, before it is started
 # make costs [SCALE=laptop]                                            after a run: note what it took, for `make plan`
+# make canonical [SCALE=laptop]                                          expected scores of the field: the table, and its page docs/results/canonical.md
 # make rulegraph                                                       draw docs/rulegraph.svg (graphviz)
 # make tutorial                                                        run docs/tutorial.ipynb and keep its outputs
 # make benchmark [BENCHMARK_ARGS="--experiments ks --repeats 5"]           time filters and training on an idle machine
@@ -29,7 +30,7 @@ BENCHMARK_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: reproduce report install test test-cluster check plan costs rulegraph tutorial benchmark format unlock clean
+.PHONY: reproduce report install test test-cluster check plan costs canonical rulegraph tutorial benchmark format unlock clean
 
 reproduce: $(STAMP)
 	$(BIN)/snakemake $(TARGETS) --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
@@ -73,6 +74,11 @@ plan: $(STAMP)
 
 costs: $(STAMP)
 	$(BIN)/python -m benchmarks.costs $(SCALE)
+
+canonical: $(STAMP)
+	$(BIN)/snakemake canonical --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE)
+	mkdir -p docs/results
+	cp results/$(SCALE)/tables/canonical.csv results/$(SCALE)/tables/canonical.md docs/results/
 
 rulegraph: $(STAMP)
 	$(BIN)/snakemake --rulegraph --forceall --config scale=$(SCALE) | dot -Tsvg > docs/rulegraph.svg

@@ -10,7 +10,7 @@
 #
 # Targets: all, data, search, training, evaluation, scores, figures, figure_1 ... figure_11, figure_c12, figure_c13,
 # calibration_rank_histograms, calibration_spread_skill, search_figures, table_4, table_5, table_6, claims, results_page,
-# published_baselines, robustness, scaling_dimension, reference,
+# published_baselines, robustness, scaling_dimension, reference, canonical,
 # or any file under results/.
 
 from pathlib import Path
@@ -61,6 +61,7 @@ localrules:
     published_baselines,
     robustness,
     reference,
+    canonical,
 
 
 rule all:
@@ -126,6 +127,11 @@ rule reference:
         rules.tabulate_reference.output,
 
 
+rule canonical:
+    input:
+        rules.tabulate_canonical.output,
+
+
 batch_short_jobs(workflow)
 check_targets(
     [
@@ -138,6 +144,8 @@ check_targets(
         *rules.tabulate_robustness.input,
         *rules.reference.input,
         *rules.tabulate_reference.input,
+        *rules.canonical.input,
+        *rules.tabulate_canonical.input,
         *rules.scaling_dimension.input,
         *rules.scaling_dimension.output,
         *rules.evaluation.input,

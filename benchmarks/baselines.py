@@ -79,7 +79,7 @@ def choose_cells(experiments: Sequence[str], methods: Sequence[str], sizes: Sequ
     Raises `ValueError` for a experiment or method that is unknown, with the nearest name, for an ensemble of less than
     2 members, and where no combination exists.
     """
-    check_names("experiment", experiments, list(shipped_experiments()))
+    check_names("experiment", experiments, list(shipped_experiments("paper")))
     check_names("method that DAPPER has", methods, DAPPER_METHODS)
     if min(sizes) < 2:
         raise ValueError(f"an ensemble needs at least 2 members, not {min(sizes)}")
@@ -262,7 +262,7 @@ def _rows(team: Team, cells: Sequence[Cell], repeats: int, seconds: float) -> It
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Time what the command line asks for, write the table and print it."""
-    parser = base_parser((__doc__ or "").partition("\n")[0], list(shipped_experiments()))
+    parser = base_parser((__doc__ or "").partition("\n")[0], list(shipped_experiments("paper")))
     parser.add_argument("--methods", nargs="+", default=list(DAPPER_METHODS), help="classical filters")
     parser.add_argument("--sizes", nargs="+", type=positive, default=list(SIZES), help="ensemble sizes N")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long one timing should last")

@@ -85,7 +85,7 @@ def time_training(experiments: Sequence[str], repeats: int, cycles: int, steps: 
     cycles: of a window in the schedule `window`, hence of one timing. steps: of one timing in the schedule `cycle`.
     Raises `ValueError` for a experiment that is unknown, with the nearest name.
     """
-    check_names("experiment", experiments, list(shipped_experiments()))
+    check_names("experiment", experiments, list(shipped_experiments("paper")))
     return pd.DataFrame(_rows(experiments, repeats, cycles, steps))
 
 
@@ -122,7 +122,7 @@ def _rows(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Time what the command line asks for, write the table and print it."""
-    parser = base_parser((__doc__ or "").partition("\n")[0], list(shipped_experiments()))
+    parser = base_parser((__doc__ or "").partition("\n")[0], list(shipped_experiments("paper")))
     parser.add_argument("--cycles", type=positive, default=10, help="cycles of a window in the schedule `window`")
     parser.add_argument("--steps", type=positive, default=20, help="steps of a timing in the schedule `cycle`")
     options = parser.parse_args(arguments)

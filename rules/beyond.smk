@@ -1,5 +1,5 @@
 # Beyond the paper, and so not part of `all`: the published baselines once more, a classical filter with a very large
-# ensemble, filters away from what they were trained and tuned at, and many more variables.
+# ensemble, filters away from what they were trained and tuned at, many more variables, and scores that the field knows.
 
 
 rule search_published_baseline:
@@ -224,3 +224,51 @@ rule scaling_dimension:
         "Error, time and memory against the number of variables"
     script:
         "../workflow_scripts/beyond/scaling_dimension.py"
+
+
+rule run_canonical:
+    output:
+        table=results("canonical/{setting}.csv"),
+    log:
+        log_file("run_canonical/{setting}"),
+    benchmark:
+        benchmark_file("run_canonical/{setting}")
+    wildcard_constraints:
+        setting="|".join(map(re.escape, CANONICAL)),
+    conda:
+        "../envs/baselines.yaml"
+    threads: 1
+    resources:
+        runtime=growing(120),
+        mem_mb=growing(4000),
+    params:
+        content=canonical_content,
+        settings={"fraction": CONFIG.canonical.fraction, "seed": CONFIG.seed},
+        code=code("beyond/run_canonical"),
+    message:
+        "Expected scores on {wildcards.setting}"
+    script:
+        "../workflow_scripts/beyond/run_canonical.py"
+
+
+rule tabulate_canonical:
+    input:
+        runs=expand(rules.run_canonical.output.table, setting=CANONICAL),
+    output:
+        **tabulated("canonical"),
+    log:
+        log_file("tabulate_canonical"),
+    benchmark:
+        benchmark_file("tabulate_canonical")
+    conda:
+        "../envs/baselines.yaml"
+    threads: 1
+    resources:
+        runtime=growing(10),
+        mem_mb=growing(2000),
+    params:
+        code=code("beyond/tabulate_canonical"),
+    message:
+        "Table of scores that the field knows"
+    script:
+        "../workflow_scripts/beyond/tabulate_canonical.py"

@@ -117,7 +117,7 @@ def test_the_time_of_a_run_that_dapper_ended_early_is_not_used():
 
 
 def test_all_cells_are_timed_but_those_without_a_grid_or_without_dapper():
-    cells = baselines.choose_cells(list(shipped_experiments()), baselines.DAPPER_METHODS, baselines.SIZES)
+    cells = baselines.choose_cells(list(shipped_experiments("paper")), baselines.DAPPER_METHODS, baselines.SIZES)
     assert len(cells) == 3 * (5 + 6 + 6)
     assert not [cell for cell in cells if cell.experiment == "lorenz63" and cell.method in LOCALIZED_METHODS]
     assert all((cell.setting[1] is None) == (cell.method not in LOCALIZED_METHODS) for cell in cells)

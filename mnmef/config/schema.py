@@ -6,11 +6,19 @@ from mnmef.config.data import Data, Evaluation
 from mnmef.config.fields import ExperimentName, FilterName, MethodName, Positive, Section, Several, Whole, knob
 from mnmef.config.learning import Conv, Finetuning, Model, Training, TrainingSeeds
 from mnmef.config.search import Ienks, Published, Reference, Search
-from mnmef.config.studies import FinetuningCurve, LinearGaussianStudy, LocalizationStudy, Robustness, Scaling, Timing
+from mnmef.config.studies import (
+    Canonical,
+    FinetuningCurve,
+    LinearGaussianStudy,
+    LocalizationStudy,
+    Robustness,
+    Scaling,
+    Timing,
+)
 
 RUN_WIDE = (
     *("scale", "seed", "weights", "own_weights", "experiments", "noise_levels", "ensemble_sizes"),
-    *("training_seeds", "finetuning_curve", "linear_gaussian", "robustness", "scaling"),
+    *("training_seeds", "finetuning_curve", "linear_gaussian", "robustness", "scaling", "canonical"),
 )
 """Keys that all experiments of a run have in common, so that the file of an experiment cannot change them."""
 
@@ -59,3 +67,4 @@ class Config(Section):
     robustness: Robustness = knob("robustness of the filters, beyond the paper")
     reference: Reference = knob("a very large ensemble, beyond the paper")
     scaling: Scaling = knob("more variables, beyond the paper")
+    canonical: Canonical = knob("scores that the field knows, beyond the paper")

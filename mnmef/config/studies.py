@@ -1,10 +1,10 @@
-"""The sections of config.yaml on single figures and tables: 8, 10, 11, C.13, robustness, number of variables."""
+"""The sections of config.yaml on single figures and tables: 8, 10, 11, C.13, and those beyond the paper."""
 
 from typing import Annotated
 
 from pydantic import Field
 
-from mnmef.config.fields import Count, ExperimentName, Positive, Section, Several, Whole, knob
+from mnmef.config.fields import Count, ExperimentName, Fraction, Positive, Section, Several, Whole, knob
 from mnmef.config.learning import Loss
 
 
@@ -84,3 +84,11 @@ class Scaling(Section):
     points: Count = knob("trajectories make up so many variables, at least one")
     cycles: Several = knob("observation times of each trajectory", unit="cycles")
     timed_cycles: Count = knob("cycles of one trajectory that are timed", unit="cycles")
+
+
+class Canonical(Section):
+    """Scores that the field knows, once more."""
+
+    fraction: Annotated[Fraction, holds(lambda f: f > 0, "must be more than 0")] = knob(
+        "of the trajectories and cycles in the experiments' files"
+    )

@@ -38,6 +38,8 @@ class Method(Look):
     stage : Stage
     localizes : bool
         True with a localization radius, which needs a grid.
+    inflates : bool
+        True with a factor on the analysis anomalies.
     stream : str
         Label of the random stream of its analyses. It stays what it is, whatever else is renamed.
     """
@@ -46,6 +48,7 @@ class Method(Look):
     filter: str
     stage: Stage = "searched"
     localizes: bool = False
+    inflates: bool = True
     stream: str = ""
 
     @property
@@ -68,6 +71,14 @@ METHODS = {
         Method("IEnKF (perturbed obs.)", "#CC79A7", "X", "ienkf_pertobs", "ienkf_pertobs"),
         Method("IEnKF (square root)", "#000000", "*", "ienkf_sqrt", "ienkf_sqrt"),
         Method("IEnKS (square root)", "#5E3C99", "d", "ienks", "ienks", stream="ienks_sqrt_lag2"),
+        Method("EnKF-N", "#1B7837", "<", "enkf_n", "enkf_n"),
+        Method("DEnKF", "#80CDC1", ">", "denkf", "denkf"),
+        Method("Particle filter", "#A6611A", "1", "particle", "particle", inflates=False),
+        Method("3D-Var", "#404040", "2", "var3d", "var3d", inflates=False),
+        Method(
+            "Optimal interpolation", "#878787", "3", "optimal_interpolation", "optimal_interpolation", inflates=False
+        ),
+        Method("Climatology", "#BABABA", "4", "climatology", "climatology", inflates=False),
     )
 }
 """All methods, in the order of legends and tables."""

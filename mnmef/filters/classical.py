@@ -7,16 +7,24 @@ import torch
 from torch import Tensor
 
 from mnmef.core.errors import unknown_name
-from mnmef.core.names import CLASSICAL_METHODS, LOCALIZED_METHODS
+from mnmef.core.names import CLASSICAL_METHODS, LOCALIZED_METHODS, METHODS
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter
-from mnmef.filters.enkf import EnKF
+from mnmef.filters.enkf import DEnKF, EnKF
 from mnmef.filters.esrf import ESRF
+from mnmef.filters.finite_size import EnKFN
 from mnmef.filters.ienks import IEnKS
 from mnmef.filters.letkf import LETKF
 from mnmef.filters.localization import gaspari_cohn
+from mnmef.filters.options import Options
+from mnmef.filters.particle import ParticleFilter
+from mnmef.filters.spreading import Respread, Rotation
+from mnmef.filters.static import Static, climate_sample
 
 Values = float | np.ndarray | Tensor
+
+ITERATIVE = ("ienkf_pertobs", "ienkf_sqrt", "ienks")
+DEFAULTS = Options()
 
 
 class Setting(NamedTuple):
@@ -55,6 +63,7 @@ def make_classical(
     localization_radius: Values | None = None,
     *,
     lag: int = 2,
+    options: Options = DEFAULTS,
 ) -> Filter:
     """Make a classical filter with one setting, or with S settings that run as a batch.
 
@@ -72,6 +81,8 @@ def make_classical(
         In grid points, for the localized methods only.
     lag : int
         Window of `ienks`, in cycles.
+    options : Options
+        What single filters have beside these.
 
     Returns
     -------
@@ -80,8 +91,8 @@ def make_classical(
     Raises
     ------
     ValueError
-        For an unknown method, an inflation below 1, a lag below 1, and a radius that is not positive, missing or of no
-        use.
+        For an unknown method, an inflation below 1 or of no use, a lag below 1, a radius that is not positive, missing
+        or of no use, and a relaxation of a method whose cycle does not start at the last analysis.
     """
     if method not in CLASSICAL_METHODS:
         raise ValueError(unknown_name("method", method, CLASSICAL_METHODS))
@@ -91,21 +102,49 @@ def make_classical(
     factors = np.asarray(inflation, dtype=float)
     if not (np.isfinite(factors) & (factors >= 1.0)).all():
         raise ValueError(f"inflation must be a finite factor of at least 1, not {inflation}")
+    if not METHODS[method].inflates and (factors != 1.0).any():
+        raise ValueError(f"{method} has no anomalies to inflate: its inflation is 1, not {inflation}")
     radii = np.asarray(0.0 if localization_radius is None else localization_radius, dtype=float)
     if factors.ndim and radii.ndim and len(factors) != len(radii):
         raise ValueError(
             f"every setting needs an inflation and a radius, but there are {len(factors)} and {len(radii)}"
         )
     factor = float(factors) if factors.ndim == 0 else torch.from_numpy(factors)[:, None, None, None]
+    if method in ITERATIVE or not METHODS[method].inflates:
+        return _with_start(method, experiment, sigma_y, factor, lag, options)
+    filter_ = _one_analysis(method, experiment, sigma_y, factor, radii, options)
+    return Respread(filter_, options) if options.relaxes or options.rotation else filter_
+
+
+def _with_start(method: str, experiment: Experiment, sigma_y: float, factor: Any, lag: int, options: Options) -> Filter:
+    """Make a filter whose cycles start from something else than the last analysis."""
+    if options.relaxes or (options.rotation and method not in ITERATIVE):
+        raise ValueError(f"cycles of {method} do not start from its analysis, so that relaxing it has no effect")
+    if method == "particle":
+        return ParticleFilter(sigma_y, options)
+    if method not in ITERATIVE:
+        return Static(method, experiment, sigma_y, climate_sample(experiment, options.seed), options.background)
+    return IEnKS(
+        sigma_y,
+        factor,
+        lag=lag if method == "ienks" else 1,
+        perturbed=method == "ienkf_pertobs",
+        hyperprior=options.hyperprior,
+        rotation=Rotation(options.seed) if options.rotation else None,
+    )
+
+
+def _one_analysis(
+    method: str, experiment: Experiment, sigma_y: float, factor: Any, radii: np.ndarray, options: Options
+) -> Filter:
+    """Make a filter that analyzes each forecast once."""
     if method == "letkf":
         return LETKF(experiment, sigma_y, factor, radii)
+    if method == "enkf_n":
+        return EnKFN(sigma_y, factor, 1.0 if options.hyperprior is None else options.hyperprior)
     if method == "enkf_localized":
         return EnKF(sigma_y, factor, _tapers(experiment, radii))
-    if method == "enkf":
-        return EnKF(sigma_y, factor)
-    if method == "esrf":
-        return ESRF(sigma_y, factor)
-    return IEnKS(sigma_y, factor, lag=lag if method == "ienks" else 1, perturbed=method == "ienkf_pertobs")
+    return {"enkf": EnKF, "denkf": DEnKF, "esrf": ESRF}[method](sigma_y, factor)
 
 
 def _tapers(experiment: Experiment, radii: np.ndarray) -> Tensor:

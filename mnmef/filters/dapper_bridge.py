@@ -16,13 +16,17 @@ import torch
 
 from mnmef.core.errors import unknown_name
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.classical import Setting, check_radius
+from mnmef.filters.classical import DEFAULTS, Setting, check_radius
+from mnmef.filters.options import Options
 from mnmef.systems import System
 from mnmef.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from mnmef.systems.lorenz63 import Lorenz63
 from mnmef.systems.lorenz96 import Lorenz96
 
 DAPPER_METHODS = ("enkf", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks")
+
+FURTHER_METHODS = ("enkf_n", "denkf", "particle", "var3d")
+"""Methods beyond the paper; `var3d` takes the climate from the truth that DAPPER is given."""
 
 _DIVERGENCE = (ArithmeticError, RuntimeError, ValueError, np.linalg.LinAlgError)
 """Errors of DAPPER and its linear algebra for a non-finite ensemble; wrong input has been ruled out by then."""
@@ -85,21 +89,29 @@ def hidden_markov_model(experiment: Experiment, sigma_y: float, first_ensemble: 
     return mods.HiddenMarkovModel({"M": size, "model": dapper_step(experiment.system), "noise": 0}, obs, times, first)
 
 
-def dapper_method(method: str, members: int, setting: Setting, lag: int = 2) -> Any:
+def dapper_method(method: str, members: int, setting: Setting, lag: int = 2, options: Options = DEFAULTS) -> Any:
     """Return DAPPER's experiment object for one of our methods; `ValueError` for a method that DAPPER does not have."""
     if method == "enkf_localized":
         raise ValueError(
             "DAPPER has no perturbed-observation EnKF with covariance localization: enkf_localized is ours alone"
         )
-    if method not in DAPPER_METHODS:
-        raise ValueError(unknown_name("DAPPER method", method, DAPPER_METHODS))
-    da, (inflation, radius) = _dapper().da_methods, setting
+    known = (*DAPPER_METHODS, *FURTHER_METHODS)
+    if method not in known:
+        raise ValueError(unknown_name("DAPPER method", method, known))
+    da, (inflation, radius), rotation, certainty = _dapper().da_methods, setting, options.rotation, options.hyperprior
     if method == "letkf":
-        return da.LETKF(N=members, infl=inflation, loc_rad=radius)
-    update = "PertObs" if method in ("enkf", "ienkf_pertobs") else "Sqrt"
-    if method in ("enkf", "esrf"):
-        return da.EnKF(update, members, infl=inflation)
-    return da.iEnKS(update, members, infl=inflation, Lag=lag if method == "ienks" else 1)
+        return da.LETKF(N=members, infl=inflation, loc_rad=radius, rot=rotation)
+    if method == "enkf_n":
+        return da.EnKF_N(N=members, dual=True, xN=certainty or 1.0, infl=inflation, rot=rotation)
+    if method == "particle":
+        return da.PartFilt(N=members, reg=options.jitter, NER=options.resampling)
+    if method == "var3d":
+        return da.Var3D(xB=options.background)
+    update = "PertObs" if method in ("enkf", "ienkf_pertobs") else "DEnKF" if method == "denkf" else "Sqrt"
+    if method in ("enkf", "denkf", "esrf"):
+        return da.EnKF(update, members, infl=inflation, rot=rotation)
+    lag = lag if method == "ienks" else 1
+    return da.iEnKS(update, members, infl=inflation, Lag=lag, xN=certainty, rot=rotation)
 
 
 def run_dapper(

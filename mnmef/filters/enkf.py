@@ -36,9 +36,14 @@ class EnKF(Filter):
         """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`)."""
         if noise is None:
             raise ValueError("the perturbed-observation EnKF needs standard normal noise (..., N, d)")
-        members = forecast.shape[-2]
         seen = whiten(observation, experiment)
         observed = seen.observe(forecast)
+        innovation = seen.value.unsqueeze(-2) - observed - observation_perturbations(noise, self.sigma_y)
+        return self._corrected(forecast, observed, innovation, experiment)
+
+    def _corrected(self, forecast: Tensor, observed: Tensor, innovation: Tensor, experiment: Experiment) -> Tensor:
+        """Correct each member of a forecast, observed as (..., N, d), by its innovation (..., N, d)."""
+        members = forecast.shape[-2]
         h_anomalies = observed - ensemble_mean(observed)
         # The mean forecast drops out of the first product, as anomalies sum to zero.
         cross, covariance = h_anomalies.mT @ forecast, h_anomalies.mT @ h_anomalies
@@ -47,6 +52,24 @@ class EnKF(Filter):
             cross = cross * taper.mT
             covariance = covariance * taper.index_select(-2, experiment.observation_index(forecast.device))
         eye = torch.eye(experiment.observation_size, dtype=forecast.dtype, device=forecast.device)
-        innovation = seen.value.unsqueeze(-2) - observed - observation_perturbations(noise, self.sigma_y)
         weights = solve_rows(covariance + (members - 1) * self.sigma_y**2 * eye, innovation)
         return inflate(add_product(forecast, weights, cross), self.inflation)
+
+
+class DEnKF(EnKF):
+    """Deterministic EnKF (Sakov and Oke 2008), as DAPPER's `EnKF("DEnKF")`: anomalies get half the gain.
+
+    Parameters are those of `EnKF`; no observation is perturbed.
+    """
+
+    name: ClassVar[str] = "denkf"
+    needs_noise: ClassVar[bool] = False
+
+    def analyze(
+        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
+    ) -> Tensor:
+        """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`)."""
+        seen = whiten(observation, experiment)
+        observed = seen.observe(forecast)
+        innovation = seen.value.unsqueeze(-2) - (observed + ensemble_mean(observed)) / 2
+        return self._corrected(forecast, observed, innovation, experiment)

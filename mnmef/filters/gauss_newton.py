@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mnmef.filters.base import ensemble_mean
+from mnmef.filters.finite_size import hyperprior_coefficients
 from mnmef.filters.linalg import add_product, principal_modes
 from mnmef.kernels import HAS_NUMBA
 
@@ -18,11 +19,12 @@ if HAS_NUMBA:
 
 @dataclass(frozen=True)
 class Transform:
-    """State of an iteration: weights `w = mean_weights basis'` of the mean, `T = I - left basis'` of the anomalies.
+    """State of an iteration: weights `w = mean_weights basis'` of the mean, `T = f (I - left basis')` of the anomalies.
 
     mean_weights (..., 1, d), left and basis (..., N, d). Neither T (N x N) nor w is ever formed.
-    back (..., N, d) and core (..., d, d), None for the identity, are such that `T^-1 = I + back core^-1 basis'`: where
-    the core is nearly singular, only solving with it keeps the digits that iterations need.
+    back (..., N, d) and core (..., d, d), None for the identity, are such that `T^-1 = (I + back core^-1 basis') / f`:
+    where the core is nearly singular, only solving with it keeps the digits that iterations need. factor f (..., 1, 1)
+    is the inflation of finite-size filters, None for 1.
     """
 
     mean_weights: Tensor
@@ -30,25 +32,34 @@ class Transform:
     basis: Tensor
     back: Tensor
     core: Tensor | None
+    factor: Tensor | None = None
 
     def moved(self, ensemble: Tensor, anomalies: Tensor, factor: float = 1.0) -> Tensor:
         """`ensemble + factor (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx), in their precision."""
-        weights, basis = ((self.mean_weights - self.left) * factor).to(ensemble), self.basis.to(ensemble)
-        return add_product(ensemble, weights, basis.mT @ anomalies)
+        left, basis = self.left, self.basis.to(ensemble)
+        if self.factor is not None:
+            left = left * self.factor
+            shift = (factor * (self.factor - 1.0)).to(ensemble)
+            ensemble = ensemble + shift * (anomalies - ensemble_mean(anomalies))
+        return add_product(ensemble, ((self.mean_weights - left) * factor).to(ensemble), basis.mT @ anomalies)
 
     def undone(self, rows: Tensor) -> Tensor:
         """`T^-1 rows` for rows (..., N, d)."""
         seen = self.basis.mT @ rows
-        return rows + self.back @ (seen if self.core is None else torch.linalg.solve_ex(self.core, seen)[0])
+        rows = rows + self.back @ (seen if self.core is None else torch.linalg.solve_ex(self.core, seen)[0])
+        return rows if self.factor is None else rows / self.factor
 
 
-def gauss_newton_step(misfit: Tensor, old: Transform | None, draws: Tensor | None) -> Transform:
+def gauss_newton_step(
+    misfit: Tensor, old: Transform | None, draws: Tensor | None, hyperprior: float | None = None
+) -> Transform:
     """The next iterate, given observed members minus observation (..., N, d) in units of sigma_y, as `old` led to them.
 
     S sqrt(N - 1) = Y0 = T_old^-1 Y are the anomalies Y as they would be had T_old not been applied;
     `w = (dy + w_old Y0) (I + S'S)^-1 S' / sqrt(N - 1)`; without draws `T = (I + S S')^-1/2`; with draws D,
     `T = I - (S + D / sqrt(N - 1)) (I + S'S)^-1 S'`, to which DAPPER's update comes down because `T_old Y0 = Y`.
-    In the coordinates of the modes Z = S V all functions of S'S are diagonal; r is the root of I + S'S.
+    In the coordinates of the modes Z = S V all functions of S'S are diagonal; r is the root of I + S'S. With a
+    hyperprior, the forecast anomalies are inflated by f = 1 / a, where a^2 takes the place of the I in I + S'S.
     """
     scale = (misfit.shape[-2] - 1) ** 0.5
     mean = ensemble_mean(misfit)
@@ -57,9 +68,12 @@ def gauss_newton_step(misfit: Tensor, old: Transform | None, draws: Tensor | Non
         s = old.undone(s)
         innovation = innovation + old.mean_weights @ (old.basis.mT @ s) * scale
     modes, squares, vectors = principal_modes(s)
-    r = torch.sqrt(1.0 + squares)
+    a = None if hyperprior is None else _effective_root(squares, old, misfit.shape[-2], hyperprior)
+    r = torch.sqrt((1.0 if a is None else a.square()) + squares)
     basis = modes / r
     mean_weights = innovation @ vectors / (scale * r)
+    if a is not None:
+        return Transform(mean_weights, modes / (a + r), basis, modes * (r / (a * (a + r))), None, 1.0 / a)
     if draws is None:
         return Transform(mean_weights, modes / (1.0 + r), basis, modes * (r / (1.0 + r)), None)
     shifts = draws @ vectors / scale
@@ -67,16 +81,26 @@ def gauss_newton_step(misfit: Tensor, old: Transform | None, draws: Tensor | Non
     return Transform(mean_weights, (modes + shifts) / r, basis, modes + shifts, core)
 
 
-class GaussNewton:
-    """One cycle's iteration: observations (..., d), their standard deviation, draws (..., N, d) or None."""
+def _effective_root(squares: Tensor, old: Transform | None, members: int, hyperprior: float) -> Tensor:
+    """The root (..., 1, 1) of the effective ensemble size over N - 1, as DAPPER's `zeta_a`."""
+    mean, log = hyperprior_coefficients(squares, members, hyperprior)
+    if old is not None:
+        mean = mean + (old.mean_weights @ old.basis.mT).square().sum(-1, keepdim=True)
+    return torch.sqrt(log / mean)
 
-    def __init__(self, observation: Tensor, sigma_y: float, draws: Tensor | None) -> None:
-        self.observation, self.sigma_y, self.draws = observation, sigma_y, draws
+
+class GaussNewton:
+    """One cycle's iteration: observations (..., d), their standard deviation, draws (..., N, d) or None, hyperprior."""
+
+    def __init__(
+        self, observation: Tensor, sigma_y: float, draws: Tensor | None, hyperprior: float | None = None
+    ) -> None:
+        self.observation, self.sigma_y, self.draws, self.hyperprior = observation, sigma_y, draws, hyperprior
 
     def step(self, observed: Tensor, old: Transform | None) -> Transform:
         """The iterate after `old`, which led to observed members (..., N, d)."""
         misfit = observed.to(self.observation) - self.observation.unsqueeze(-2)
-        return gauss_newton_step(misfit.div_(self.sigma_y), old, self.draws)
+        return gauss_newton_step(misfit.div_(self.sigma_y), old, self.draws, self.hyperprior)
 
 
 @dataclass(frozen=True)
@@ -124,10 +148,10 @@ class CompiledGaussNewton:
 
 
 def gauss_newton(
-    observation: Tensor, sigma_y: float, draws: Tensor | None, shape: torch.Size
+    observation: Tensor, sigma_y: float, draws: Tensor | None, shape: torch.Size, hyperprior: float | None = None
 ) -> GaussNewton | CompiledGaussNewton:
     """The iteration for ensembles of a shape (..., N, Nx), the fastest there is where the observation is kept."""
-    is_double = observation.device.type == "cpu" and observation.dtype == torch.float64
+    is_double = observation.device.type == "cpu" and observation.dtype == torch.float64 and hyperprior is None
     if HAS_NUMBA and is_double and shape[-2] * observation.shape[-1] >= EIGHT and shape[-1] >= EIGHT:
         return CompiledGaussNewton(observation, sigma_y, draws, shape[:-2])
-    return GaussNewton(observation, sigma_y, draws)
+    return GaussNewton(observation, sigma_y, draws, hyperprior)

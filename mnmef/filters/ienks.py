@@ -16,6 +16,7 @@ from mnmef.filters.base import (
     whiten,
 )
 from mnmef.filters.gauss_newton import gauss_newton
+from mnmef.filters.spreading import Rotation
 
 EIGHT, PART = 8, 2**14
 """Trajectories in one vector, and numbers of an ensemble in a thread's share of the batch, which fits a CPU's cache."""
@@ -40,6 +41,15 @@ class IEnKS(Filter):
         The stochastic form (EnRML; "PertObs"), else the square-root form ("Sqrt").
     iterations : int
         Gauss-Newton iterations in a cycle.
+    hyperprior : float or None
+        Certainty of the prior of finite-size inflation (DAPPER's xN), for the square-root form; None: without it.
+    rotation : Rotation or None
+        Of the anomalies at the start of the window.
+
+    Raises
+    ------
+    ValueError
+        For finite-size inflation with perturbed observations.
     """
 
     name: ClassVar[str] = "ienks"
@@ -52,9 +62,16 @@ class IEnKS(Filter):
         lag: int = 1,
         perturbed: bool = False,
         iterations: int = 10,
+        hyperprior: float | None = None,
+        rotation: Rotation | None = None,
     ) -> None:
+        if perturbed and hyperprior is not None:
+            raise ValueError(
+                "finite-size inflation needs the square-root form: no hyperprior with perturbed observations"
+            )
         self.sigma_y, self.inflation = sigma_y, inflation
         self.lag, self.perturbed, self.iterations = lag, perturbed, iterations
+        self.hyperprior, self.rotation = hyperprior, rotation
         self.needs_noise = perturbed  # type: ignore[misc]
 
     def start(self, ensemble: Tensor) -> tuple[Tensor, int]:
@@ -104,7 +121,7 @@ class IEnKS(Filter):
         pair = start, start - ensemble_mean(start)
         model_start, model_anomalies = (x.to(experiment.model_dtype or x.dtype) for x in pair)
         seen = whiten(observation, experiment)
-        iteration: Any = gauss_newton(seen.value, self.sigma_y, draws, start.shape)
+        iteration: Any = gauss_newton(seen.value, self.sigma_y, draws, start.shape, self.hyperprior)
 
         def end_of_window(ensemble: Tensor) -> Tensor:
             for _ in range(spanned):
@@ -122,4 +139,5 @@ class IEnKS(Filter):
         if old is not None:
             analysis = old.moved(analysis, forecast, -1.0)
         smoothed = inflate(new.moved(start, start), inflation)
+        smoothed = smoothed if self.rotation is None else self.rotation(smoothed)
         return forecast, analysis, experiment.propagate(smoothed) if spanned == self.lag else smoothed

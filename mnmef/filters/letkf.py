@@ -9,6 +9,8 @@ from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter, ensemble_mean, whiten
+from mnmef.filters.letkf_members import member_updates
+from mnmef.filters.linalg import has_more_observations
 from mnmef.filters.localization import domain_taper
 from mnmef.filters.tridiagonal import transform_local
 
@@ -46,7 +48,8 @@ class LETKF(Filter):
     The local analysis of component i sees S_i = S diag(sqrt(rho_i)). It is needed on one vector only, the component's
     own anomalies A_i, and `(I + S_i S_i')^-1/2 A_i = A_i - S_i g(C_i) S_i'A_i` with C_i = S_i'S_i. Both C_i and S_i'A_i
     are tapered pieces of two global products, S'S (d x d) and S'A (d x Nx), so that only these and the final S V cost
-    more as N grows. A component out of reach of all observations keeps its forecast, apart from inflation.
+    more as N grows. Where many more observations than members are in reach, the space of members is used. A component
+    out of reach of all observations keeps its forecast, apart from inflation.
 
     Parameters
     ----------
@@ -70,7 +73,7 @@ class LETKF(Filter):
         self.is_scalar, self.settings = np.ndim(radius) == 0, len(radii)
         # Settings of the same radius share patches.
         self.groups = [
-            (torch.from_numpy(np.flatnonzero(radii == r)), Patches.of(domain_taper(experiment, r)))
+            (torch.from_numpy(np.flatnonzero(radii == r)), *reach_of(domain_taper(experiment, r)))
             for r in np.unique(radii)
         ]
 
@@ -92,17 +95,31 @@ class LETKF(Filter):
         anomalies = forecast - mean
         s, innovation = (part / scale for part in whiten(observation, experiment).departures(forecast))
         innovation = innovation.squeeze(-2).expand(*forecast.shape[:-2], -1)
-        cross, gram = s.mT @ anomalies, s.mT @ s  # (..., d, Nx), (..., d, d)
         if self.is_scalar:
-            shift, reduction = local_updates(gram, cross, innovation, self.groups[0][1])
+            shift, anomalies = updates(s, anomalies, innovation, *self.groups[0][1:])
         else:
-            shift, reduction = torch.empty_like(mean.squeeze(-2)), torch.empty_like(cross)
-            for settings, patches in self.groups:
+            shift = torch.empty_like(mean.squeeze(-2))
+            for settings, patches, taper in self.groups:
                 part = settings.to(forecast.device)
-                shift[part], reduction[part] = local_updates(gram[part], cross[part], innovation[part], patches)
-        anomalies -= s @ reduction
+                shift[part], anomalies[part] = updates(s[part], anomalies[part], innovation[part], patches, taper)
         factor = self.inflation.to(forecast) if isinstance(self.inflation, Tensor) else self.inflation
         return anomalies.mul_(factor).add_(mean).add_(shift.unsqueeze(-2))
+
+
+def reach_of(taper: np.ndarray) -> tuple[Patches, Tensor]:
+    """Return the patches of a taper (Nx, d), and the taper."""
+    return Patches.of(taper), torch.from_numpy(taper)
+
+
+def updates(s: Tensor, anomalies: Tensor, innovation: Tensor, patches: Patches, taper: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute shift of the mean (..., Nx) and new anomalies (..., N, Nx) in the smaller of the spaces of members and
+    of observations in reach.
+    """
+    if has_more_observations(len(patches.sites), s.shape[-2]):
+        return member_updates(s, anomalies, innovation, taper)
+    cross, gram = s.mT @ anomalies, s.mT @ s  # (..., d, Nx), (..., d, d)
+    shift, reduction = local_updates(gram, cross, innovation, patches)
+    return shift, anomalies - s @ reduction
 
 
 def local_updates(gram: Tensor, cross: Tensor, innovation: Tensor, patches: Patches) -> tuple[Tensor, Tensor]:

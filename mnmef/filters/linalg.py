@@ -12,6 +12,14 @@ if HAS_NUMBA:
     from mnmef.kernels.eigen import eigenpairs
     from mnmef.kernels.eights import EIGHT
 
+WIDE = 16
+"""Observations up to which their space serves, however few the members are."""
+
+
+def has_more_observations(observations: int, members: int) -> bool:
+    """Return True where matrices of the members are so much smaller than those of observations that they are used."""
+    return observations > max(WIDE, members)
+
 
 def solve_rows(matrix: Tensor, rows: Tensor) -> Tensor:
     """`rows @ matrix^-1` for symmetric matrices (..., d, d) and rows (..., N, d); NaN or infinite where a matrix is
@@ -38,6 +46,16 @@ def _eigenpairs(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return values.view(matrix.shape[:-1]), vectors.view(matrix.shape)
 
 
+def eigenpairs_of(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (..., d) and eigenvectors (..., d, d) of symmetric positive semi-definite matrices.
+
+    A matrix with a non-finite or huge entry gives NaN, and no error.
+    """
+    good = (matrix.abs() < HUGE).flatten(-2).all(-1)[..., None]
+    values, vectors = _eigenpairs(torch.where(good.unsqueeze(-1), matrix, 0.0))
+    return torch.where(good, values.clamp(min=0.0), torch.nan), vectors
+
+
 def symmetric_functions(matrix: Tensor, *functions: Callable[[Tensor], Tensor]) -> list[Tensor]:
     """`f(matrix)` for symmetric positive semi-definite matrices (..., d, d) and functions of their eigenvalues.
 
@@ -45,11 +63,8 @@ def symmetric_functions(matrix: Tensor, *functions: Callable[[Tensor], Tensor]) 
     """
     if matrix.shape[-1] == 1:
         return [f(matrix.clamp(min=0.0)) for f in functions]
-    good = (matrix.abs() < HUGE).flatten(-2).all(-1)[..., None, None]
-    values, vectors = _eigenpairs(torch.where(good, matrix, 0.0))
-    values = values.clamp(min=0.0)
-    results = [(vectors * f(values).unsqueeze(-2)) @ vectors.mT for f in functions]
-    return [torch.where(good, result, torch.nan) for result in results]
+    values, vectors = eigenpairs_of(matrix)
+    return [(vectors * f(values).unsqueeze(-2)) @ vectors.mT for f in functions]
 
 
 def principal_modes(s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -81,6 +96,11 @@ def transform_deficit(c: Tensor) -> Tensor:
     """`(1 - (1 + c)^-1/2) / c` without cancellation: `(I + S S')^-1/2 = I - S g(S'S) S'` with this g."""
     root = torch.sqrt(1.0 + c)
     return 1.0 / (root * (1.0 + root))
+
+
+def transform(c: Tensor) -> Tensor:
+    """`1 / sqrt(1 + c)`."""
+    return torch.rsqrt(1.0 + c)
 
 
 def precision(c: Tensor) -> Tensor:

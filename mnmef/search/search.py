@@ -17,6 +17,7 @@ import xarray as xr
 
 from mnmef.core.errors import unknown_name
 from mnmef.filters.classical import Setting
+from mnmef.filters.dapper_bridge import DAPPER_METHODS
 from mnmef.io.resume import ResumeFile
 from mnmef.search.engines import score_batched, score_with_dapper
 from mnmef.search.trial import Trial
@@ -90,7 +91,7 @@ def search_cell(
     The choice is not left to DAPPER's scores: they come from fewer trajectories of the same filter.
     """
     # DAPPER has no perturbed-observation EnKF with covariance localization: it stays with the batched engine.
-    has_dapper = trial.method != "enkf_localized"
+    has_dapper = trial.method in DAPPER_METHODS
     if search["engine"] == "batched" or (search["engine"] == "dapper" and has_dapper):
         score = score_batched if search["engine"] == "batched" else score_with_dapper
         scores = score(settings, split, trial, known=known)

@@ -1,6 +1,7 @@
 # Functions of rules/beyond.smk: inputs and params of its rules; no rules.
 
 from mnmef.data.published import load_searches
+from mnmef.experiments.files import known_experiments, read_experiment
 
 ROBUSTNESS_METHODS = ("letkf", "mnmef_finetuned", "mnmef_conv")
 """Methods that the table of robustness compares."""
@@ -116,3 +117,14 @@ def scaling_runs():
     return expand(rules.scale_learned.output.table, state_size=learned) + expand(
         rules.scale_baseline.output.table, engine=["letkf", "dapper"], state_size=dense
     )
+
+
+# Scores that the field knows: published settings of classical filters, whose expected scores are in experiments' files
+
+CANONICAL = [name for name in known_experiments() if read_experiment(name).get("expected")]
+"""Experiments with expected scores."""
+
+
+def canonical_content(wildcards):
+    """Return the file of an experiment with expected scores."""
+    return read_experiment(wildcards.setting)

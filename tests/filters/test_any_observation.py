@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mnmef.assimilation.cycling import run_filter
+from mnmef.core.names import METHODS
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.classical import CLASSICAL_METHODS, LOCALIZED_METHODS, make_classical
 from mnmef.filters.dapper_bridge import hidden_markov_model
@@ -49,6 +50,7 @@ def twin(experiment, spread=1.0, seed=0):
 
 
 def make(method, experiment, inflation=1.05):
+    inflation = inflation if METHODS[method].inflates else 1.0
     return make_classical(method, experiment, SIGMA, inflation, 3.0 if method in LOCALIZED_METHODS else None)
 
 
@@ -140,7 +142,7 @@ def test_a_mask_equals_the_smaller_operator(method, function, noise):
 
 
 @pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.parametrize("method", CLASSICAL_METHODS)
+@pytest.mark.parametrize("method", [m for m in CLASSICAL_METHODS if METHODS[m].inflates])
 def test_each_ensemble_of_a_batch_has_its_own_mask(method, noise):
     experiment = observing("arctan", NOISES[noise])
     first, observation, draws = twin(experiment, spread=0.3)
@@ -153,7 +155,7 @@ def test_each_ensemble_of_a_batch_has_its_own_mask(method, noise):
     torch.testing.assert_close(together[2], experiment.propagate(first[2]), rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("method", CLASSICAL_METHODS)
+@pytest.mark.parametrize("method", [m for m in CLASSICAL_METHODS if METHODS[m].inflates or m == "particle"])
 def test_a_run_without_observations_is_a_forecast(method):
     experiment = observing()
     first, _, draws = twin(experiment, spread=0.3)

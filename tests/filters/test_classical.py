@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mnmef.assimilation.cycling import run_filter
-from mnmef.core.names import CLASSICAL_METHODS, LOCALIZED_METHODS
+from mnmef.core.names import CLASSICAL_METHODS, LOCALIZED_METHODS, METHODS
 from mnmef.data.twin import load_trial, simulate_split
 from mnmef.experiments.load import experiment_of, load_experiment
 from mnmef.filters.classical import Setting, make_classical
@@ -15,6 +15,7 @@ CYCLES = 21
 SIGMA = 1.0
 DETERMINISTIC = ("esrf", "letkf", "ienkf_sqrt", "ienks")
 RADII = {"lorenz96": (0.001, 1.0, 3.0, 9.0), "ks": (2.0, 9.0)}
+INFLATED = [name for name in CLASSICAL_METHODS if METHODS[name].inflates]
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,7 @@ def test_localized_enkf_with_an_infinite_radius_is_the_enkf_and_its_gain_the_tex
     np.testing.assert_allclose(local[0].numpy(), forecast[0].numpy() + innovation @ gain.T, atol=1e-10)
 
 
-@pytest.mark.parametrize("method", CLASSICAL_METHODS)
+@pytest.mark.parametrize("method", INFLATED)
 def test_a_batch_of_settings_equals_the_settings_one_by_one(splits, method):
     experiment = load_experiment("lorenz96")
     first, observations, truth = load_trial(splits["lorenz96"], SIGMA, 8, torch.float64, cycles=6)
@@ -174,7 +175,7 @@ def test_a_batch_of_settings_equals_the_settings_one_by_one(splits, method):
         torch.testing.assert_close(batch.error_norm[i], single.error_norm, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("method", CLASSICAL_METHODS)
+@pytest.mark.parametrize("method", INFLATED)
 def test_a_diverging_setting_neither_stops_nor_changes_the_others(splits, method):
     experiment = load_experiment("lorenz96")
     first, observations, truth = load_trial(splits["lorenz96"], SIGMA, 6, torch.float64, cycles=8)
@@ -200,10 +201,9 @@ def test_float32_is_kept_and_the_input_is_not_changed(splits, method):
     experiment = load_experiment("lorenz96")
     first, observations, _ = load_trial(splits["lorenz96"], SIGMA, 6, torch.float32)
     copy = first.clone()
-    filter_ = make_classical(
-        method, experiment, SIGMA, np.array([1.1]), np.array([2.0]) if method in LOCALIZED_METHODS else None
-    )
-    result = filter_.cycle(filter_.start(first[None]), observations[:, 0], experiment, torch.randn(2, 6, 10))
+    inflation, radius = 1.1 if METHODS[method].inflates else 1.0, 2.0 if method in LOCALIZED_METHODS else None
+    filter_ = make_classical(method, experiment, SIGMA, inflation, radius)
+    result = filter_.cycle(filter_.start(first), observations[:, 0], experiment, torch.randn(2, 6, 10))
     assert result.analysis.dtype == torch.float32
     assert torch.equal(first, copy)
 

@@ -58,3 +58,15 @@ def test_the_reference_has_a_row_for_each_system_and_level(tree, snakemake):
     # Lorenz '63 has no grid to localize on.
     assert table["method"][0] == "esrf"
     assert table["rrmse"].between(0.0, 0.6).all()
+
+
+def test_expected_scores_are_run_for_each_canonical_experiment(tree, snakemake):
+    table = "results/quick/canonical/lorenz63_short.csv"
+    run = snakemake(tree, table, "--cores", "1", *SHIPPED)
+    assert run.returncode == 0, run.stdout[-8000:]
+    assert pd.read_csv(tree / table)["method"].tolist() == ["enkf_n", "ienkf_sqrt", "particle"]
+    plan = snakemake(tree, "canonical", "--dry-run", *SHIPPED).stdout
+    experiments = [path.stem for path in (tree / "mnmef" / "experiments" / "canonical").glob("*.yaml")]
+    assert len(experiments) >= 9
+    assert [name for name in experiments if f"canonical/{name}.csv" not in plan] in ([], ["lorenz63_short"])
+    assert "Table of scores that the field knows" in plan

@@ -1,0 +1,31 @@
+"""Gather the scores of all experiments that have expected ones into one table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mnmef.io.files import write_table
+from mnmef.io.logs import job_log
+from mnmef.report.tables import write_markdown
+from mnmef.studies.canonical import gather_canonical
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+
+def tabulate_canonical(*, runs: Sequence[Path], table: Path, page: Path) -> None:
+    """Write all rows as CSV and for readers."""
+    found, shown, notes = gather_canonical([pd.read_csv(path) for path in runs])
+    write_table(found, table)
+    write_markdown(shown, page, title="Scores that the field knows", notes=notes)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0], snakemake.threads):
+        tabulate_canonical(
+            runs=[Path(path) for path in snakemake.input.runs],
+            table=Path(snakemake.output.table),
+            page=Path(snakemake.output.page),
+        )
