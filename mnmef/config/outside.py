@@ -3,11 +3,12 @@
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mnmef.core.errors import unknown_name
-from mnmef.core.references import split_reference
+from mnmef.core.references import dapper_module, split_reference
 from mnmef.experiments.files import describe, known_experiments, shipped_experiments, use_experiments
 from mnmef.io.digest import files_digest, plain_tree
 
@@ -88,6 +89,10 @@ def faults_of_code(name: str) -> Iterator[str]:
 
 
 def code_of(name: str) -> dict[str, str]:
-    """Return the key `code` of an experiment's description: a digest of the user's Python; none for the package's."""
-    reference = reference_of(name)
+    """Return the key `code` of an experiment's description: a digest of the user's Python, or the version of DAPPER
+    for a module of its; none for the package's.
+    """
+    reference, system = reference_of(name), describe(name)["system"]
+    if dapper_module(system.get("name")) is not None:
+        return {"code": f"dapper {metadata.version('dapper')}"}
     return {"code": files_digest(reference[0])} if reference else {}

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from mnmef.core.errors import unknown_name
-from mnmef.core.references import split_reference
+from mnmef.core.references import dapper_module, split_reference
 
 SHIPPED_FOLDER = Path(__file__).parent
 """Experiments that come with the package, a folder for each source."""
@@ -67,11 +67,19 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return the description of the experiment `name`: its name and the keys of `DESCRIPTION`."""
+    """Return the description of the experiment `name`: its name and the keys of `DESCRIPTION`.
+
+    A module of DAPPER as the system says what the file does not.
+    """
     content = read_experiment(name)
     described = {"name": name, **{key: content[key] for key in DESCRIPTION if key in content}}
     if "system" in content:
         described["system"] = _located(content["system"], known_experiments()[name].parent)
+    module = dapper_module(described["system"].get("name")) if isinstance(described.get("system"), dict) else None
+    if module is not None:
+        from mnmef.systems.from_dapper import describe_module  # loads DAPPER and torch
+
+        described = describe_module(module) | described
     return described
 
 

@@ -1,5 +1,7 @@
 """Experiments by the paths of their files."""
 
+from importlib import metadata
+
 import pytest
 import yaml
 
@@ -103,6 +105,19 @@ def test_a_bad_file_is_refused(load, folder, old, new, said):
     with pytest.raises(ConfigError) as caught:
         load("sub/lake.yaml")
     assert said in str(caught.value)
+
+
+def test_a_module_of_dapper_says_what_its_file_does_not(load, folder):
+    text = "title: Sakov\nsystem: {name: 'dapper:Lorenz96.sakov2008'}\nbound: 20.0\nfirst_spread: 1.0\nbaselines: []\n"
+    (folder / "sakov.yaml").write_text(text + "steps_per_cycle: 4\n")
+    described = load("sakov.yaml").descriptions["sakov"]
+    assert described["code"] == f"dapper {metadata.version('dapper')}"
+    assert (described["title"], described["steps_per_cycle"], described["grid"]) == ("Sakov", 4, "periodic")
+    experiment = Experiment.from_description(described)
+    assert (experiment.observed, experiment.cycle_length) == (tuple(range(40)), pytest.approx(0.2))
+    (folder / "other.yaml").write_text(text.replace("sakov2008", "sakov2018"))
+    with pytest.raises(ConfigError, match=r"Did you mean 'Lorenz96\.sakov2008'"):
+        load("other.yaml")
 
 
 def test_a_line_that_python_does_not_read_is_named(load, folder):

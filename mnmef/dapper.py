@@ -1,0 +1,274 @@
+"""Our filters as methods of DAPPER: they stand in an `xpList` beside its own, with its loop, statistics and draws.
+
+`from mnmef.dapper import LETKF, Learned`. It works with DAPPER 1.7, where a decorator makes a method, and 1.8, where a
+base class does. Ensembles are float64 throughout.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import dapper.da_methods as da
+import numpy as np
+import torch
+from dapper.da_methods.ensemble import add_noise, post_process
+from dapper.tools.progressbar import progbar
+from dapper.tools.seeding import rng
+from torch import Tensor, nn
+
+from mnmef.experiments.experiment import Experiment
+from mnmef.filters.base import Filter
+from mnmef.filters.classical import make_classical
+from mnmef.filters.ienks import IEnKS as Smoother
+from mnmef.learning.checkpoints import load_checkpoint
+from mnmef.observations import Components
+from mnmef.systems.from_dapper import HmmModel, is_zero, localizer_distances, picked_components
+from mnmef.systems.outside import BlackBox
+
+
+class _Localized(Experiment):
+    """A twin experiment with the distances of DAPPER's localizer."""
+
+    def __init__(self, experiment: Experiment, distances: np.ndarray | None) -> None:
+        super().__init__(**vars(experiment))
+        self._distances = distances
+
+    def distances(self) -> np.ndarray:
+        if self._distances is None:
+            raise ValueError(f"{self.title}: its Obs has no localizer, so there is no distance to localize with")
+        return self._distances
+
+
+def seen_by_filters(HMM: Any, ko: int, *, by_batch: bool = False) -> tuple[Experiment, float]:
+    """Return what our filters see of a hidden Markov model of DAPPER at an observation time.
+
+    Parameters
+    ----------
+    HMM : HiddenMarkovModel
+        DAPPER's object.
+    ko : int
+        Number of the observation time.
+    by_batch : bool
+        True for the distances of DAPPER's LETKF, which analyzes some components together.
+
+    Returns
+    -------
+    experiment : Experiment
+        Dynamics, observation operator and distances.
+    sigma_y : float
+        Standard deviation of the observation noise.
+
+    Raises
+    ------
+    ValueError
+        For an operator that does more than to pick components, and for observation noise that differs between them.
+    """
+    operator, size = HMM.Obs(ko), HMM.Dyn.M
+    picked = picked_components(operator, size)
+    if picked is None:
+        raise ValueError(f"{HMM.name}: its Obs must pick components of the state, in ascending order")
+    covariance = np.asarray(operator.noise.C.full)
+    variance = float(covariance[0, 0])
+    if not np.allclose(covariance, variance * np.eye(len(picked))):
+        raise ValueError(f"{HMM.name}: its Obs.noise must be independent, with the same variance for all observations")
+    made = Experiment(
+        name=str(HMM.name),
+        title=str(HMM.name),
+        system=BlackBox(HmmModel(HMM), str(HMM.name)),
+        observation=Components(tuple(picked), size),
+        steps_per_cycle=HMM.tseq.dko,
+        bound=np.inf,
+    )
+    return _Localized(made, localizer_distances(operator, size, by_batch=by_batch)), variance**0.5
+
+
+def _method(cls: type[Any]) -> type[Any]:
+    """Make a method of DAPPER of a class with `assimilate`, in the way of the version that is installed."""
+    if isinstance(da.da_method, type):
+        kept = {key: getattr(cls, key) for key in ("__module__", "__qualname__", "__doc__", "assimilate")}
+        made: Any = type(cls.__name__, (da.da_method, dataclass(cls)), kept)
+    else:
+        made = da.da_method()(cls)
+    made.da_method = f"mnmef.{cls.__name__}"  # in DAPPER's tables, beside its own of the same name
+    return made
+
+
+def _double(values: Any) -> Tensor:
+    return torch.from_numpy(np.array(values, dtype=np.float64))
+
+
+def _draws(filter_: Filter, members: int, size: int) -> Tensor | None:
+    """Draw standard normals (N, d) from DAPPER's generator if the filter needs them."""
+    return _double(rng.standard_normal((members, size))) if filter_.needs_noise else None
+
+
+@dataclass(kw_only=True)
+class _Ensemble:
+    """DAPPER's loop, and the settings that it gives its own ensemble methods.
+
+    Parameters
+    ----------
+    infl : float
+        Factor on the anomalies after each analysis.
+    rot : bool
+        Rotate the anomalies at random after each analysis.
+    fnoise_treatm : str
+        Treatment of process noise.
+    """
+
+    infl: float = 1.0
+    rot: bool = False
+    fnoise_treatm: str = "Stoch"
+
+    def make(self, HMM: Any, ko: int) -> tuple[Filter, Experiment]:
+        """Make the filter of an observation time, and what it sees."""
+        raise NotImplementedError
+
+    def assimilate(self: Any, HMM: Any, xx: np.ndarray, yy: np.ndarray) -> None:
+        """Run the filter over all observations `yy`; DAPPER's statistics compare it with the truth `xx`."""
+        operator = None
+        E = HMM.X0.sample(self.N)
+        self.stats.assess(0, E=E)
+        for k, ko, t, dt in progbar(HMM.tseq.ticker):
+            E = HMM.Dyn(E, t - dt, dt)
+            E = add_noise(E, dt, HMM.Dyn.noise, self.fnoise_treatm)
+            if ko is not None:
+                self.stats.assess(k, ko, "f", E=E)
+                if HMM.Obs(ko) is not operator:
+                    operator = HMM.Obs(ko)
+                    filter_, experiment = self.make(HMM, ko)
+                noise = _draws(filter_, self.N, len(yy[ko]))
+                with torch.no_grad():
+                    E = filter_.analyze(_double(E), _double(yy[ko]), experiment, noise).numpy()
+                E = post_process(E, self.infl, self.rot)
+            self.stats.assess(k, ko, E=E)
+
+
+class _Classical(_Ensemble):
+    """A classical filter of ours, inflated by DAPPER."""
+
+    method: ClassVar[str]
+
+    def make(self, HMM: Any, ko: int) -> tuple[Filter, Experiment]:
+        """Make the filter of an observation time, and what it sees."""
+        experiment, sigma_y = seen_by_filters(HMM, ko, by_batch=self.method == "letkf")
+        return make_classical(self.method, experiment, sigma_y, 1.0, getattr(self, "loc_rad", None)), experiment
+
+
+@_method
+class EnKF(_Classical):
+    """Perturbed-observation EnKF with N members: DAPPER's `EnKF("PertObs", N)`."""
+
+    method: ClassVar[str] = "enkf"
+    N: int
+
+
+@_method
+class EnKFLocalized(_Classical):
+    """Perturbed-observation EnKF with covariance localization; `loc_rad` in the units of the localizer of `HMM.Obs`."""
+
+    method: ClassVar[str] = "enkf_localized"
+    N: int
+    loc_rad: float
+
+
+@_method
+class ESRF(_Classical):
+    """Symmetric square-root filter with N members: DAPPER's `EnKF("Sqrt", N)`."""
+
+    method: ClassVar[str] = "esrf"
+    N: int
+
+
+@_method
+class LETKF(_Classical):
+    """Local ensemble transform Kalman filter: DAPPER's `LETKF(N, loc_rad)`, all local analyses at once."""
+
+    method: ClassVar[str] = "letkf"
+    N: int
+    loc_rad: float
+
+
+@_method
+class Learned(_Ensemble):
+    """A learned filter, or any other of ours, used where it was trained.
+
+    Parameters
+    ----------
+    weights : str, Path or Filter
+        File of a checkpoint, or the filter itself. It runs in double precision; a filter that is given stays as it is.
+    N : int
+        Number of members.
+    """
+
+    weights: Any = field(repr=False)  # DAPPER's tables show `filter` instead
+    N: int
+
+    def __post_init__(self) -> None:
+        is_filter = isinstance(self.weights, Filter)
+        self.filter = self.weights.name if is_filter else Path(self.weights).stem
+
+    def make(self, HMM: Any, ko: int) -> tuple[Filter, Experiment]:
+        """Make the filter of an observation time, and what it sees.
+
+        Raises
+        ------
+        ValueError
+            For a filter that was trained with another state, observation, noise or interval.
+        """
+        given = self.weights if isinstance(self.weights, Filter) else load_checkpoint(self.weights)
+        experiment, sigma_y = seen_by_filters(HMM, ko)
+        if not isinstance(given, nn.Module):
+            return given, experiment
+        trained: Any = given.experiment
+        facts: dict[str, Callable[[Experiment], object]] = {
+            "components": lambda each: each.state_size,
+            "observed": lambda each: list(each.observed),
+            "interval": lambda each: round(each.cycle_length, 9),
+        }
+        pairs = {key: (fact(trained), fact(experiment)) for key, fact in facts.items()}
+        for key, (right, here) in {**pairs, "sigma_y": (given.sigma_y, round(sigma_y, 9))}.items():
+            if right != here:
+                raise ValueError(f"{self.filter} was trained with {key} = {right}, but {HMM.name} has {key} = {here}")
+        return copy.deepcopy(given).double(), trained
+
+
+@_method
+class IEnKS:
+    """Iterative ensemble Kalman smoother: DAPPER's `iEnKS` with its 10 iterations; without process noise.
+
+    Parameters
+    ----------
+    upd_a : str
+        "Sqrt", or "PertObs" with the window of one cycle.
+    N : int
+        Number of members.
+    Lag : int
+        Cycles of the window; with 1 the iterative ensemble Kalman filter.
+    infl : float
+        Factor on the anomalies after each analysis.
+    """
+
+    upd_a: str
+    N: int
+    Lag: int = 1
+    infl: float = 1.0
+
+    def assimilate(self: Any, HMM: Any, xx: np.ndarray, yy: np.ndarray) -> None:
+        """Run the smoother over all observations `yy`; DAPPER's statistics compare it with the truth `xx`."""
+        if not is_zero(HMM.Dyn.noise):
+            raise ValueError(f"{HMM.name} has process noise, which the smoother cannot use: Dyn.noise must be 0")
+        E, operator = HMM.X0.sample(self.N), None
+        self.stats.assess(0, E=E)
+        carry: Any = (_double(E)[None], 0)
+        for ko, k in enumerate(progbar(HMM.tseq.kko)):
+            if HMM.Obs(ko) is not operator:
+                operator = HMM.Obs(ko)
+                experiment, sigma_y = seen_by_filters(HMM, ko)
+                smoother = Smoother(sigma_y, self.infl, lag=self.Lag, perturbed=self.upd_a == "PertObs")
+            result = smoother.cycle(carry, _double(yy[ko])[None], experiment, _draws(smoother, self.N, len(yy[ko])))
+            carry = result.carry
+            for kind, ensemble in (("f", result.forecast), ("a", result.analysis)):
+                self.stats.assess(k, ko, kind, E=ensemble[0].numpy())

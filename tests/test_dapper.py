@@ -1,0 +1,229 @@
+"""Our filters in DAPPER's loop: beside its own, and against our loop on the same truths, observations and draws.
+
+The tests run with the version of DAPPER that Python finds. docs/dapper.md says how to run them with another.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import mnmef.dapper as ours
+from mnmef.assimilation.cycling import run_filter
+from mnmef.assimilation.metrics import relative_rmse
+from mnmef.data.twin import load_trial, simulate_split
+from mnmef.experiments.load import load_experiment
+from mnmef.filters.classical import make_classical
+from mnmef.filters.dapper_bridge import hidden_markov_model
+from mnmef.learning.checkpoints import load_checkpoint
+
+WEIGHTS = Path(__file__).parents[1] / "resources" / "weights"
+CONV = WEIGHTS / "lorenz96_1.0" / "mnmef_conv_pretrained.safetensors"
+CHECKOUT = os.environ.get("MNMEF_DAPPER")
+SEED = 3
+
+
+@pytest.fixture
+def dapper(monkeypatch):
+    """DAPPER, without live plots."""
+    import dapper
+    import dapper.da_methods
+
+    monkeypatch.setattr(dapper.tools.progressbar, "disable_progbar", True)
+    return dapper
+
+
+def module(name, cycles):
+    """The HMM of a module of DAPPER, for some cycles."""
+    import importlib
+
+    model = importlib.import_module(f"dapper.mods.{name}").HMM.copy()
+    model.tseq.Ko = cycles - 1
+    model.tseq.BurnIn = 0
+    return model
+
+
+def launched(dapper, model, *xps):
+    """Run methods in DAPPER's own way, from the same seed, and return their averages."""
+    from dapper.xp_launch import xpList
+
+    batch = xpList(list(xps))
+    for xp in batch:
+        xp.seed = SEED
+    batch.launch(model, save_as=False, liveplots=False)
+    return [xp.avrgs for xp in batch]
+
+
+# Pairs of ours and DAPPER's, by a function of DAPPER's methods.
+PAIRS = {
+    "enkf": lambda da: (ours.EnKF(N=20, infl=1.06), da.EnKF("PertObs", N=20, infl=1.06)),
+    "esrf": lambda da: (ours.ESRF(N=12, infl=1.02, rot=True), da.EnKF("Sqrt", N=12, infl=1.02, rot=True)),
+    "letkf": lambda da: (ours.LETKF(N=7, infl=1.04, loc_rad=2), da.LETKF(N=7, infl=1.04, loc_rad=2)),
+    "ienkf": lambda da: (ours.IEnKS("PertObs", N=20, infl=1.1), da.iEnKS("PertObs", N=20, infl=1.1)),
+    "ienks": lambda da: (ours.IEnKS("Sqrt", N=20, Lag=3, infl=1.02), da.iEnKS("Sqrt", N=20, Lag=3, infl=1.02)),
+}
+
+
+# Batches of two components, of one beside unobserved ones, no localizer, process noise, which no smoother takes.
+MODULES = {
+    "Lorenz96.sakov2008": PAIRS,
+    "Lorenz96.miyoshi2011": PAIRS,
+    "Lorenz63.sakov2012": [pair for pair in PAIRS if pair != "letkf"],
+    "LA.raanes2015": ["enkf", "esrf"],
+}
+
+
+@pytest.mark.parametrize(("name", "pair"), [(name, pair) for name, pairs in MODULES.items() for pair in pairs])
+def test_the_averages_are_dappers(dapper, name, pair):
+    model = module(name, 10)
+    mine, theirs = launched(dapper, model, *PAIRS[pair](dapper.da_methods))
+    for key in ("err", "spread"):
+        for kind in "fa":
+            found, right = (getattr(getattr(each, key).rms, kind).val for each in (mine, theirs))
+            assert found == pytest.approx(right, rel=1e-8)
+
+
+def test_dappers_table_tells_ours_from_its_own(dapper):
+    from dapper.xp_launch import xpList
+
+    xps = xpList()
+    xps += PAIRS["letkf"](dapper.da_methods)
+    xps += ours.Learned(CONV, N=7)
+    text = str(xps)
+    assert xps.da_methods == ["mnmef.LETKF", "LETKF", "mnmef.Learned"]
+    assert CONV.stem in text
+    assert str(CONV.parent) not in text
+
+
+def split_of(trajectories, cycles, members=10):
+    return simulate_split(load_experiment("lorenz96"), "test", trajectories, cycles, [1.0], members, seed=8)
+
+
+def in_dappers_loop(dapper, xp, split, trajectory, seed=SEED):
+    """Analysis means (K, Nx) of a method in DAPPER's loop on a trajectory of a split."""
+    first, seen, truth = (x[trajectory].numpy() for x in load_trial(split, 1.0, xp.N, torch.float64))
+    model = hidden_markov_model(load_experiment("lorenz96"), 1.0, first, len(seen))
+    truths = np.zeros((model.tseq.K + 1, model.Nx))
+    truths[model.tseq.kko] = truth
+    dapper.set_seed(seed)
+    xp.assimilate(model, truths, seen, liveplots=False)
+    return np.array(xp.stats.mu.a)
+
+
+@pytest.mark.parametrize("name", ["mnmef_conv", "letkf"])
+def test_twenty_cycles_in_dappers_loop_are_those_of_ours(dapper, name):
+    split, experiment = split_of(1, 20), load_experiment("lorenz96")
+    if name == "letkf":
+        xp, filter_ = ours.LETKF(N=10, infl=1.04, loc_rad=1), make_classical("letkf", experiment, 1.0, 1.04, 1.0)
+    else:
+        xp, filter_ = ours.Learned(CONV, N=10), load_checkpoint(CONV).double()
+    theirs = in_dappers_loop(dapper, xp, split, 0)
+    rng = dapper.set_seed(SEED)
+    with torch.no_grad():
+        record = run_filter(
+            filter_,
+            experiment,
+            *load_trial(split, 1.0, 10, torch.float64),
+            lambda: torch.from_numpy(rng.standard_normal((1, 10, experiment.observation_size))),
+            traced=1,
+        )
+    np.testing.assert_allclose(theirs, record.mean[0].numpy(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mnmef_conv", "letkf"])
+def test_the_scores_of_eight_trajectories_are_those_of_single_precision_and_other_draws(dapper, name):
+    cycles, burn_in = 600, 100
+    split = split_of(8, cycles)
+    single = load_experiment("lorenz96", torch.float32)
+    if name == "letkf":
+        xp, filter_ = ours.LETKF(N=10, infl=1.04, loc_rad=1), make_classical("letkf", single, 1.0, 1.04, 1.0)
+    else:
+        xp, filter_ = ours.Learned(CONV, N=10), load_checkpoint(CONV)
+    first, seen, truth = load_trial(split, 1.0, 10, torch.float64 if name == "letkf" else torch.float32)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        record = run_filter(
+            filter_, single, first, seen, truth, lambda: torch.randn((8, 10, seen.shape[-1]), generator=generator)
+        )
+    truths = split["truth"].values
+    means = np.stack([in_dappers_loop(dapper, xp, split, each, seed=each + 1) for each in range(8)])
+    norm = np.linalg.norm(truths, axis=-1)[:, burn_in:]
+    in_dapper = relative_rmse(np.linalg.norm(means - truths, axis=-1)[:, burn_in:], norm).mean()
+    in_ours = relative_rmse(record.error_norm.numpy()[:, burn_in:], norm).mean()
+    assert in_dapper == pytest.approx(in_ours, rel=0.02)
+
+
+def test_a_filter_object_stays_as_it_is(dapper):
+    filter_ = load_checkpoint(CONV)
+    in_dappers_loop(dapper, ours.Learned(filter_, N=10), split_of(1, 2), 0)
+    assert {parameter.dtype for parameter in filter_.parameters()} == {torch.float32}
+
+
+def test_a_classical_filter_object_is_one_too(dapper):
+    split, experiment = split_of(1, 4), load_experiment("lorenz96")
+    xps = [
+        ours.ESRF(N=10, infl=1.1),
+        ours.Learned(make_classical("esrf", experiment, 1.0, 1.0), N=10, infl=1.1),
+    ]
+    means = [in_dappers_loop(dapper, xp, split, 0) for xp in xps]
+    np.testing.assert_allclose(means[0], means[1], rtol=0, atol=1e-12)
+
+
+def test_an_operator_that_depends_on_time_is_followed(dapper):
+    mods = dapper.mods
+    model = module("Lorenz96.sakov2008", 8)
+    operators = [
+        mods.Operator(**mods.partial_Id_Obs(40, np.arange(start, 40, 4)), noise=1.0 + start) for start in range(4)
+    ]
+    if dapper.__version__ < "1.8":
+        model.Obs = mods.TimeDependentOperator(time_dependent=lambda ko: operators[ko % 4])
+    else:
+        model.Obs = mods.TimeDependentOperator(lambda ko: operators[ko % 4])
+    mine, theirs = launched(dapper, model, *PAIRS["enkf"](dapper.da_methods))
+    assert mine.err.rms.a.val == pytest.approx(theirs.err.rms.a.val, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "xp", "said"),
+    [
+        ("Lorenz96.anderson2009", ours.EnKF(N=4), "its Obs must pick components"),
+        ("Lorenz96.bocquet2010", ours.LETKF(N=4, loc_rad=2), "has no localizer"),
+        ("Lorenz96.sakov2008", ours.Learned(CONV, N=4), r"trained with observed = \[0, 4, .*has observed = \[0, 1, "),
+        ("Lorenz63.sakov2012", ours.Learned(CONV, N=4), "trained with components = 40, .* has components = 3"),
+        ("LA.raanes2015", ours.IEnKS("Sqrt", N=4), "process noise"),
+    ],
+)
+def test_what_a_filter_cannot_serve_is_refused(dapper, name, xp, said):
+    model = module(name, 2)
+    truth, seen = model.simulate()
+    with pytest.raises(ValueError, match=said):
+        xp.assimilate(model, truth, seen)
+
+
+@pytest.mark.parametrize(("key", "value"), [("sigma_y", 2.0), ("interval", 3)])
+def test_other_noise_and_another_interval_are_refused_by_name(dapper, key, value):
+    experiment = load_experiment("lorenz96")
+    if key == "interval":
+        experiment.steps_per_cycle = value
+    model = hidden_markov_model(experiment, value if key == "sigma_y" else 1.0, np.eye(4, 40), 2)
+    with pytest.raises(ValueError, match=f"trained with {key} = "):
+        ours.Learned(CONV, N=4).assimilate(model, np.zeros((model.tseq.K + 1, 40)), np.zeros((2, 10)))
+
+
+@pytest.mark.skipif(
+    not CHECKOUT, reason="MNMEF_DAPPER names no checkout of another version of DAPPER, such as 1.8: see docs/dapper.md"
+)
+def test_another_version_of_dapper_does_the_same(root):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/test_dapper.py", "tests/systems/test_from_dapper.py"],
+        env={**os.environ, "PYTHONPATH": CHECKOUT, "MNMEF_DAPPER": ""},
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
