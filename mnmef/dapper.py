@@ -8,7 +8,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import dapper.da_methods as da
 import numpy as np
@@ -18,27 +18,22 @@ from dapper.tools.progressbar import progbar
 from dapper.tools.seeding import rng
 from torch import Tensor, nn
 
+from mnmef.core.names import LOCALIZED_METHODS
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter
 from mnmef.filters.classical import make_classical
 from mnmef.filters.ienks import IEnKS as Smoother
 from mnmef.learning.checkpoints import load_checkpoint
-from mnmef.observations import Components
-from mnmef.systems.from_dapper import HmmModel, is_zero, localizer_distances, picked_components
+from mnmef.observations import Observation
+from mnmef.systems.from_dapper import (
+    HmmModel,
+    is_zero,
+    localizer_distances,
+    noise_of,
+    operator_function,
+    picked_components,
+)
 from mnmef.systems.outside import BlackBox
-
-
-class _Localized(Experiment):
-    """A twin experiment with the distances of DAPPER's localizer."""
-
-    def __init__(self, experiment: Experiment, distances: np.ndarray | None) -> None:
-        super().__init__(**vars(experiment))
-        self._distances = distances
-
-    def distances(self) -> np.ndarray:
-        if self._distances is None:
-            raise ValueError(f"{self.title}: its Obs has no localizer, so there is no distance to localize with")
-        return self._distances
 
 
 def seen_by_filters(HMM: Any, ko: int, *, by_batch: bool = False) -> tuple[Experiment, float]:
@@ -58,30 +53,28 @@ def seen_by_filters(HMM: Any, ko: int, *, by_batch: bool = False) -> tuple[Exper
     experiment : Experiment
         Dynamics, observation operator and distances.
     sigma_y : float
-        Standard deviation of the observation noise.
+        Standard deviation of the observation noise; 1 where the experiment has a covariance.
 
     Raises
     ------
     ValueError
-        For an operator that does more than to pick components, and for observation noise that differs between them.
+        For observation noise without a positive definite covariance.
     """
     operator, size = HMM.Obs(ko), HMM.Dyn.M
-    picked = picked_components(operator, size)
-    if picked is None:
-        raise ValueError(f"{HMM.name}: its Obs must pick components of the state, in ascending order")
-    covariance = np.asarray(operator.noise.C.full)
-    variance = float(covariance[0, 0])
-    if not np.allclose(covariance, variance * np.eye(len(picked))):
-        raise ValueError(f"{HMM.name}: its Obs.noise must be independent, with the same variance for all observations")
+    noise, picked = noise_of(operator), picked_components(operator, size)
+    sigma_y = 1.0
+    if noise is not None and noise.ndim == 1 and np.ptp(noise) == 0:
+        sigma_y, noise = float(noise[0]), None
     made = Experiment(
         name=str(HMM.name),
         title=str(HMM.name),
         system=BlackBox(HmmModel(HMM), str(HMM.name)),
-        observation=Components(tuple(picked), size),
+        observation=Observation(size, picked, "identity" if picked else operator_function(operator), noise=noise),
         steps_per_cycle=HMM.tseq.dko,
         bound=np.inf,
+        known_distances=localizer_distances(operator, size, by_batch=by_batch),
     )
-    return _Localized(made, localizer_distances(operator, size, by_batch=by_batch)), variance**0.5
+    return made, sigma_y
 
 
 def _method(cls: type[Any]) -> type[Any]:
@@ -97,11 +90,6 @@ def _method(cls: type[Any]) -> type[Any]:
 
 def _double(values: Any) -> Tensor:
     return torch.from_numpy(np.array(values, dtype=np.float64))
-
-
-def _draws(filter_: Filter, members: int, size: int) -> Tensor | None:
-    """Draw standard normals (N, d) from DAPPER's generator if the filter needs them."""
-    return _double(rng.standard_normal((members, size))) if filter_.needs_noise else None
 
 
 @dataclass(kw_only=True)
@@ -128,7 +116,7 @@ class _Ensemble:
 
     def assimilate(self: Any, HMM: Any, xx: np.ndarray, yy: np.ndarray) -> None:
         """Run the filter over all observations `yy`; DAPPER's statistics compare it with the truth `xx`."""
-        operator = None
+        operator: Any = None
         E = HMM.X0.sample(self.N)
         self.stats.assess(0, E=E)
         for k, ko, t, dt in progbar(HMM.tseq.ticker):
@@ -139,7 +127,9 @@ class _Ensemble:
                 if HMM.Obs(ko) is not operator:
                     operator = HMM.Obs(ko)
                     filter_, experiment = self.make(HMM, ko)
-                noise = _draws(filter_, self.N, len(yy[ko]))
+                noise = None
+                if filter_.needs_noise:
+                    noise = _double(operator.noise.sample(self.N) @ operator.noise.C.sym_sqrt_inv.T)
                 with torch.no_grad():
                     E = filter_.analyze(_double(E), _double(yy[ko]), experiment, noise).numpy()
                 E = post_process(E, self.infl, self.rot)
@@ -154,6 +144,8 @@ class _Classical(_Ensemble):
     def make(self, HMM: Any, ko: int) -> tuple[Filter, Experiment]:
         """Make the filter of an observation time, and what it sees."""
         experiment, sigma_y = seen_by_filters(HMM, ko, by_batch=self.method == "letkf")
+        if self.method in LOCALIZED_METHODS and experiment.known_distances is None:
+            raise ValueError(f"{HMM.name}: its Obs has no localizer, so there is no distance to localize with")
         return make_classical(self.method, experiment, sigma_y, 1.0, getattr(self, "loc_rad", None)), experiment
 
 
@@ -260,7 +252,7 @@ class IEnKS:
         """Run the smoother over all observations `yy`; DAPPER's statistics compare it with the truth `xx`."""
         if not is_zero(HMM.Dyn.noise):
             raise ValueError(f"{HMM.name} has process noise, which the smoother cannot use: Dyn.noise must be 0")
-        E, operator = HMM.X0.sample(self.N), None
+        E, operator = HMM.X0.sample(self.N), cast(Any, None)
         self.stats.assess(0, E=E)
         carry: Any = (_double(E)[None], 0)
         for ko, k in enumerate(progbar(HMM.tseq.kko)):
@@ -268,7 +260,8 @@ class IEnKS:
                 operator = HMM.Obs(ko)
                 experiment, sigma_y = seen_by_filters(HMM, ko)
                 smoother = Smoother(sigma_y, self.infl, lag=self.Lag, perturbed=self.upd_a == "PertObs")
-            result = smoother.cycle(carry, _double(yy[ko])[None], experiment, _draws(smoother, self.N, len(yy[ko])))
+            noise = _double(rng.standard_normal((self.N, operator.M))) if smoother.needs_noise else None
+            result = smoother.cycle(carry, _double(yy[ko])[None], experiment, noise)
             carry = result.carry
             for kind, ensemble in (("f", result.forecast), ("a", result.analysis)):
                 self.stats.assess(k, ko, kind, E=ensemble[0].numpy())

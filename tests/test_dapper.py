@@ -70,10 +70,14 @@ PAIRS = {
 }
 
 
-# Batches of two components, of one beside unobserved ones, no localizer, process noise, which no smoother takes.
+# Batches of two components, of one beside unobserved ones; observations between components; Laplace noise; operators
+# without localizer; process noise, which no smoother takes.
 MODULES = {
     "Lorenz96.sakov2008": PAIRS,
     "Lorenz96.miyoshi2011": PAIRS,
+    "Lorenz96.anderson2009": PAIRS,
+    "Lorenz96.todter2015": ["enkf", "letkf"],
+    "Lorenz96.spectral_obs": ["enkf", "ienks"],
     "Lorenz63.sakov2012": [pair for pair in PAIRS if pair != "letkf"],
     "LA.raanes2015": ["enkf", "esrf"],
 }
@@ -182,24 +186,37 @@ def test_a_classical_filter_object_is_one_too(dapper):
     np.testing.assert_allclose(means[0], means[1], rtol=0, atol=1e-12)
 
 
+def observed_by(dapper, model, *operators):
+    """The model with operators of DAPPER that take turns."""
+
+    def at(ko):
+        return operators[ko % len(operators)]
+
+    dependent = dapper.mods.TimeDependentOperator
+    model.Obs = dependent(time_dependent=at) if dapper.__version__ < "1.8" else dependent(at)
+    return model
+
+
 def test_an_operator_that_depends_on_time_is_followed(dapper):
-    mods = dapper.mods
-    model = module("Lorenz96.sakov2008", 8)
-    operators = [
-        mods.Operator(**mods.partial_Id_Obs(40, np.arange(start, 40, 4)), noise=1.0 + start) for start in range(4)
-    ]
-    if dapper.__version__ < "1.8":
-        model.Obs = mods.TimeDependentOperator(time_dependent=lambda ko: operators[ko % 4])
-    else:
-        model.Obs = mods.TimeDependentOperator(lambda ko: operators[ko % 4])
+    mods, model = dapper.mods, module("Lorenz96.sakov2008", 8)
+    picked = [mods.partial_Id_Obs(40, np.arange(start, 40, 4)) for start in range(4)]
+    observed_by(dapper, model, *(mods.Operator(**each, noise=1.0 + place) for place, each in enumerate(picked)))
     mine, theirs = launched(dapper, model, *PAIRS["enkf"](dapper.da_methods))
+    assert mine.err.rms.a.val == pytest.approx(theirs.err.rms.a.val, rel=1e-8)
+
+
+@pytest.mark.parametrize("pair", ["enkf", "esrf", "ienkf", "ienks"])
+def test_an_operator_that_is_not_linear_and_correlated_noise_are_dappers(dapper, pair):
+    mods, model = dapper.mods, module("Lorenz63.sakov2012", 10)
+    covariance = mods.GaussRV(C=np.array([[2.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 8.0]]))
+    observed_by(dapper, model, mods.Operator(M=3, model=lambda x: 20 * np.arctan(x / 20), noise=covariance))
+    mine, theirs = launched(dapper, model, *PAIRS[pair](dapper.da_methods))
     assert mine.err.rms.a.val == pytest.approx(theirs.err.rms.a.val, rel=1e-8)
 
 
 @pytest.mark.parametrize(
     ("name", "xp", "said"),
     [
-        ("Lorenz96.anderson2009", ours.EnKF(N=4), "its Obs must pick components"),
         ("Lorenz96.bocquet2010", ours.LETKF(N=4, loc_rad=2), "has no localizer"),
         ("Lorenz96.sakov2008", ours.Learned(CONV, N=4), r"trained with observed = \[0, 4, .*has observed = \[0, 1, "),
         ("Lorenz63.sakov2012", ours.Learned(CONV, N=4), "trained with components = 40, .* has components = 3"),

@@ -79,7 +79,7 @@ def run_filter(
     first_ensemble : Tensor (..., N, Nx)
         Ensemble one cycle before the first observation.
     observations, truth : Tensor (T, K, d), (T, K, Nx)
-        Of T trajectories, broadcast against the leading dimensions (..., T).
+        Of T trajectories, observations NaN where they are missing; broadcast against the leading dimensions (..., T).
     draw_noise : callable, optional
         Returns standard normal draws (T, N, d) of a cycle, which all settings share, if the filter needs noise.
     traced : int
@@ -94,7 +94,7 @@ def run_filter(
     Raises
     ------
     ValueError
-        If shapes do not fit the experiment, an observation is not a number, or noise is missing.
+        If shapes do not fit the experiment, an observation is infinite, or noise is missing.
     """
     if filter_.needs_noise and draw_noise is None:
         raise ValueError(f"filter {filter_.name!r} perturbs observations: draw_noise is needed")
@@ -152,8 +152,8 @@ def _check_inputs(experiment: Experiment, first_ensemble: Tensor, observations: 
             f"{experiment.title} has {experiment.observation_size} observed components, "
             f"but observations have {observations.shape[-1]}"
         )
-    if not bool(observations.isfinite().all()):
-        raise ValueError("observations contain non-finite values; every observation must be a number")
+    if bool(observations.isinf().any()):
+        raise ValueError("observations contain infinite values; an observation is a number, or NaN where it is missing")
 
 
 def _empty_record(first: Tensor, cycles: int, traced: int) -> CycleRecord:

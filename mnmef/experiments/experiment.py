@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnmef.observations import Components, make_observation
+from mnmef.observations import Observation, make_observation
 from mnmef.systems import System, make_system
+from mnmef.systems.from_dapper import localizer_distances, operator_function, own_operator
 
 
 @dataclass
@@ -24,8 +25,8 @@ class Experiment:
         Name in figures.
     system : System
         Forecast model.
-    observation : Components
-        Observation operator H.
+    observation : Observation
+        Observation operator h and its noise.
     steps_per_cycle : int
         Steps of the system from one observation to the next.
     bound : float
@@ -42,12 +43,14 @@ class Experiment:
         filters need double precision: computed in single precision they diverge where they should not.
     description : mapping
         The description that the experiment was made from.
+    known_distances : ndarray (Nx, d) or None
+        Distances from every component to every observation, in place of those of a grid.
     """
 
     name: str
     title: str
     system: System
-    observation: Components
+    observation: Observation
     steps_per_cycle: int
     bound: float
     first_spread: float = 1.0
@@ -55,6 +58,7 @@ class Experiment:
     is_periodic: bool = False
     model_dtype: torch.dtype | None = None
     description: Mapping[str, Any] = field(default_factory=dict)
+    known_distances: np.ndarray | None = None
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], model_dtype: torch.dtype | None = None) -> "Experiment":
@@ -72,15 +76,22 @@ class Experiment:
         ValueError
             For a system or an option that does not exist, and components that the state does not have.
         """
-        system = make_system(description["system"])
+        system, seen, grid = make_system(description["system"]), dict(description["observation"]), description["grid"]
+        distances = None
+        if "dapper" in (seen.get("function"), grid):
+            operator = own_operator(system)
+            if seen.get("function") == "dapper":
+                seen["function"] = operator_function(operator)
+            distances = localizer_distances(operator, system.state_size) if grid == "dapper" else None
         same = ("name", "title", "steps_per_cycle", "bound", "first_spread", "burn_in_time")
         return cls(
             **{key: description[key] for key in same},
             system=system,
-            observation=make_observation(description["observation"], system.state_size),
-            is_periodic=description["grid"] == "periodic",
+            observation=make_observation(seen, system.state_size),
+            is_periodic=grid == "periodic",
             model_dtype=model_dtype,
             description=description,
+            known_distances=distances,
         )
 
     def with_system(self, options: Mapping[str, Any]) -> "Experiment":
@@ -95,13 +106,13 @@ class Experiment:
 
     @property
     def observation_size(self) -> int:
-        """Number of observed components, d."""
+        """Number of observations at a time, d."""
         return self.observation.size
 
     @property
     def observed(self) -> tuple[int, ...]:
-        """Indices (d,) of the observed components."""
-        return self.observation.observed
+        """Grid points (d,) of the observations: the observed components; none for functions without a place."""
+        return self.observation.sites or ()
 
     @property
     def cycle_length(self) -> float:
@@ -113,11 +124,11 @@ class Experiment:
         return self.system.advance(state, self.steps_per_cycle, self.model_dtype)
 
     def observe(self, state: Tensor) -> Tensor:
-        """Apply the observation operator H to `state` (..., Nx): observed components (..., d)."""
+        """Apply the observation operator h to `state` (..., Nx): observations without noise (..., d)."""
         return self.observation.observe(state)
 
     def observation_index(self, device: torch.device | str = "cpu") -> Tensor:
-        """Return the indices (d,) of the observed components."""
+        """Return the grid points (d,) of the observations; `ValueError` where they have none."""
         return self.observation.index(device)
 
     def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -125,14 +136,16 @@ class Experiment:
         return self.system.initial_states(count, rng)
 
     def distances(self) -> np.ndarray:
-        """Return the cyclic distances (Nx, d), in grid points, from every component to every observed component.
+        """Return the cyclic distances (Nx, d), in grid points, from every component to every observation.
 
         Raises
         ------
         ValueError
-            For an experiment without a spatial grid.
+            For an experiment without a spatial grid, or observations without a place on it.
         """
+        if self.known_distances is not None:
+            return self.known_distances
         if not self.is_periodic:
             raise ValueError(f"{self.title} has no spatial grid, so there is no distance to localize with")
-        gap = np.abs(np.arange(self.state_size)[:, None] - np.array(self.observed)[None, :])
+        gap = np.abs(np.arange(self.state_size)[:, None] - self.observation_index().numpy()[None, :])
         return np.minimum(gap, self.state_size - gap)

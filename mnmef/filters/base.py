@@ -1,12 +1,80 @@
 """Interface of every ensemble filter, classical or learned."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Whitened:
+    """Observations of one time, and h, in coordinates in which the covariance of the noise is sigma_y^2 I.
+
+    Where something is missing, observation and observed members are zero, and an analysis is that of the smaller
+    problem: anomalies and innovations of zero carry no information. Made by `whiten`.
+
+    Parameters
+    ----------
+    value : Tensor (..., d)
+        Observations.
+    experiment : Experiment
+        The observation operator.
+    root : Tensor (..., d) or (..., d, d), or None
+        R^-1/2 sigma_y; None for the identity.
+    missing : Tensor (..., d) or None
+        True where nothing is observed; None where nothing is missing.
+    """
+
+    value: Tensor
+    experiment: Experiment
+    root: Tensor | None = None
+    missing: Tensor | None = None
+
+    def observe(self, ensemble: Tensor) -> Tensor:
+        """Return the observed members (..., N, d) of an ensemble (..., N, Nx)."""
+        observed = self.experiment.observe(ensemble)
+        return observed if self.root is None else self._times_root(observed)
+
+    def departures(self, ensemble: Tensor) -> tuple[Tensor, Tensor]:
+        """Return observed anomalies `Y = h(v_n) - mean` (..., N, d) and the innovation `y - mean` (..., 1, d) of an
+        ensemble (..., N, Nx); the mean is that of h(v_n).
+        """
+        observed = self.observe(ensemble)
+        mean = ensemble_mean(observed)
+        return observed - mean, self.value.unsqueeze(-2) - mean
+
+    def _times_root(self, rows: Tensor) -> Tensor:
+        assert self.root is not None
+        rows = rows.to(self.root)
+        return rows @ self.root if self.experiment.observation.is_correlated else rows * self.root.unsqueeze(-2)
+
+
+def whiten(observation: Tensor, experiment: Experiment) -> Whitened:
+    """Whiten observations (..., d), NaN where they are missing; they stay as they are where R is sigma_y^2 I."""
+    missing = missing_of(observation)
+    root = experiment.observation.whitener(missing, observation)
+    if root is None:
+        return Whitened(observation, experiment)
+    given = observation if missing is None else observation.masked_fill(missing, 0.0)
+    seen = Whitened(given, experiment, root, missing)
+    return replace(seen, value=seen._times_root(given.unsqueeze(-2)).squeeze(-2))
+
+
+def missing_of(observation: Tensor) -> Tensor | None:
+    """Return where observations (..., d) are NaN; None where none is."""
+    # NumPy's sum takes a quarter of the time of torch's, which a filter of few variables would feel.
+    total = observation.sum() if observation.is_cuda else observation.numpy().sum()
+    return observation.isnan() if math.isnan(total) else None
+
+
+def unobserved(observation: Tensor) -> Tensor | None:
+    """Return which ensembles (..., 1, 1) have no observation (..., d) at all; None if none of them misses any."""
+    missing = missing_of(observation)
+    return None if missing is None else missing.all(-1)[..., None, None]
 
 
 @dataclass(frozen=True)
@@ -53,7 +121,7 @@ class Filter:
         carry : object
             From `start` or the last `CycleResult`.
         observation : Tensor (..., d)
-            Observed components.
+            Observations, NaN where they are missing. Where all are, the cycle is a forecast.
         experiment : Experiment
             The dynamics and the observation operator.
         noise : Tensor (..., N, d), optional
@@ -64,7 +132,12 @@ class Filter:
         CycleResult
         """
         forecast = experiment.propagate(carry)
+        unseen = unobserved(observation)
+        if unseen is not None and bool(unseen.all()):
+            return CycleResult(forecast, forecast, forecast)
         analysis = self.analyze(forecast, observation, experiment, noise)
+        if unseen is not None:
+            analysis = torch.where(unseen, forecast, analysis)
         return CycleResult(forecast, analysis, analysis)
 
     def analyze(
@@ -77,7 +150,7 @@ class Filter:
         forecast : Tensor (..., N, Nx)
             Forecast ensemble.
         observation : Tensor (..., d)
-            Observed components.
+            Observations, NaN where they are missing.
         experiment : Experiment
             The observation operator.
         noise : Tensor (..., N, d), optional

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import torch
 
 from mnmef.core.errors import unknown_name
 from mnmef.experiments.experiment import Experiment
@@ -38,6 +39,7 @@ def _dapper() -> ModuleType:
         import dapper.mods
         import dapper.tools.localization
         import dapper.tools.progressbar
+        import dapper.tools.randvars
         import dapper.tools.seeding
     dapper.tools.progressbar.disable_progbar = True
     return dapper
@@ -68,12 +70,15 @@ def hidden_markov_model(experiment: Experiment, sigma_y: float, first_ensemble: 
     """Return DAPPER's description of the twin experiment, with the given first ensemble (N, Nx)."""
     dapper = _dapper()
     mods, size = dapper.mods, experiment.state_size
-    from dapper.mods.utils import partial_Id_Obs
 
-    observed = np.array(experiment.observed)
-    obs = {**partial_Id_Obs(size, observed), "noise": sigma_y**2}
-    if experiment.is_periodic:
-        obs["localizer"] = dapper.tools.localization.nd_Id_localization((size,), (1,), observed)
+    def observe(ensemble: np.ndarray) -> np.ndarray:
+        return experiment.observe(torch.from_numpy(ensemble)).numpy()
+
+    relative = experiment.observation.covariance()
+    noise = dapper.tools.randvars.GaussRV(C=sigma_y**2 * relative)
+    obs: Any = {"M": experiment.observation_size, "model": observe, "noise": noise}
+    if experiment.is_periodic and experiment.observed:
+        obs["localizer"] = dapper.tools.localization.nd_Id_localization((size,), (1,), np.array(experiment.observed))
     if [int(part) for part in dapper.__version__.split(".")[:2]] >= [1, 8]:  # a dictionary before
         obs = mods.Operator(**obs)
     # K, the number of steps, and not Ko, which is 0 for a single cycle and then taken as not given.

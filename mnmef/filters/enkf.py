@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean, inflate, observation_perturbations
+from mnmef.filters.base import Filter, ensemble_mean, inflate, observation_perturbations, whiten
 from mnmef.filters.linalg import add_product, solve_rows
 
 
@@ -20,8 +20,8 @@ class EnKF(Filter):
     inflation : Tensor or float
         Factor on the analysis anomalies, broadcastable to (..., 1, 1).
     taper : Tensor (..., Nx, d) or None
-        Covariance taper L_vh for localization: `K = (C_vh o L_vh) (C_hh o L_hh + R)^-1`, with the rows of the observed
-        components as L_hh.
+        Covariance taper L_vh for localization: `K = (C_vh o L_vh) (C_hh o L_hh + R)^-1`, with the rows at the observed
+        sites as L_hh, all in the coordinates of `whiten`.
     """
 
     name: ClassVar[str] = "enkf"
@@ -37,7 +37,8 @@ class EnKF(Filter):
         if noise is None:
             raise ValueError("the perturbed-observation EnKF needs standard normal noise (..., N, d)")
         members = forecast.shape[-2]
-        observed = experiment.observe(forecast)
+        seen = whiten(observation, experiment)
+        observed = seen.observe(forecast)
         h_anomalies = observed - ensemble_mean(observed)
         # The mean forecast drops out of the first product, as anomalies sum to zero.
         cross, covariance = h_anomalies.mT @ forecast, h_anomalies.mT @ h_anomalies
@@ -46,6 +47,6 @@ class EnKF(Filter):
             cross = cross * taper.mT
             covariance = covariance * taper.index_select(-2, experiment.observation_index(forecast.device))
         eye = torch.eye(experiment.observation_size, dtype=forecast.dtype, device=forecast.device)
-        innovation = observation.unsqueeze(-2) - observed - observation_perturbations(noise, self.sigma_y)
+        innovation = seen.value.unsqueeze(-2) - observed - observation_perturbations(noise, self.sigma_y)
         weights = solve_rows(covariance + (members - 1) * self.sigma_y**2 * eye, innovation)
         return inflate(add_product(forecast, weights, cross), self.inflation)

@@ -5,7 +5,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean, inflate
+from mnmef.filters.base import Filter, ensemble_mean, inflate, whiten
 from mnmef.filters.linalg import precision, symmetric_functions, transform_deficit
 
 
@@ -35,8 +35,8 @@ class ESRF(Filter):
         scale = self.sigma_y * (forecast.shape[-2] - 1) ** 0.5
         mean = ensemble_mean(forecast)
         anomalies = forecast - mean
-        s = experiment.observe(anomalies) / scale
-        innovation = (observation.unsqueeze(-2) - experiment.observe(mean)) / self.sigma_y
+        h_anomalies, innovation = whiten(observation, experiment).departures(forecast)
+        s, innovation = h_anomalies / scale, innovation / self.sigma_y
         cross = s.mT @ anomalies  # (..., d, Nx)
         deficit, inverse = symmetric_functions(s.mT @ s, transform_deficit, precision)
         root_n1 = (forecast.shape[-2] - 1) ** 0.5

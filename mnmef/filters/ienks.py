@@ -6,7 +6,15 @@ import torch
 from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import CycleResult, Filter, ensemble_mean, inflate, observation_perturbations
+from mnmef.filters.base import (
+    CycleResult,
+    Filter,
+    ensemble_mean,
+    inflate,
+    observation_perturbations,
+    unobserved,
+    whiten,
+)
 from mnmef.filters.gauss_newton import gauss_newton
 
 EIGHT, PART = 8, 2**14
@@ -67,7 +75,10 @@ class IEnKS(Filter):
 
         draws = observation_perturbations(noise, 1.0) if self.perturbed and noise is not None else None
         ensembles, observations = flat(start, members, size), flat(observation, observation.shape[-1])
-        draws, factor = flat(draws, members, observation.shape[-1]), flat(self.inflation, 1, 1)
+        unseen = unobserved(observation)  # an ensemble without observations is not inflated
+        one = torch.ones_like(start[..., :1, :1])
+        factor = self.inflation if unseen is None else torch.where(unseen, one, self.inflation)
+        draws, factor = flat(draws, members, observation.shape[-1]), flat(factor, 1, 1)
         part = torch.get_num_threads() * EIGHT * -(-PART // (members * size))
         part = part if start.device.type == "cpu" else len(ensembles)
         results = [torch.empty_like(ensembles) for _ in range(3)]
@@ -90,9 +101,10 @@ class IEnKS(Filter):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return forecast, analysis and next start of a batch of windows (B, N, Nx) that span some cycles."""
         # Ensembles for the model are rounded to its precision.
-        seen = start, start - ensemble_mean(start)
-        model_start, model_anomalies = (x.to(experiment.model_dtype or x.dtype) for x in seen)
-        iteration: Any = gauss_newton(observation, self.sigma_y, draws, start.shape)
+        pair = start, start - ensemble_mean(start)
+        model_start, model_anomalies = (x.to(experiment.model_dtype or x.dtype) for x in pair)
+        seen = whiten(observation, experiment)
+        iteration: Any = gauss_newton(seen.value, self.sigma_y, draws, start.shape)
 
         def end_of_window(ensemble: Tensor) -> Tensor:
             for _ in range(spanned):
@@ -100,10 +112,11 @@ class IEnKS(Filter):
             return ensemble
 
         ensemble = forecast = end_of_window(start)
-        old, new = None, iteration.step(experiment.observe(forecast), None)
-        for _ in range(self.iterations - 1):
+        old, new = None, iteration.step(seen.observe(forecast), None)
+        is_forecast = seen.missing is not None and bool(seen.missing.all())
+        for _ in range(0 if is_forecast else self.iterations - 1):
             ensemble = end_of_window(new.moved(model_start, model_anomalies))
-            old, new = new, iteration.step(experiment.observe(ensemble), new)
+            old, new = new, iteration.step(seen.observe(ensemble), new)
         # A transform takes the mean off: in double precision, ensembles serve as their anomalies.
         analysis = new.moved(ensemble.to(forecast), forecast)
         if old is not None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean
+from mnmef.filters.base import Filter, ensemble_mean, whiten
 from mnmef.filters.localization import domain_taper
 from mnmef.filters.tridiagonal import transform_local
 
@@ -90,8 +90,8 @@ class LETKF(Filter):
         scale = self.sigma_y * (forecast.shape[-2] - 1) ** 0.5
         mean = ensemble_mean(forecast)
         anomalies = forecast - mean
-        s = experiment.observe(anomalies) / scale
-        innovation = ((observation - experiment.observe(mean.squeeze(-2))) / scale).expand(*forecast.shape[:-2], -1)
+        s, innovation = (part / scale for part in whiten(observation, experiment).departures(forecast))
+        innovation = innovation.squeeze(-2).expand(*forecast.shape[:-2], -1)
         cross, gram = s.mT @ anomalies, s.mT @ s  # (..., d, Nx), (..., d, d)
         if self.is_scalar:
             shift, reduction = local_updates(gram, cross, innovation, self.groups[0][1])

@@ -5,16 +5,22 @@ import importlib
 import io
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from mnmef.core.errors import unknown_name
+from mnmef.systems.base import System
 from mnmef.systems.outside import BlackBox
+
+DISTRIBUTIONS = {"GaussRV": {}, "LaplaceParallelRV": {"distribution": "laplace"}}
+"""Random variables of DAPPER that are observation noise here -> keys of the section `observation`."""
 
 
 class HmmModel:
@@ -106,25 +112,83 @@ def is_zero(noise: Any) -> bool:
     return isinstance(noise.C, int | float) and noise.C == 0
 
 
-def describe_module(name: str) -> dict[str, Any]:
+def describe_module(name: str, *, has_observation: bool) -> dict[str, Any]:
     """Return what the HMM of a module of DAPPER says of an experiment: keys of its description.
 
-    The components that are observed are among them if the operator of the first time picks components as they are.
+    Parameters
+    ----------
+    name : str
+        Of the module below `dapper.mods`.
+    has_observation : bool
+        True if something else is observed than what the HMM says.
+
+    Raises
+    ------
+    ValueError
+        As `load_hmm`; for observation noise that has no counterpart here.
     """
     hmm = load_hmm(name)
-    size = int(hmm.Dyn.M)
-    operator = hmm.Obs if hasattr(hmm.Obs, "noise") else hmm.Obs(0)  # some modules forget that it depends on time
-    picked = picked_components(operator, size)
+    operator, size = first_operator(hmm), int(hmm.Dyn.M)
+    picked, distances = picked_components(operator, size), localizer_distances(operator, size)
     gap = np.abs(np.arange(size)[:, None] - np.array(picked or [0]))
-    cyclic, distances = np.minimum(gap, size - gap), localizer_distances(operator, size)
+    cyclic = np.minimum(gap, size - gap)
     is_periodic = distances is not None and distances.shape == cyclic.shape and np.allclose(distances, cyclic)
-    return {
+    own = None if has_observation or distances is None else "dapper"
+    described = {
         "title": name,
         "steps_per_cycle": int(hmm.tseq.dko),
         "burn_in_time": max(0.0, float(hmm.tseq.BurnIn)),
-        "grid": "periodic" if is_periodic else None,
-        **({"observation": {"components": picked}} if picked else {}),
+        "grid": "periodic" if is_periodic else own,
     }
+    if has_observation:
+        return described
+    seen: dict[str, Any] = {"components": picked} if picked else {"function": "dapper"}
+    noise, kind = noise_of(operator), DISTRIBUTIONS.get(type(operator.noise).__name__)
+    if kind is None:
+        known = ", ".join(DISTRIBUTIONS)
+        raise ValueError(f"dapper:{name}: observation noise of type {type(operator.noise).__name__}; right is {known}")
+    return described | {"observation": seen | ({} if noise is None else {"noise": noise.tolist()}) | kind}
+
+
+def first_operator(hmm: Any) -> Any:
+    """Return the observation operator of an HMM at the first time."""
+    return hmm.Obs if hasattr(hmm.Obs, "noise") else hmm.Obs(0)  # some modules forget that it depends on time
+
+
+def own_operator(system: System) -> Any:
+    """Return the observation operator of DAPPER that belongs to a system, at the first time.
+
+    Raises
+    ------
+    ValueError
+        For a system that is not from DAPPER.
+    """
+    if isinstance(system, BlackBox) and isinstance(system.model, HmmModel):
+        return first_operator(system.model.hmm)
+    raise ValueError("observation.function or grid is dapper, but the system is no module of DAPPER")
+
+
+def noise_of(operator: Any) -> np.ndarray | None:
+    """Return the noise of an operator of DAPPER at sigma_y = 1: standard deviations (d,), or a covariance (d, d) if it
+    is correlated; None for the identity.
+    """
+    covariance = np.asarray(operator.noise.C.full)
+    if not np.array_equal(covariance, np.diag(np.diag(covariance))):
+        return covariance
+    return None if np.array_equal(covariance, np.eye(len(covariance))) else np.sqrt(np.diag(covariance))
+
+
+def operator_function(operator: Any) -> Callable[[Tensor], Tensor]:
+    """Return an operator of DAPPER as a function from states (..., Nx) to observations (..., d), in double precision on
+    the CPU.
+    """
+
+    def function(state: Tensor) -> Tensor:
+        rows = state.detach().reshape(-1, state.shape[-1]).to("cpu", torch.float64).numpy()
+        seen = np.array(operator(rows.copy()), dtype=np.float64)
+        return torch.from_numpy(seen).reshape(*state.shape[:-1], -1).to(state)
+
+    return function
 
 
 def picked_components(operator: Any, size: int) -> list[int] | None:

@@ -75,7 +75,7 @@ def test_arrays_of_the_wrong_shape_and_observations_that_are_no_numbers_are_refu
         assimilate(filter_, experiment, observations[:, :9])
     with pytest.raises(ValueError, match="first_ensemble must be an array"):
         assimilate(filter_, experiment, observations, first_ensemble=np.zeros(40))
-    missing = observations.copy()
-    missing[3, 2] = np.nan
-    with pytest.raises(ValueError, match="non-finite"):
-        assimilate(filter_, experiment, missing)
+    infinite = observations.copy()
+    infinite[3, 2] = np.inf
+    with pytest.raises(ValueError, match="infinite values"):
+        assimilate(filter_, experiment, infinite)

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from mnmef.observations import Components, make_observation
+from mnmef.observations import Observation, make_observation
 
 
 @pytest.mark.parametrize("components", [[0], [0, 3, 6], [1, 2, 5], [7]])
 def test_observed_components_are_those_of_the_list_whatever_the_leading_dimensions(components):
     state = torch.randn(2, 3, 8, generator=torch.Generator().manual_seed(0))
     operator = make_observation({"components": components}, 8)
-    assert operator.observed == tuple(components)
+    assert operator.sites == tuple(components)
     assert operator.size == len(components)
     assert operator.index().tolist() == components
     assert torch.equal(operator.observe(state), torch.stack([state[..., i] for i in components], -1))
@@ -19,7 +19,7 @@ def test_observed_components_are_those_of_the_list_whatever_the_leading_dimensio
 def test_every_kth_component_begins_with_the_first_and_is_a_view():
     state = torch.randn(5, 40)
     operator = make_observation({"every": 4}, 40)
-    assert operator.observed == tuple(range(0, 40, 4))
+    assert operator.sites == tuple(range(0, 40, 4))
     assert operator.observe(state).data_ptr() == state.data_ptr()
     assert torch.equal(operator.observe(state), state[:, ::4])
 
@@ -33,7 +33,7 @@ def test_unevenly_spaced_components_can_be_differentiated():
 @pytest.mark.parametrize("observed", [(), (0, 0), (2, 1), (-1, 2), (0, 8)])
 def test_components_that_the_state_does_not_have_are_refused(observed):
     with pytest.raises(ValueError, match="ascending indices below 8, none twice"):
-        Components(observed, 8)
+        Observation(8, observed)
 
 
 @pytest.mark.parametrize(

@@ -39,21 +39,24 @@ def test_first_states_are_of_x0_and_of_the_given_generator_alone():
 
 
 @pytest.mark.parametrize(
-    ("name", "cycle", "grid", "observed"),
+    ("name", "cycle", "grid", "observation"),
     [
-        ("Lorenz96.sakov2008", 1, "periodic", list(range(40))),
-        ("Lorenz96.spantini2019", 20, "periodic", list(range(0, 40, 2))),
-        ("KS.bocquet2019", 2, "periodic", list(range(128))),
-        ("Lorenz63.wiljes2017", 12, None, [0]),
-        ("LA.small", 5, None, [0, 25, 50, 75]),
-        ("Lorenz96.anderson2009", 1, None, None),
-        ("Lorenz63.mandel2016", 25, None, None),
+        ("Lorenz96.sakov2008", 1, "periodic", {"components": list(range(40))}),
+        ("Lorenz96.spantini2019", 20, "periodic", {"components": list(range(0, 40, 2)), "noise": [0.5**0.5] * 20}),
+        ("KS.bocquet2019", 2, "periodic", {"components": list(range(128))}),
+        ("Lorenz63.wiljes2017", 12, None, {"components": [0], "noise": [8**0.5]}),
+        ("LA.small", 5, None, {"components": [0, 25, 50, 75], "noise": [0.1] * 4}),
+        ("Lorenz96.anderson2009", 1, "dapper", {"function": "dapper"}),
+        ("Lorenz96.todter2015", 2, "periodic", {"components": list(range(0, 80, 2)), "distribution": "laplace"}),
     ],
 )
-def test_a_module_says_what_is_observed_when_and_where(name, cycle, grid, observed):
-    described = describe_module(name)
+def test_a_module_says_what_is_observed_when_and_where(name, cycle, grid, observation):
+    described = describe_module(name, has_observation=False)
     assert (described["steps_per_cycle"], described["grid"]) == (cycle, grid)
-    assert described.get("observation") == (observed and {"components": observed})
+    assert described["observation"] == observation
+    without = describe_module(name, has_observation=True)
+    assert without["grid"] == (grid if grid == "periodic" else None)
+    assert "observation" not in without
 
 
 def test_distances_are_those_that_the_localizer_was_made_of():

@@ -1,0 +1,171 @@
+"""Observation of a state: `y = h(x) + noise`, some of it missing."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnmef.core.errors import unknown_name
+
+FUNCTIONS = {"identity": None, "arctan": torch.arctan, "square": torch.square, "abs": torch.abs}
+"""Functions of the observed components, one by one."""
+
+
+class Observation:
+    """Observation operator and noise, whose covariance R is given in units of sigma_y^2.
+
+    Parameters
+    ----------
+    state_size : int
+        Number of components Nx of the state.
+    components : sequence of int or None
+        Indices (d,), ascending, of the observed components; for an operator of the whole state those of its values
+        that are observed, None for all.
+    function : str or callable
+        A key of `FUNCTIONS`, of the observed components; or an operator from states (..., Nx) to (..., Nx or d).
+    sites : sequence of int or None
+        Grid points (d,) at which the observations are, for localization; by default `components`.
+    noise : array (d,) or (d, d), or None
+        Standard deviations in units of sigma_y, or a covariance in units of sigma_y^2; None for R = sigma_y^2 I.
+
+    Raises
+    ------
+    ValueError
+        For components or sites that the state does not have, a function that is none, and noise that cannot be one.
+    """
+
+    def __init__(
+        self,
+        state_size: int,
+        components: Sequence[int] | None = None,
+        function: str | Callable[[Tensor], Tensor] = "identity",
+        *,
+        sites: Sequence[int] | None = None,
+        noise: Any = None,
+    ) -> None:
+        self.state_size, self.function = state_size, function
+        self.components = None if components is None else tuple(components)
+        if self.components is None and not callable(function):
+            raise ValueError("an observation needs components, or a function of the whole state")
+        if self.components is not None:
+            _check_components(self.components, state_size)
+        if not callable(function) and function not in FUNCTIONS:
+            raise ValueError(unknown_name("observation.function", function, FUNCTIONS))
+        self.size = len(self.components) if self.components is not None else self._values_of_one_state()
+        self.sites = self.components if sites is None else tuple(sites)
+        if sites is not None and (len(sites) != self.size or not all(0 <= site < state_size for site in sites)):
+            raise ValueError(
+                f"observation.sites must be {self.size} grid points below {state_size}, one for each observation, "
+                f"not {list(sites)}"
+            )
+        self.noise = None if noise is None else _checked_noise(noise, self.size)
+
+    @property
+    def is_correlated(self) -> bool:
+        """True if the noise is given by a covariance."""
+        return self.noise is not None and self.noise.ndim == 2
+
+    def covariance(self) -> np.ndarray:
+        """Return R in units of sigma_y^2: its diagonal (d,), or all of it (d, d)."""
+        if self.noise is None:
+            return np.ones(self.size)
+        return self.noise if self.is_correlated else self.noise**2
+
+    def observe(self, state: Tensor) -> Tensor:
+        """Return `h(x)` (..., d) of `state` (..., Nx); a view where components are observed as they are and evenly
+        spaced.
+        """
+        if not callable(self.function):
+            function, seen = FUNCTIONS[self.function], self._pick(state)
+            return seen if function is None else function(seen)
+        values = self.function(state)
+        return values if self.components is None or values.shape[-1] == self.size else self._pick(values)
+
+    def index(self, device: torch.device | str = "cpu") -> Tensor:
+        """Return the grid points (d,) of the observations.
+
+        Raises
+        ------
+        ValueError
+            If they have none.
+        """
+        if self.sites is None:
+            raise ValueError(
+                "the observations have no place on the grid, which localization needs: give observation.sites, a grid "
+                "point for each of them"
+            )
+        return torch.tensor(self.sites, device=device)
+
+    def whitener(self, missing: Tensor | None, like: Tensor) -> Tensor | None:
+        """Return R^-1/2 sigma_y, in the precision of `like`: factors (..., d), a symmetric root (..., d, d), or None
+        for the identity.
+
+        Rows and columns of what is `missing` (..., d) are zero, and the others those of the smaller problem.
+        """
+        if self.noise is None:
+            return None if missing is None else (~missing).to(like)
+        noise = torch.from_numpy(self.noise).to(like.device)
+        if not self.is_correlated:
+            factors = 1.0 / noise
+            return (factors if missing is None else torch.where(missing, 0.0, factors)).to(like)
+        if missing is None:
+            return inverse_root(noise).to(like)
+        gone = missing.unsqueeze(-1) | missing.unsqueeze(-2)
+        kept = torch.where(gone, torch.eye(self.size, device=like.device, dtype=noise.dtype), noise)
+        return inverse_root(kept).masked_fill(gone, 0.0).to(like)
+
+    def _values_of_one_state(self) -> int:
+        """Number of values that the operator makes of a state."""
+        return self.function(torch.ones(1, self.state_size, dtype=torch.float64)).shape[-1]  # type: ignore[operator]
+
+    def _pick(self, state: Tensor) -> Tensor:
+        if self._places is not None:
+            return state[..., self._places]
+        return state[..., torch.tensor(self.components, device=state.device)]
+
+    @cached_property
+    def _places(self) -> slice | None:
+        """Slice of the observed components, if they are evenly spaced."""
+        first, *others = self.components or ()
+        step = others[0] - first if others else 1
+        last = others[-1] if others else first
+        return slice(first, last + 1, step) if self.components == tuple(range(first, last + 1, step)) else None
+
+
+def inverse_root(matrix: Tensor) -> Tensor:
+    """Symmetric root of the inverse of symmetric positive definite matrices (..., d, d)."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors * values.rsqrt().unsqueeze(-2)) @ vectors.mT
+
+
+def _check_components(components: tuple[int, ...], state_size: int) -> None:
+    if (
+        not components
+        or list(components) != sorted(set(components))
+        or components[0] < 0
+        or components[-1] >= state_size
+    ):
+        raise ValueError(
+            f"observed components must be ascending indices below {state_size}, none twice, not {list(components)}"
+        )
+
+
+def _checked_noise(noise: Any, size: int) -> np.ndarray:
+    """Return standard deviations (d,) or a covariance (d, d) in double precision, if they are that."""
+    array = np.asarray(noise, dtype=np.float64)
+    if array.shape not in ((size,), (size, size)):
+        raise ValueError(f"observation.noise has the shape {array.shape}; right is ({size},) or ({size}, {size})")
+    if array.ndim == 1 and not (np.isfinite(array) & (array > 0)).all():
+        raise ValueError(f"observation.noise: standard deviations must be positive numbers, not {array.tolist()}")
+    if array.ndim == 2:
+        if not (np.isfinite(array).all() and np.allclose(array, array.T)):
+            raise ValueError("observation.noise: a covariance must be symmetric and finite")
+        least = float(np.linalg.eigvalsh(array)[0])
+        if not least > 0:
+            raise ValueError(
+                f"observation.noise: a covariance must be positive definite, but its least eigenvalue is {least:g}"
+            )
+    return array
