@@ -18,10 +18,16 @@ def climatological_states(experiment: Experiment, members: int, seed: int = 0) -
     return simulate_truth(experiment, members, 0, rng)[:, 0]
 
 
+def with_gaps(observations: np.ndarray | xr.DataArray) -> np.ndarray:
+    """Return observations, NaN where they are missing or masked, in double precision."""
+    values = observations.to_masked_array() if isinstance(observations, xr.DataArray) else observations
+    return np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
+
+
 def assimilate(
     filter_: Filter,
     experiment: Experiment,
-    observations: np.ndarray,
+    observations: np.ndarray | xr.DataArray,
     *,
     members: int = 10,
     first_ensemble: np.ndarray | None = None,
@@ -33,8 +39,8 @@ def assimilate(
     ----------
     filter_, experiment : Filter, Experiment
         The filter; the dynamics, the observed components (`experiment.observed`) and the cycle length.
-    observations : ndarray (K, d)
-        Observed components at K times, one cycle (`experiment.cycle_length` time units) apart.
+    observations : ndarray, masked array or DataArray (K, d)
+        Observations at K times, one cycle (`experiment.cycle_length` time units) apart; NaN and masked are missing.
     members, seed : int
         Size N of a climatological first ensemble; seed of this ensemble and of the filter's perturbations.
     first_ensemble : ndarray (N, Nx), optional
@@ -50,9 +56,9 @@ def assimilate(
     Raises
     ------
     ValueError
-        If shapes do not fit the experiment or an observation is not a number.
+        If shapes do not fit the experiment or an observation is infinite.
     """
-    values = np.asarray(observations, dtype=float)
+    values = with_gaps(observations)
     if values.ndim != 2:
         raise ValueError(f"observations must be an array (cycles, observed components), not of shape {values.shape}")
     first = climatological_states(experiment, members, seed) if first_ensemble is None else np.asarray(first_ensemble)

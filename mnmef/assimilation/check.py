@@ -9,11 +9,10 @@ import torch
 
 from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.config.loading import RunConfig, load_config
-from mnmef.core.references import split_reference
+from mnmef.core.references import located, split_reference
 from mnmef.data.twin import load_trial, simulate_split
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.classical import make_classical
-from mnmef.systems.outside import located
 
 MEMBERS, TRAJECTORIES, CYCLES, STEPS = 10, 2, 5, 20
 """Sizes of the trial, and steps of the model before it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from mnmef.core.errors import unknown_name
 from mnmef.core.references import dapper_module, split_reference
-from mnmef.experiments.files import describe, known_experiments, shipped_experiments, use_experiments
+from mnmef.experiments.files import REFERENCES, describe, known_experiments, shipped_experiments, use_experiments
 from mnmef.io.digest import files_digest, plain_tree
 
 
@@ -63,36 +63,51 @@ def _take(entry: Any, files: dict[str, Path]) -> Any:
     return path.stem
 
 
-def reference_of(name: str) -> tuple[Path, str] | None:
-    """Return the Python file and the class that an experiment names as its system; None for a system of the package."""
-    system = describe(name).get("system")
-    return split_reference(system.get("name")) if isinstance(system, Mapping) else None
+def references_of(name: str) -> dict[str, tuple[Path, str]]:
+    """Return the Python files that an experiment names, with the class or function in each, by key; none for the
+    package's.
+    """
+    described, found = describe(name), {}
+    for section in ("system", "observation"):
+        part = described.get(section)
+        part = part if isinstance(part, Mapping) else {}
+        for key in REFERENCES:
+            reference = split_reference(part.get(key))
+            if reference:
+                found[section if key == "name" else f"{section}.{key}"] = reference
+    return found
 
 
 def faults_of_code(name: str) -> Iterator[str]:
-    """Name what is wrong with the Python file of an experiment, without running it."""
-    reference, file = reference_of(name), known_experiments()[name].name
-    if reference is None:
-        return
-    path, class_name = reference
+    """Name what is wrong with the Python files of an experiment, without running them."""
+    file = known_experiments()[name].name
+    for key, reference in references_of(name).items():
+        fault = _fault_of(*reference, is_class=key == "system")
+        if fault:
+            yield f"{file}: {key}: {fault}"
+
+
+def _fault_of(path: Path, wanted: str, *, is_class: bool) -> str | None:
+    """Name what is wrong with a file that should have a class or a function."""
     try:
         tree = plain_tree(path)
     except OSError as error:
-        yield f"{file}: system: {path} cannot be read: {error.strerror}"
+        return f"{path} cannot be read: {error.strerror}"
     except SyntaxError as error:
-        yield f"{file}: system: {path}, line {error.lineno}: {error.msg}"
-    else:
-        names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
-        makes_more = any(not isinstance(node, ast.ClassDef | ast.FunctionDef) for node in tree.body)
-        if class_name not in names and not (makes_more and class_name in ast.unparse(tree)):
-            yield f"{file}: system: {unknown_name(f'class in {path}', class_name, names)}"
+        return f"{path}, line {error.lineno}: {error.msg}"
+    kinds = ast.ClassDef if is_class else ast.ClassDef | ast.FunctionDef
+    names = [node.name for node in tree.body if isinstance(node, kinds)]
+    makes_more = any(not isinstance(node, ast.ClassDef | ast.FunctionDef) for node in tree.body)
+    if wanted in names or (makes_more and wanted in ast.unparse(tree)):
+        return None
+    return unknown_name(f"{'class' if is_class else 'function'} in {path}", wanted, names)
 
 
 def code_of(name: str) -> dict[str, str]:
-    """Return the key `code` of an experiment's description: a digest of the user's Python, or the version of DAPPER
+    """Return the key `code` of an experiment's description: a digest of the user's Python, and the version of DAPPER
     for a module of its; none for the package's.
     """
-    reference, system = reference_of(name), describe(name)["system"]
-    if dapper_module(system.get("name")) is not None:
-        return {"code": f"dapper {metadata.version('dapper')}"}
-    return {"code": files_digest(reference[0])} if reference else {}
+    parts = list({path: files_digest(path) for path, _ in references_of(name).values()}.values())
+    if dapper_module(describe(name)["system"].get("name")) is not None:
+        parts.append(f"dapper {metadata.version('dapper')}")
+    return {"code": "".join(parts)} if parts else {}

@@ -116,25 +116,26 @@ def simulate_split(
     if split not in SPLITS[1:]:
         raise ValueError(f"split {split!r} holds no observations; it must be 'tune' or 'test'")
     stream = partial(numpy_generator, seed, experiment.name, split)
-    states = simulate_truth(experiment, trajectories, cycles, stream("truth"))
-    truth, cycle = states[:, 1:], np.arange(1, cycles + 1)
+    states, cycle = simulate_truth(experiment, trajectories, cycles, stream("truth")), np.arange(1, cycles + 1)
+    truth = states[:, 1:]
     draws = stream("observation").standard_normal((trajectories, cycles, experiment.observation_size))
-    observation = np.stack([truth[..., list(experiment.observed)] + level * draws for level in noise_levels])
+    observation = experiment.observation.simulate(truth, noise_levels, draws, stream("missing"))
     shape = (trajectories, members, experiment.state_size)
     first = states[:, :1] + experiment.first_spread * stream("first_ensemble").standard_normal(shape)
     observation, first = observation.astype(np.float32), first.astype(np.float32)
+    sites = list(experiment.observed) or [-1] * experiment.observation_size
     text = "members one cycle before the first observation; N members are the first N"
     dataset = xr.Dataset(
         {
             "truth": variable(("trajectory", "cycle", "state"), truth, "true state at observation times"),
             "observation": variable(
-                ("sigma_y", "trajectory", "cycle", "observed"), observation, "observed components plus Gaussian noise"
+                ("sigma_y", "trajectory", "cycle", "observed"), observation, "noisy observations, NaN where missing"
             ),
             "first_ensemble": variable(("trajectory", "member", "state"), first, text),
         },
         coords={
             "sigma_y": variable("sigma_y", noise_levels, "standard deviation of observation noise"),
-            "observed": variable("observed", list(experiment.observed), "index of the observed state component", None),
+            "observed": variable("observed", sites, "grid point of the observation, -1 for none", None),
             "cycle": variable("cycle", cycle, "assimilation cycle", None),
         },
     )

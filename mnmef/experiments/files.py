@@ -16,6 +16,8 @@ SHIPPED_FOLDER = Path(__file__).parent
 
 DESCRIPTION = ("title", "system", "observation", "steps_per_cycle", "bound", "first_spread", "burn_in_time", "grid")
 """Keys that describe the experiment itself. The others, but for `place`, are laid over config.yaml."""
+REFERENCES = ("name", "function", "available")
+"""Keys of the sections `system` and `observation` that can name Python of the user's."""
 OUTSIDE = "MNMEF_EXPERIMENTS"
 """Variable of the environment with the user's files in use, so that jobs, which inherit it, know them by name."""
 
@@ -73,21 +75,29 @@ def describe(name: str) -> dict[str, Any]:
     """
     content = read_experiment(name)
     described = {"name": name, **{key: content[key] for key in DESCRIPTION if key in content}}
+    folder = known_experiments()[name].parent
     if "system" in content:
-        described["system"] = _located(content["system"], known_experiments()[name].parent)
-    module = dapper_module(described["system"].get("name")) if isinstance(described.get("system"), dict) else None
+        section = content["system"]
+        described["system"] = _located({"name": section} if isinstance(section, str) else section, folder)
+    if "observation" in content:
+        described["observation"] = _located(content["observation"], folder)
+    system = described.get("system")
+    module = dapper_module(system.get("name")) if isinstance(system, dict) else None
     if module is not None:
         from mnmef.systems.from_dapper import describe_module  # loads DAPPER and torch
 
-        described = describe_module(module) | described
+        if described.get("observation") == "dapper":
+            del described["observation"]
+        described = describe_module(module, has_observation="observation" in described) | described
     return described
 
 
-def _located(system: Any, folder: Path) -> Any:
-    """Return the section `system` as a mapping, the file of a class by its absolute path."""
-    section = {"name": system} if isinstance(system, str) else system
-    reference = split_reference(section.get("name")) if isinstance(section, dict) else None
-    return {**section, "name": f"{(folder / reference[0]).resolve()}:{reference[1]}"} if reference else section
+def _located(section: Any, folder: Path) -> Any:
+    """Return a section with the files that it names by their absolute paths."""
+    if not isinstance(section, dict):
+        return section
+    found = {key: split_reference(value) for key, value in section.items() if key in REFERENCES}
+    return section | {key: f"{(folder / r[0]).resolve()}:{r[1]}" for key, r in found.items() if r}
 
 
 def overlay(name: str) -> dict[str, Any]:

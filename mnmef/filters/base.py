@@ -39,6 +39,10 @@ class Whitened:
         observed = self.experiment.observe(ensemble)
         return observed if self.root is None else self._times_root(observed)
 
+    def masked(self, rows: Tensor) -> Tensor:
+        """Return rows (..., N, d) with zeros where the observation is missing."""
+        return rows if self.missing is None else rows.masked_fill(self.missing.unsqueeze(-2), 0.0)
+
     def departures(self, ensemble: Tensor) -> tuple[Tensor, Tensor]:
         """Return observed anomalies `Y = h(v_n) - mean` (..., N, d) and the innovation `y - mean` (..., 1, d) of an
         ensemble (..., N, Nx); the mean is that of h(v_n).
@@ -132,13 +136,18 @@ class Filter:
         CycleResult
         """
         forecast = experiment.propagate(carry)
+        analysis = self.update(forecast, observation, experiment, noise)
+        return CycleResult(forecast, analysis, analysis)
+
+    def update(
+        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
+    ) -> Tensor:
+        """Analyze as `analyze`; an ensemble without any observation keeps its forecast."""
         unseen = unobserved(observation)
         if unseen is not None and bool(unseen.all()):
-            return CycleResult(forecast, forecast, forecast)
+            return forecast
         analysis = self.analyze(forecast, observation, experiment, noise)
-        if unseen is not None:
-            analysis = torch.where(unseen, forecast, analysis)
-        return CycleResult(forecast, analysis, analysis)
+        return analysis if unseen is None else torch.where(unseen, forecast, analysis)
 
     def analyze(
         self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None

@@ -77,8 +77,11 @@ def hidden_markov_model(experiment: Experiment, sigma_y: float, first_ensemble: 
     relative = experiment.observation.covariance()
     noise = dapper.tools.randvars.GaussRV(C=sigma_y**2 * relative)
     obs: Any = {"M": experiment.observation_size, "model": observe, "noise": noise}
-    if experiment.is_periodic and experiment.observed:
-        obs["localizer"] = dapper.tools.localization.nd_Id_localization((size,), (1,), np.array(experiment.observed))
+    localization, known = dapper.tools.localization, experiment.known_distances
+    if known is not None:
+        obs["localizer"] = localization.localization_setup(lambda: known.T, np.arange(size)[:, None])
+    elif experiment.is_periodic and experiment.observed:
+        obs["localizer"] = localization.nd_Id_localization((size,), (1,), np.array(experiment.observed))
     if [int(part) for part in dapper.__version__.split(".")[:2]] >= [1, 8]:  # a dictionary before
         obs = mods.Operator(**obs)
     # K, the number of steps, and not Ko, which is 0 for a single cycle and then taken as not given.

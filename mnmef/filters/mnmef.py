@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mnmef.core.errors import unknown_name
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean, observation_perturbations
+from mnmef.filters.base import Filter, ensemble_mean, observation_perturbations, whiten
 from mnmef.filters.networks import Head, SetTransformer
 
 INPUTS = ("states", "separate", "joint")
@@ -100,7 +100,7 @@ class Mnmef(nn.Module, Filter):
             )
             state_index = torch.from_numpy(index.reshape(nx, ny))
             # Distances between observed components are the rows of the same table that belong to them.
-            pairs = torch.cat((state_index, state_index[list(experiment.observed)]))
+            pairs = torch.cat((state_index, state_index[experiment.observation_index()]))
             self.register_buffer("distance_index", pairs.flatten(), persistent=False)
 
     def head_parameters(self) -> list[nn.Parameter]:
@@ -145,14 +145,16 @@ class Mnmef(nn.Module, Filter):
                 f"not for {experiment.name} with {experiment.state_size}"
             )
         v, y, r = as_batch(self, forecast, observation, noise)
-        h = experiment.observe(v)
+        seen = whiten(y, experiment)
+        y, h = seen.value, seen.observe(v)
         f = self.feature(v, h)
         gain_members, gain_shared = torch.cat((v, h), -1), torch.cat((y, f), -1)
         w, z = self.gain_head(gain_shared, gain_members).split((experiment.state_size, experiment.observation_size), -1)
         v_anomaly = v - ensemble_mean(v) + w
-        h_anomaly = h - ensemble_mean(h) + z
+        h_anomaly = h - ensemble_mean(h) + seen.masked(z)
         localization = self.localization(f, y) if self.is_localized else None
-        increment = kalman_increment(v_anomaly, h_anomaly, y.unsqueeze(-2) - h - r, self.sigma_y, localization)
+        innovation = y.unsqueeze(-2) - h - seen.masked(r)
+        increment = kalman_increment(v_anomaly, h_anomaly, innovation, self.sigma_y, localization)
         inflation = self.inflation_head(f, v) if self.options.inflation else 0.0
         analysis = (v + inflation + increment).clamp(-experiment.bound, experiment.bound)
         return analysis.reshape(forecast.shape)

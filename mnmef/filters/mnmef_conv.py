@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean
+from mnmef.filters.base import Filter, ensemble_mean, whiten
 from mnmef.filters.mnmef import as_batch, kalman_increment
 
 FIELDS = 6
@@ -226,14 +226,18 @@ class MnmefConv(nn.Module, Filter):
         """Return the parameters that fine-tuning changes: all."""
         return list(self.parameters())
 
-    def fields(self, v: Tensor, innovation: Tensor) -> Tensor:
-        """Compute the inputs (B, N, 6, Nx) of the network for members (B, N, Nx) and innovations y - h_n (B, N, d)."""
+    def fields(self, v: Tensor, innovation: Tensor, missing: Tensor | None = None) -> Tensor:
+        """Compute the inputs (B, N, 6, Nx) of the network for members (B, N, Nx) and innovations y - h_n (B, N, d),
+        some of which may be missing (B, d).
+        """
         mean = ensemble_mean(v)
         anomaly = v - mean
         spread = (anomaly.square().mean(-2, keepdim=True) + EPSILON).sqrt()
         observed = self.experiment.observation_index(v.device)
         placed = torch.zeros_like(v).index_copy(-1, observed, innovation)
         mask = torch.zeros(v.shape[-1], dtype=v.dtype, device=v.device).index_fill(0, observed, 1.0)
+        if missing is not None:
+            mask = mask.expand(len(v), 1, -1).index_copy(-1, observed, (~missing).to(v).unsqueeze(1))
         scale = 5.0 / self.experiment.bound  # states become numbers of order one
         unit = 1.0 / self.sigma_y
         shared = (scale * mean, unit * spread, mask)
@@ -253,13 +257,14 @@ class MnmefConv(nn.Module, Filter):
             Without noise.
         """
         v, y, r = as_batch(self, forecast, observation, noise)
-        y, h = y.unsqueeze(-2), experiment.observe(v)
-        (w, z, u), summary = self.network(self.sites(self.fields(v, y - h)))
+        seen = whiten(y, experiment)
+        y, h = seen.value.unsqueeze(-2), seen.observe(v)
+        (w, z, u), summary = self.network(self.sites(self.fields(v, y - h, seen.missing)))
         v_anomaly = v - ensemble_mean(v) + w
-        h_anomaly = h - ensemble_mean(h) + experiment.observe(z)
+        h_anomaly = h - ensemble_mean(h) + seen.masked(experiment.observation.at_sites(z))
         weights = 2.0 * torch.sigmoid(self.weigh(functional.gelu(self.summarize(summary))))
         # One more weight than distances in reach: the 0 of all that are farther.
-        increment = self.increment(v_anomaly, h_anomaly, y - h - r, functional.pad(weights, (0, 1)))
+        increment = self.increment(v_anomaly, h_anomaly, y - h - seen.masked(r), functional.pad(weights, (0, 1)))
         analysis = v + increment + (u if self.options.inflation else 0.0)
         return analysis.clamp(-experiment.bound, experiment.bound).reshape(forecast.shape)
 

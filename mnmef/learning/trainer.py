@@ -200,8 +200,7 @@ class Trainer:
     def _cycle(self, weight: float) -> None:
         """Forecast, observe and analyze the batch once, and add the gradient of `weight` times the mean loss."""
         truth = self.windows.advance(self.batch)
-        observation = self.experiment.observe(truth)
-        observation = observation + self.filter.sigma_y * self.windows.normal(*observation.shape)
+        observation = self.windows.observe(truth, self.filter.sigma_y)
         noise = self.windows.normal(*self.batch.ensemble.shape[:2], observation.shape[-1])
         inputs = (self.batch.ensemble, observation, noise, truth)
         assimilate = partial(self._assimilate, weight / len(truth))
@@ -224,7 +223,7 @@ class Trainer:
             forecast = self.experiment.propagate(ensemble)
             lost = ~forecast.isfinite().flatten(1).all(-1)
             forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
-        analysis = self.filter.analyze(forecast, observation, self.experiment, noise)
+        analysis = self.filter.update(forecast, observation, self.experiment, noise)
         losses = torch.stack([LOSSES[term](analysis, truth) for term in self.options.loss.split("+")]).sum(0)
         used = ~lost & losses.detach().isfinite()
         loss = torch.where(used, losses, 0.0).sum()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -115,6 +116,17 @@ class Windows:
         center = self.truth[window.to(self.truth.device), position.to(self.truth.device)]
         anomalies = self.normal(count, *batch.ensemble.shape[1:])
         batch.ensemble[which.to(self.truth.device)] = center.unsqueeze(-2) + self.experiment.first_spread * anomalies
+
+    def observe(self, truth: Tensor, sigma_y: float) -> Tensor:
+        """Draw observations (B, d) of truths (B, Nx), at a random cycle where the network changes with time."""
+        operator = self.experiment.observation
+        observed = operator.observe(truth)
+        observed = observed + sigma_y * operator.noise_of(self.normal(*observed.shape))
+        if operator.has_gaps:
+            cycle, seed = (int(n) for n in torch.randint(2**31, (2,), generator=self.generator))
+            gaps = operator.gaps(len(truth), [cycle], np.random.default_rng(seed))[:, 0]
+            observed = observed.masked_fill(torch.from_numpy(gaps).to(observed.device), torch.nan)
+        return observed
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers of the training's generator."""

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mnmef.core.errors import unknown_name
+from mnmef.core.references import split_reference
 from mnmef.observations.observation import FUNCTIONS, Observation
+from mnmef.observations.outside import load_available, load_operator
 
-_KEYS = ("every", "components", "function", "sites", "noise")
+_KEYS = ("every", "components", "function", "sites", "noise", "distribution", "missing", "available")
 
 
 def make_observation(options: Mapping[str, Any], state_size: int) -> Observation:
@@ -15,8 +17,9 @@ def make_observation(options: Mapping[str, Any], state_size: int) -> Observation
     Parameters
     ----------
     options : mapping
-        Either `every: k`, for components 0, k, 2 k, ..., or `components`, a list of indices; and the parameters of
-        `Observation`.
+        `every: k`, for components 0, k, 2 k, ..., or `components`, a list of indices; without a function of the
+        user's one of the two is needed. Further the parameters of `Observation`, functions of the user's as
+        `/path/to/my_model.py:radiance`.
     state_size : int
         Number of components Nx of the state.
 
@@ -30,7 +33,9 @@ def make_observation(options: Mapping[str, Any], state_size: int) -> Observation
             raise ValueError(unknown_name("key in observation", key, _KEYS))
     rest = dict(options)
     every, components = rest.pop("every", None), rest.pop("components", None)
-    if (every is None) == (components is None):
+    operator, available = (split_reference(rest.get(key)) for key in ("function", "available"))
+    given = (every is not None) + (components is not None)
+    if given > 1 or (not given and not operator and not callable(rest.get("function"))):
         raise ValueError(f"observation = {dict(options)}: give either every or components")
     if every is not None:
         if not (isinstance(every, int) and every >= 1):
@@ -38,7 +43,15 @@ def make_observation(options: Mapping[str, Any], state_size: int) -> Observation
         if state_size % every:
             raise ValueError(f"observation.every = {every}: must divide the number of components, {state_size}")
         components = range(0, state_size, every)
-    return Observation(state_size, components, **rest)
+    if operator:
+        rest["function"] = load_operator(*operator)
+    name = rest.pop("available", None)
+    made = Observation(state_size, components, **rest)
+    if available:
+        made.available = load_available(*available, made.size)
+    elif name is not None:
+        raise ValueError(f"observation.available = {name!r}: must be a function in a file, such as my_model.py:network")
+    return made
 
 
 __all__ = ["FUNCTIONS", "Observation", "make_observation"]

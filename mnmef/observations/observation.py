@@ -1,7 +1,7 @@
 """Observation of a state: `y = h(x) + noise`, some of it missing."""
 
+import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from mnmef.core.errors import unknown_name
 
 FUNCTIONS = {"identity": None, "arctan": torch.arctan, "square": torch.square, "abs": torch.abs}
 """Functions of the observed components, one by one."""
+
+DISTRIBUTIONS = ("gaussian", "laplace")
 
 
 class Observation:
@@ -30,6 +32,15 @@ class Observation:
         Grid points (d,) at which the observations are, for localization; by default `components`.
     noise : array (d,) or (d, d), or None
         Standard deviations in units of sigma_y, or a covariance in units of sigma_y^2; None for R = sigma_y^2 I.
+    distribution : str
+        `gaussian` or `laplace`, of the same covariance.
+    missing : float
+        Fraction that is missing at random at each time.
+
+    Attributes
+    ----------
+    available : callable or None
+        From the index of a cycle, 0 for the first observation, and a generator to a mask (d,) of what is observed then.
 
     Raises
     ------
@@ -45,6 +56,8 @@ class Observation:
         *,
         sites: Sequence[int] | None = None,
         noise: Any = None,
+        distribution: str = "gaussian",
+        missing: float = 0.0,
     ) -> None:
         self.state_size, self.function = state_size, function
         self.components = None if components is None else tuple(components)
@@ -61,7 +74,14 @@ class Observation:
                 f"observation.sites must be {self.size} grid points below {state_size}, one for each observation, "
                 f"not {list(sites)}"
             )
+        self._components, self._sites = _places(self.components), _places(self.sites)
         self.noise = None if noise is None else _checked_noise(noise, self.size)
+        if distribution not in DISTRIBUTIONS:
+            raise ValueError(unknown_name("observation.distribution", distribution, DISTRIBUTIONS))
+        if not 0.0 <= missing < 1.0:
+            raise ValueError(f"observation.missing = {missing!r}: must be a fraction of at least 0 and less than 1")
+        self.distribution, self.missing = distribution, missing
+        self.available: Callable[[int, np.random.Generator], np.ndarray] | None = None
 
     @property
     def is_correlated(self) -> bool:
@@ -79,10 +99,21 @@ class Observation:
         spaced.
         """
         if not callable(self.function):
-            function, seen = FUNCTIONS[self.function], self._pick(state)
+            function, seen = FUNCTIONS[self.function], state[..., self._components]
             return seen if function is None else function(seen)
         values = self.function(state)
-        return values if self.components is None or values.shape[-1] == self.size else self._pick(values)
+        if self.components is None or values.shape[-1] == self.size:
+            return values
+        if values.shape[-1] != self.state_size:
+            raise ValueError(
+                f"observation.function returned {values.shape[-1]} values of a state; right are {self.size}, one for "
+                f"each of the components, or {self.state_size}, of which the components are observed"
+            )
+        return values[..., self._components]
+
+    def at_sites(self, field: Tensor) -> Tensor:
+        """Return the values (..., d) of a field (..., Nx) at the grid points of the observations."""
+        return field[..., self._sites]
 
     def index(self, device: torch.device | str = "cpu") -> Tensor:
         """Return the grid points (d,) of the observations.
@@ -98,6 +129,58 @@ class Observation:
                 "point for each of them"
             )
         return torch.tensor(self.sites, device=device)
+
+    @property
+    def has_gaps(self) -> bool:
+        """True if something may be missing in simulated observations."""
+        return self.missing > 0 or self.available is not None
+
+    def noise_of(self, draws: Tensor) -> Tensor:
+        """Return noise (..., d) of covariance R, in units of sigma_y, made of standard normal draws (..., d)."""
+        if self.distribution == "laplace":
+            # By the quantile of each draw; the scale 1 / sqrt(2) has variance 1.
+            tail = torch.special.log_ndtr(-draws.abs()) + math.log(2.0)
+            draws = -torch.copysign(tail, draws.neg()) * 0.5**0.5
+        if self.noise is None:
+            return draws
+        noise = torch.from_numpy(self.noise).to(draws.device)
+        return draws @ torch.linalg.cholesky(noise).mT.to(draws) if self.is_correlated else draws * noise.to(draws)
+
+    def simulate(
+        self, truth: np.ndarray, noise_levels: Sequence[float], draws: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Simulate observations of truths.
+
+        Parameters
+        ----------
+        truth : ndarray (T, K, Nx)
+            States at K times.
+        noise_levels : sequence of float
+            Standard deviations sigma_y, state units, which scale the same noise and share what is missing.
+        draws : ndarray (T, K, d)
+            Standard normal.
+        rng : numpy.random.Generator
+            Source of what is missing.
+
+        Returns
+        -------
+        ndarray (noise levels, T, K, d)
+            NaN where missing.
+        """
+        seen, noise = self.observe(torch.from_numpy(truth)).numpy(), self.noise_of(torch.from_numpy(draws)).numpy()
+        observations = np.stack([seen + level * noise for level in noise_levels])
+        if self.has_gaps:
+            observations[:, self.gaps(len(truth), range(truth.shape[1]), rng)] = np.nan
+        return observations
+
+    def gaps(self, trajectories: int, cycles: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+        """Draw what is missing (T, K, d) at cycles (K,)."""
+        missing = rng.random((trajectories, len(cycles), self.size)) < self.missing
+        if self.available is not None:
+            for t in range(trajectories):
+                for k, cycle in enumerate(cycles):
+                    missing[t, k] |= ~self.available(cycle, rng)
+        return missing
 
     def whitener(self, missing: Tensor | None, like: Tensor) -> Tensor | None:
         """Return R^-1/2 sigma_y, in the precision of `like`: factors (..., d), a symmetric root (..., d, d), or None
@@ -121,18 +204,15 @@ class Observation:
         """Number of values that the operator makes of a state."""
         return self.function(torch.ones(1, self.state_size, dtype=torch.float64)).shape[-1]  # type: ignore[operator]
 
-    def _pick(self, state: Tensor) -> Tensor:
-        if self._places is not None:
-            return state[..., self._places]
-        return state[..., torch.tensor(self.components, device=state.device)]
 
-    @cached_property
-    def _places(self) -> slice | None:
-        """Slice of the observed components, if they are evenly spaced."""
-        first, *others = self.components or ()
-        step = others[0] - first if others else 1
-        last = others[-1] if others else first
-        return slice(first, last + 1, step) if self.components == tuple(range(first, last + 1, step)) else None
+def _places(indices: tuple[int, ...] | None) -> slice | list[int]:
+    """Return the slice that indices are if they are evenly spaced, which gives a view, else their list."""
+    if not indices:
+        return slice(None)
+    first, *others = indices
+    step = max(1, others[0] - first) if others else 1
+    even = range(first, indices[-1] + 1, step)
+    return slice(even.start, even.stop, step) if indices == tuple(even) else list(indices)
 
 
 def inverse_root(matrix: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from mnmef.core.devices import default_device
 from mnmef.core.names import stream_of
 from mnmef.data.twin import load_trial
 from mnmef.experiments.load import experiment_of
-from mnmef.filters.base import CycleResult
+from mnmef.filters.base import CycleResult, whiten
 from mnmef.filters.localization import gaspari_cohn
 from mnmef.filters.mnmef import Mnmef
 from mnmef.learning.checkpoints import load_checkpoint
@@ -120,8 +120,9 @@ def _weights(split: xr.Dataset, runs: RecordedRuns, members: int, distances: np.
 
     def keep(k: int, result: CycleResult, _: Tensor) -> None:
         # The weights of an analysis are a function of its forecast.
-        feature = filter_.feature(result.forecast, experiment.observe(result.forecast))
-        weights[:, k] = filter_.distance_weights(feature, data[1][:, k]).cpu()
+        seen = whiten(data[1][:, k], experiment)
+        feature = filter_.feature(result.forecast, seen.observe(result.forecast))
+        weights[:, k] = filter_.distance_weights(feature, seen.value).cpu()
 
     stream, title = stream_of(runs.method), f"weights {runs.sigma_y} N={members}"
     record = run_on_twin(

@@ -98,7 +98,7 @@ def simulate_observed(
     size : tuple of int
         Numbers T of trajectories and K of cycles.
     stream : callable
-        Return the generator of `truth` and of `observation`.
+        Return the generator of `truth`, of `observation` and of what is `missing`.
     dtype : type
         Precision of the noise and of what is returned.
 
@@ -107,7 +107,8 @@ def simulate_observed(
     states : array (T, K + 1, Nx)
         The first one lies one cycle before the first observation.
     observations : array (T, K, d)
+        NaN where missing.
     """
     states: np.ndarray = simulate_truth(experiment, *size, stream("truth")).astype(dtype, copy=False)
     draws = stream("observation").standard_normal((*size, experiment.observation_size), dtype=dtype)
-    return states, states[:, 1:][..., list(experiment.observed)] + sigma_y * draws
+    return states, experiment.observation.simulate(states[:, 1:], [sigma_y], draws, stream("missing"))[0]

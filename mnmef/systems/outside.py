@@ -1,20 +1,15 @@
 """Forecast models from files of the user's: a class that derives from `System`, or a black box in NumPy."""
 
-import hashlib
-import importlib.util
 import inspect
-import sys
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mnmef.core.errors import unknown_name
+from mnmef.core.references import load_object, located
 from mnmef.systems.base import System
 
 NEEDED = ("state_size", "step_size", "step", "initial_states")
@@ -133,48 +128,9 @@ def load_outside(path: Path, class_name: str, options: Mapping[str, Any]) -> Sys
 
 def load_class(path: Path, class_name: str) -> type[Any]:
     """Return the class `class_name` of the file at `path`; the error names the nearest class in it."""
-    module = load_module(path)
-    found = getattr(module, class_name, None)
-    if not isinstance(found, type):
-        classes = [name for name, each in vars(module).items() if isinstance(each, type)]
-        own = [name for name in classes if getattr(module, name).__module__ == module.__name__]
-        raise ValueError(unknown_name(f"class in {path}", class_name, own))
+    found: type[Any] = load_object(path, class_name, "system", "class")
     if found is not System and issubclass(found, System):
         for key in ("name", "title"):
             if not hasattr(found, key):
                 setattr(found, key, class_name)
     return found
-
-
-def load_module(path: Path) -> ModuleType:
-    """Import the file at `path` as a module of a name that no other has; once, until it is edited.
-
-    What lies beside it can be imported from it, after all that is installed.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"system {path}: cannot be read: {error.strerror}") from None
-    name = f"mnmef_outside_{path.stem}_{hashlib.sha256(str(path.resolve()).encode() + content).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"system {path}: is no file of Python's")
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        exec(compile(content, str(path), "exec"), module.__dict__)
-    except Exception as error:
-        del sys.modules[name]
-        raise ValueError(f"system {path}: {located(error, path)}") from error
-    return module
-
-
-def located(error: Exception, path: Path) -> str:
-    """Describe an exception, with the line of the file at `path` that raised it."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    line = error.lineno if isinstance(error, SyntaxError) else (lines[-1] if lines else None)
-    said = error.msg if isinstance(error, SyntaxError) else str(error)
-    return (f"line {line}: " if line else "") + f"{type(error).__name__}: {said}"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from mnmef.assimilation.assimilate import assimilate, climatological_states
 from mnmef.assimilation.cycling import noise_source, run_filter
@@ -79,3 +80,17 @@ def test_arrays_of_the_wrong_shape_and_observations_that_are_no_numbers_are_refu
     infinite[3, 2] = np.inf
     with pytest.raises(ValueError, match="infinite values"):
         assimilate(filter_, experiment, infinite)
+
+
+def test_masked_arrays_xarray_and_nan_say_the_same_of_what_is_missing(twin):
+    experiment, _, observations = twin
+    filter_ = make_classical("letkf", experiment, 1.0, 1.1, 4.0)
+    gaps = np.random.default_rng(0).random(observations.shape) < 0.3
+    gaps[5] = True
+    holed = np.where(gaps, np.nan, observations)
+    forms = (holed, np.ma.masked_array(np.where(gaps, 1e20, observations), gaps), xr.DataArray(holed))
+    first, *others = (assimilate(filter_, experiment, form, members=10) for form in forms)
+    assert bool(first["mean"].notnull().all())
+    assert not first.identical(assimilate(filter_, experiment, observations, members=10))
+    for other in others:
+        xr.testing.assert_identical(first, other)

@@ -46,10 +46,10 @@ def test_forecast_errors_are_those_of_the_propagated_analysis(trial):
 def test_bad_input_is_refused_before_the_first_cycle(trial):
     first, observations, truth = trial
     filter_ = make_classical("esrf", SYSTEM, 1.0, 1.0)
-    hole = observations.clone()
-    hole[0, 3, 0] = torch.nan
-    with pytest.raises(ValueError, match="observations contain non-finite"):
-        run_filter(filter_, SYSTEM, first, hole, truth)
+    infinite = observations.clone()
+    infinite[0, 3, 0] = torch.inf
+    with pytest.raises(ValueError, match="observations contain infinite"):
+        run_filter(filter_, SYSTEM, first, infinite, truth)
     with pytest.raises(ValueError, match="at least 2 members, not 1"):
         run_filter(filter_, SYSTEM, first[:, :1], observations, truth)
     with pytest.raises(ValueError, match="3 components, but the first ensemble has 2"):

@@ -115,6 +115,12 @@ def test_a_module_of_dapper_says_what_its_file_does_not(load, folder):
     assert (described["title"], described["steps_per_cycle"], described["grid"]) == ("Sakov", 4, "periodic")
     experiment = Experiment.from_description(described)
     assert (experiment.observed, experiment.cycle_length) == (tuple(range(40)), pytest.approx(0.2))
+    (folder / "between.yaml").write_text(text.replace("sakov2008", "anderson2009") + "observation: dapper\n")
+    described = load("between.yaml").descriptions["between"]
+    assert (described["observation"], described["grid"]) == ({"function": "dapper"}, "dapper")
+    (folder / "own.yaml").write_text(text.replace("sakov2008", "anderson2009") + "observation: {every: 2}\n")
+    described = load("own.yaml").descriptions["own"]
+    assert (described["observation"], described["grid"]) == ({"every": 2}, None)
     (folder / "other.yaml").write_text(text.replace("sakov2008", "sakov2018"))
     with pytest.raises(ConfigError, match=r"Did you mean 'Lorenz96\.sakov2008'"):
         load("other.yaml")

@@ -11,6 +11,9 @@ from mnmef.experiments.load import load_experiment
 from mnmef.filters.classical import CLASSICAL_METHODS, LOCALIZED_METHODS, make_classical
 from mnmef.filters.dapper_bridge import hidden_markov_model
 from mnmef.filters.ienks import IEnKS
+from mnmef.filters.mnmef import Mnmef
+from mnmef.filters.mnmef_conv import ConvOptions, MnmefConv
+from mnmef.filters.mnmef_conv_local import MnmefConvLocal
 from mnmef.observations import Observation
 
 SIGMA, MEMBERS, COUNT = 0.7, 8, 3
@@ -169,3 +172,61 @@ def test_a_run_without_observations_is_a_forecast(method):
     for analysis in ensembles:
         expected = experiment.propagate(expected)
         torch.testing.assert_close(analysis, expected, rtol=0, atol=1e-11)
+
+
+def random_weights(make, experiment):
+    """A learned filter with random weights."""
+    torch.manual_seed(0)
+    filter_ = make(experiment, SIGMA).double()
+    with torch.no_grad():
+        for parameter in filter_.parameters():
+            parameter.normal_(0.0, 0.1)
+    return filter_
+
+
+def conv(experiment, sigma_y):
+    return MnmefConv(experiment, sigma_y, ConvOptions(channels=6, layers=2, patch=2, reach=8))
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("make", [Mnmef, conv])
+def test_what_is_missing_has_no_weight_in_a_learned_analysis_and_nothing_missing_keeps_it(make, noise):
+    experiment = observing("identity", NOISES[noise])
+    first, observation, draws = twin(experiment)
+    filter_ = random_weights(make, experiment)
+    full = filter_.cycle(first, observation, experiment, draws).analysis
+    masked = observation.clone()
+    masked[0, 3:] = masked[1] = torch.nan
+    result = filter_.cycle(first, masked, experiment, draws)
+    assert bool(result.analysis.isfinite().all())
+    torch.testing.assert_close(result.analysis[2], full[2], rtol=0, atol=1e-12)
+    assert not torch.allclose(result.analysis[0], full[0])
+    assert torch.equal(result.analysis[1], result.forecast[1])
+    # The perturbations of missing observations are of no influence.
+    draws[0, :, 3:] += torch.from_numpy(np.random.default_rng(1).standard_normal((MEMBERS, SIZE - 3)))
+    again = filter_.cycle(first, masked, experiment, draws).analysis
+    torch.testing.assert_close(again[0], result.analysis[0], rtol=0, atol=1e-12)
+
+
+def test_the_untrained_filter_with_convolutions_and_a_mask_is_the_one_on_fewer_components():
+    experiment, kept = observing(), [0, 1, 4, 7, 8]
+    smaller = observing("identity", None, [4 * i for i in kept])
+    first, observation, draws = twin(experiment)
+    masked = torch.full_like(observation, torch.nan)
+    masked[:, kept] = observation[:, kept]
+    torch.manual_seed(0)
+    whole = conv(experiment, SIGMA).double()
+    small = conv(smaller, SIGMA).double()
+    small.load_state_dict(whole.state_dict())
+    ours = whole.analyze(first, masked, experiment, draws)
+    theirs = small.analyze(first, observation[:, kept], smaller, draws[..., kept])
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+def test_the_local_form_of_the_filter_with_convolutions_takes_the_same_mask():
+    experiment = observing()
+    filter_ = random_weights(conv, experiment)
+    first, observation, draws = twin(experiment)
+    observation[0, 3:] = torch.nan
+    ours = MnmefConvLocal(filter_, experiment).analyze(first, observation, experiment, draws)
+    torch.testing.assert_close(ours, filter_.analyze(first, observation, experiment, draws), rtol=0, atol=1e-9)

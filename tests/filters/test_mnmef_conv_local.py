@@ -10,7 +10,7 @@ from mnmef.experiments.load import load_experiment
 from mnmef.filters import mnmef_conv_local
 from mnmef.filters.mnmef_conv import ConvOptions, MnmefConv
 from mnmef.filters.mnmef_conv_local import CyclicBand, MnmefConvLocal, spacing_of
-from mnmef.observations import Components
+from mnmef.observations import Observation
 
 SMALL = ConvOptions(channels=6, layers=2, kernel=3, patch=2, reach=8)
 
@@ -155,9 +155,9 @@ def test_a_singular_or_broken_ensemble_keeps_its_forecast_and_spoils_no_other():
 
 
 def test_another_pattern_of_observations_is_refused():
-    experiment = replace(lorenz96(40), observation=Components(tuple(range(0, 40, 8)), 40))
+    experiment = replace(lorenz96(40), observation=Observation(40, range(0, 40, 8)))
     with pytest.raises(ValueError, match="every 4th grid point observed, not every 8th"):
         MnmefConvLocal(random_filter(lorenz96(40), SMALL), experiment)
-    experiment = replace(experiment, observation=Components(tuple(range(1, 40, 4)), 40))
+    experiment = replace(experiment, observation=Observation(40, range(1, 40, 4)))
     with pytest.raises(ValueError, match="not observed at regular distances"):
         spacing_of(experiment)

@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.observations import Components
+from mnmef.observations import Observation
 from mnmef.studies.kalman import ensemble_gaussian, kalman_filter, wasserstein_2
 from mnmef.systems.linear_gaussian import LinearGaussian
 
@@ -30,7 +30,7 @@ def conditioned(experiment, observations, sigma_y):
 def test_the_kalman_filter_is_the_joint_gaussian_given_the_observations(sigma_v):
     rng = np.random.default_rng(3)
     system = LinearGaussian(4, sigma_v, rng)
-    experiment = Experiment("test", "", system, Components((0, 2), 4), steps_per_cycle=1, bound=20.0)
+    experiment = Experiment("test", "", system, Observation(4, (0, 2)), steps_per_cycle=1, bound=20.0)
     observations = rng.standard_normal((2, 5, 2))
     means, covariances = kalman_filter(experiment, observations, 0.7)
     assert means.shape == (2, 5, 4)

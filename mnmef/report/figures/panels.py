@@ -78,7 +78,7 @@ def figure_components(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], 
     """
     views = _views(split, evaluations, sigma_y)
     # The second observed site, or the only one, and one half way to the next.
-    sites = np.append(split["observed"].values, split.sizes["state"])
+    sites = np.append(np.unique(split["observed"].values.clip(min=0)), split.sizes["state"])
     observed = int(sites[:-1][:2][-1])
     components = {observed: "observed", observed + int(sites[1] - sites[0]) // 2: "unobserved"}
     figure = style.new_figure(style.COLUMN_WIDTH, 5.6)
@@ -129,7 +129,8 @@ def _views(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], sigma_y: fl
     level = int(np.flatnonzero(np.isclose(split["sigma_y"].values, sigma_y))[0])
     truth = split["truth"].values[0, last]
     observation = np.full_like(truth, np.nan)
-    observation[:, split["observed"].values] = split["observation"].values[level, 0, last]
+    placed = split["observed"].values >= 0  # those without a place on the grid are not drawn
+    observation[:, split["observed"].values[placed]] = split["observation"].values[level, 0, last][:, placed]
     cycle = {"cycle": split["cycle"].values[last]}
     views = {}
     for method, evaluation in evaluations.items():
