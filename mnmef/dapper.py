@@ -127,12 +127,13 @@ class _Ensemble:
                 if HMM.Obs(ko) is not operator:
                     operator = HMM.Obs(ko)
                     filter_, experiment = self.make(HMM, ko)
-                noise = None
+                noise, seen = None, _double(yy[ko])
                 if filter_.needs_noise:
                     noise = _double(operator.noise.sample(self.N) @ operator.noise.C.sym_sqrt_inv.T)
-                with torch.no_grad():
-                    E = filter_.analyze(_double(E), _double(yy[ko]), experiment, noise).numpy()
-                E = post_process(E, self.infl, self.rot)
+                if not bool(seen.isnan().all()):  # else there is no observation, and the forecast stays
+                    with torch.no_grad():
+                        E = filter_.analyze(_double(E), seen, experiment, noise).numpy()
+                    E = post_process(E, self.infl, self.rot)
             self.stats.assess(k, ko, E=E)
 
 

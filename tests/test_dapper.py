@@ -4,6 +4,7 @@ The tests run with the version of DAPPER that Python finds. docs/dapper.md says 
 """
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -212,6 +213,30 @@ def test_an_operator_that_is_not_linear_and_correlated_noise_are_dappers(dapper,
     observed_by(dapper, model, mods.Operator(M=3, model=lambda x: 20 * np.arctan(x / 20), noise=covariance))
     mine, theirs = launched(dapper, model, *PAIRS[pair](dapper.da_methods))
     assert mine.err.rms.a.val == pytest.approx(theirs.err.rms.a.val, rel=1e-8)
+
+
+def test_what_is_missing_is_not_observed_and_a_time_without_observations_is_a_forecast(dapper):
+    """The same as an operator that does not see it; DAPPER's own methods cannot have it."""
+    mods, model = dapper.mods, module("Lorenz96.sakov2008", 6)
+    truth, seen = model.simulate()
+    half = mods.Operator(**mods.partial_Id_Obs(40, np.arange(0, 40, 2)), noise=1.0)
+    smaller = observed_by(dapper, module("Lorenz96.sakov2008", 6), half)
+    gaps = np.array([np.where(np.arange(40) % 2, np.nan, np.asarray(each, float)) for each in seen])
+    gaps[3] = np.nan
+    means = []
+    for each, observations in ((model, gaps), (smaller, gaps[:, ::2])):
+        xp = ours.ESRF(N=8, infl=1.1)
+        dapper.set_seed(SEED)
+        xp.assimilate(each, truth, observations)
+        means.append(np.array(xp.stats.mu.a))
+        np.testing.assert_array_equal(xp.stats.mu.a[3], xp.stats.mu.f[3])
+    np.testing.assert_allclose(means[0], means[1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("made", [ours.LETKF(N=3, loc_rad=2.0), ours.IEnKS("Sqrt", N=3), ours.Learned(CONV, N=3)])
+def test_a_method_is_pickled_for_runs_side_by_side(made):
+    again = pickle.loads(pickle.dumps(made))
+    assert (type(again), vars(again)) == (type(made), vars(made))
 
 
 @pytest.mark.parametrize(
