@@ -8,7 +8,7 @@
 # make costs [SCALE=laptop]                                            after a run: note what it took, for `make plan`
 # make canonical [SCALE=laptop]                                          expected scores of the field: the table, and its page docs/results/canonical.md
 # make rulegraph                                                       draw docs/rulegraph.svg (graphviz)
-# make tutorial                                                        run docs/tutorial.ipynb and keep its outputs
+# make tutorial                                                        run the notebooks in docs/ and keep their outputs
 # make benchmark [BENCHMARK_ARGS="--experiments ks --repeats 5"]           time filters and training on an idle machine
 # make install | unlock | clean
 
@@ -84,7 +84,7 @@ rulegraph: $(STAMP)
 	$(BIN)/snakemake --rulegraph --forceall --config scale=$(SCALE) | dot -Tsvg > docs/rulegraph.svg
 
 tutorial: $(STAMP)
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/tutorial.ipynb
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/*.ipynb
 
 # No rule of the workflow: a timing needs the machine to itself. About 10 minutes on 2 cores.
 benchmark: $(STAMP)

@@ -9,7 +9,7 @@ from mnmef.config.schema import RUN_WIDE, RUN_WIDE_PARTS, Config
 from mnmef.core.errors import unknown_name
 from mnmef.core.names import LOCALIZED_METHODS
 from mnmef.core.references import split_reference
-from mnmef.experiments.files import known_experiments, overlay
+from mnmef.experiments.files import describe, known_experiments, overlay
 
 
 def faults_of_run(config: Config) -> Iterator[str]:
@@ -44,7 +44,7 @@ def faults_of_run(config: Config) -> Iterator[str]:
 def faults_of_file(name: str) -> Iterator[str]:
     """Name the keys in the file of an experiment that belong into config.yaml."""
     try:
-        own = overlay(name)
+        own, _ = overlay(name), describe(name)
     except ValueError as error:
         yield str(error)
         return

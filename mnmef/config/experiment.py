@@ -15,7 +15,7 @@ class Observed(Section):
     every: Count | None = knob("components 0, k, 2 k, ... are observed", section="5", default=None)
     components: list[Whole] | None = knob("indices of the observed components", section="5", default=None)
 
-    function: str | None = knob("identity, arctan, square, abs, or my_model.py:radiance", default=None)
+    function: str | None = knob("identity, arctan, square, abs, my_model.py:radiance or dapper", default=None)
     sites: tuple[Whole, ...] | None = knob("grid points of the observations, for localization", default=None)
     noise: tuple[Positive, ...] | tuple[tuple[Real, ...], ...] | None = knob(
         "standard deviations in units of sigma_y, or a covariance in units of sigma_y^2", default=None
@@ -27,7 +27,7 @@ class Observed(Section):
     @model_validator(mode="after")
     def _one_of_two(self) -> "Observed":
         both, none = self.every and self.components, self.every is None and self.components is None
-        if both or (none and split_reference(self.function) is None):
+        if both or (none and self.function != "dapper" and split_reference(self.function) is None):
             raise PydanticCustomError("one_of_two", "must have either every or components")
         return self
 
@@ -43,4 +43,6 @@ class Description(Section):
     bound: Positive = knob("on an analysis component of a learned filter", unit="state units", section="A")
     first_spread: Positive = knob("deviation of the first ensemble from the truth", unit="state units", section="5")
     burn_in_time: Nonnegative = knob("until a first state is on the attractor", unit="model time units", section="5")
-    grid: Literal["periodic"] | None = knob("periodic: components are points of a periodic line", section="5")
+    grid: Literal["periodic", "dapper"] | None = knob(
+        "periodic: components are points of a periodic line; dapper: the distances of the module", section="5"
+    )

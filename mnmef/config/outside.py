@@ -3,12 +3,13 @@
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mnmef.config.messages import ConfigError
 from mnmef.core.errors import unknown_name
-from mnmef.core.references import split_reference
+from mnmef.core.references import dapper_module, split_reference
 from mnmef.experiments.files import REFERENCES, describe, known_experiments, shipped_experiments, use_experiments
 from mnmef.io.digest import code_digest, plain_tree
 
@@ -117,6 +118,10 @@ def has_distances(name: str) -> bool:
 
 
 def code_of(name: str) -> dict[str, str]:
-    """Return the key `code` of an experiment's description: a digest of the user's Python; none for the package's."""
-    digests = {path: code_digest(path, path.parent) for path, _ in references_of(name).values()}
-    return {"code": "".join(digests.values())} if digests else {}
+    """Return the key `code` of an experiment's description: a digest of the user's Python, and the version of DAPPER
+    for a module of its; none for the package's.
+    """
+    parts = list({path: code_digest(path, path.parent) for path, _ in references_of(name).values()}.values())
+    if dapper_module(describe(name)["system"].get("name")) is not None:
+        parts.append(f"dapper {metadata.version('dapper')}")
+    return {"code": "".join(parts)} if parts else {}

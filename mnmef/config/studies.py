@@ -89,6 +89,4 @@ class Scaling(Section):
 class Canonical(Section):
     """Scores that the field knows, once more."""
 
-    fraction: Annotated[Fraction, holds(lambda f: f > 0, "must be more than 0")] = knob(
-        "of the trajectories and cycles in the experiments' files"
-    )
+    fraction: Annotated[Fraction, Field(gt=0)] = knob("of the trajectories and cycles in the experiments' files")

@@ -1,4 +1,4 @@
-"""References to the user's Python, such as `my_model.py:Lake`."""
+"""References to Python outside the package: `my_model.py:Lake`, and `dapper:Lorenz96.sakov2008`."""
 
 import hashlib
 import sys
@@ -14,6 +14,12 @@ def split_reference(name: object) -> tuple[Path, str] | None:
     """Split `path/to/my_model.py:Lake` into the file and the class; None for another name."""
     path, _, class_name = str(name).rpartition(":")
     return (Path(path), class_name) if path.endswith(".py") else None
+
+
+def dapper_module(name: object) -> str | None:
+    """Return the module that `dapper:Lorenz96.sakov2008` names; None for another name."""
+    prefix, _, module = str(name).partition(":")
+    return module if prefix == "dapper" else None
 
 
 def load_object(path: Path, name: str, key: str, kind: str) -> Any:

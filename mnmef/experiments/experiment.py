@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mnmef.observations import Observation, make_observation
 from mnmef.systems import System, make_system
+from mnmef.systems.from_dapper import localizer_distances, operator_function, own_operator
 
 
 @dataclass
@@ -42,6 +43,8 @@ class Experiment:
         filters need double precision: computed in single precision they diverge where they should not.
     description : mapping
         The description that the experiment was made from.
+    known_distances : ndarray (Nx, d) or None
+        Distances from every component to every observation, in place of those of a grid.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Experiment:
     is_periodic: bool = False
     model_dtype: torch.dtype | None = None
     description: Mapping[str, Any] = field(default_factory=dict)
+    known_distances: np.ndarray | None = None
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], model_dtype: torch.dtype | None = None) -> "Experiment":
@@ -72,15 +76,22 @@ class Experiment:
         ValueError
             For a system or an option that does not exist, and components that the state does not have.
         """
-        system = make_system(description["system"])
+        system, seen, grid = make_system(description["system"]), dict(description["observation"]), description["grid"]
+        distances = None
+        if "dapper" in (seen.get("function"), grid):
+            operator = own_operator(system)
+            if seen.get("function") == "dapper":
+                seen["function"] = operator_function(operator)
+            distances = localizer_distances(operator, system.state_size) if grid == "dapper" else None
         same = ("name", "title", "steps_per_cycle", "bound", "first_spread", "burn_in_time")
         return cls(
             **{key: description[key] for key in same},
             system=system,
-            observation=make_observation(description["observation"], system.state_size),
-            is_periodic=description["grid"] == "periodic",
+            observation=make_observation(seen, system.state_size),
+            is_periodic=grid == "periodic",
             model_dtype=model_dtype,
             description=description,
+            known_distances=distances,
         )
 
     def with_system(self, options: Mapping[str, Any]) -> "Experiment":
@@ -135,6 +146,8 @@ class Experiment:
         ValueError
             For an experiment without grid or distances, observations without a place, and distances that cannot be any.
         """
+        if self.known_distances is not None:
+            return self.known_distances
         sites, system = self.observation_index().numpy(), self.system
         if self.is_periodic:
             gap = np.abs(np.arange(self.state_size)[:, None] - sites[None, :])

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from mnmef.core.errors import unknown_name
-from mnmef.core.references import split_reference
+from mnmef.core.references import dapper_module, split_reference
 
 SHIPPED_FOLDER = Path(__file__).parent
 """Experiments that come with the package, a folder for each source."""
@@ -71,15 +71,26 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return the description of the experiment `name`: its name and the keys of `DESCRIPTION`."""
+    """Return the description of the experiment `name`: its name and the keys of `DESCRIPTION`.
+
+    A module of DAPPER as the system says what the file does not.
+    """
     content = read_experiment(name)
     described = {"name": name, **{key: content[key] for key in DESCRIPTION if key in content}}
     folder = known_experiments()[name].parent
     if "system" in content:
-        system = content["system"]
-        described["system"] = _located({"name": system} if isinstance(system, str) else system, folder)
+        section = content["system"]
+        described["system"] = _located({"name": section} if isinstance(section, str) else section, folder)
     if "observation" in content:
         described["observation"] = _located(content["observation"], folder)
+    system = described.get("system")
+    module = dapper_module(system.get("name")) if isinstance(system, dict) else None
+    if module is not None:
+        from mnmef.systems.from_dapper import describe_module  # loads DAPPER and torch
+
+        if described.get("observation") == "dapper":
+            del described["observation"]
+        described = describe_module(module, has_observation="observation" in described) | described
     return described
 
 

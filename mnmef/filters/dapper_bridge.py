@@ -7,7 +7,6 @@ import contextlib
 import io
 import warnings
 from functools import cache
-from importlib import metadata
 from types import ModuleType
 from typing import Any
 
@@ -19,9 +18,11 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.filters.classical import DEFAULTS, Setting, check_radius
 from mnmef.filters.options import Options
 from mnmef.systems import System
+from mnmef.systems.from_dapper import HmmModel
 from mnmef.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from mnmef.systems.lorenz63 import Lorenz63
 from mnmef.systems.lorenz96 import Lorenz96
+from mnmef.systems.outside import BlackBox
 
 DAPPER_METHODS = ("enkf", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks")
 
@@ -49,11 +50,13 @@ def _dapper() -> ModuleType:
 
 
 def dapper_step(system: System) -> Any:
-    """DAPPER's own model step `(state, time, step_size) -> state` for the system.
+    """DAPPER's own model step `(state, time, step_size) -> state` for the system; that of a module, as it is.
 
     Raises `ValueError` for a system that DAPPER does not have, or has with other parameters.
     """
     _dapper()
+    if isinstance(system, BlackBox) and isinstance(system.model, HmmModel):
+        return system.model.hmm.Dyn
     if isinstance(system, Lorenz63) and (system.sigma, system.rho, system.beta) == (10.0, 28.0, 8.0 / 3.0):
         from dapper.mods.Lorenz63 import step
     elif isinstance(system, Lorenz96) and system.forcing == 8.0:
@@ -78,9 +81,12 @@ def hidden_markov_model(experiment: Experiment, sigma_y: float, first_ensemble: 
     relative = experiment.observation.covariance()
     noise = dapper.tools.randvars.GaussRV(C=sigma_y**2 * relative)
     obs: Any = {"M": experiment.observation_size, "model": observe, "noise": noise}
-    if experiment.is_periodic and experiment.observed:
-        obs["localizer"] = dapper.tools.localization.nd_Id_localization((size,), (1,), np.array(experiment.observed))
-    if [int(part) for part in metadata.version("dapper").split(".")[:2]] >= [1, 8]:  # a dictionary before
+    localization, known = dapper.tools.localization, experiment.known_distances
+    if known is not None:
+        obs["localizer"] = localization.localization_setup(lambda: known.T, np.arange(size)[:, None])
+    elif experiment.is_periodic and experiment.observed:
+        obs["localizer"] = localization.nd_Id_localization((size,), (1,), np.array(experiment.observed))
+    if [int(part) for part in dapper.__version__.split(".")[:2]] >= [1, 8]:  # a dictionary before
         obs = mods.Operator(**obs)
     # K, the number of steps, and not Ko, which is 0 for a single cycle and then taken as not given.
     steps = cycles * experiment.steps_per_cycle

@@ -34,7 +34,8 @@ def make_observation(options: Mapping[str, Any], state_size: int) -> Observation
     rest = dict(options)
     every, components = rest.pop("every", None), rest.pop("components", None)
     operator, available = (split_reference(rest.get(key)) for key in ("function", "available"))
-    if (every is not None and components is not None) or (every is None and components is None and not operator):
+    given = (every is not None) + (components is not None)
+    if given > 1 or (not given and not operator and not callable(rest.get("function"))):
         raise ValueError(f"observation = {dict(options)}: give either every or components")
     if every is not None:
         if not (isinstance(every, int) and every >= 1):

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mnmef.core.errors import unknown_name
-from mnmef.core.references import split_reference
+from mnmef.core.references import dapper_module, split_reference
 from mnmef.systems.base import System
+from mnmef.systems.from_dapper import load_model
 from mnmef.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from mnmef.systems.lorenz63 import Lorenz63
 from mnmef.systems.lorenz96 import Lorenz96
@@ -21,7 +22,8 @@ def make_system(options: Mapping[str, Any]) -> System:
     Parameters
     ----------
     options : mapping
-        `name`, a key of `SYSTEMS` or a class in a file such as `/path/to/my_model.py:Lake`, and its options.
+        `name`, a key of `SYSTEMS`, a class in a file such as `/path/to/my_model.py:Lake` or a module of DAPPER such as
+        `dapper:Lorenz96.sakov2008`, and its options.
 
     Raises
     ------
@@ -31,9 +33,11 @@ def make_system(options: Mapping[str, Any]) -> System:
     """
     options = dict(options)
     name = options.pop("name", None)
-    reference = split_reference(name)
+    reference, module = split_reference(name), dapper_module(name)
     if reference:
         return load_outside(*reference, options)
+    if module is not None:
+        return load_model(module, options)
     if name not in SYSTEMS:
         raise ValueError(unknown_name("system", name, SYSTEMS))
     try:

@@ -180,7 +180,7 @@ def baseline_cells():
 
 def filters_of(experiment):
     """The learned filters that the config runs on an experiment: convolutions where there is a grid."""
-    gridless = RUN.descriptions[experiment]["grid"] is None
+    gridless = RUN.descriptions[experiment]["grid"] != "periodic"
     return [name for name in SETTINGS[experiment]["learned"] if not (gridless and name == "mnmef_conv")]
 
 

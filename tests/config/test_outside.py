@@ -1,5 +1,7 @@
 """Experiments by the paths of their files."""
 
+from importlib import metadata
+
 import pytest
 import yaml
 
@@ -137,6 +139,25 @@ def test_the_observation_names_files_beside_the_experiments_and_the_digest_sees_
         ConfigError, match=r"lake\.yaml: observation\.function: unknown function .*Did you mean 'radianc'"
     ):
         description(text.replace("radiance", "radianc"))
+
+
+def test_a_module_of_dapper_says_what_its_file_does_not(load, folder):
+    text = "title: Sakov\nsystem: {name: 'dapper:Lorenz96.sakov2008'}\nbound: 20.0\nfirst_spread: 1.0\nbaselines: []\n"
+    (folder / "sakov.yaml").write_text(text + "steps_per_cycle: 4\n")
+    described = load("sakov.yaml").descriptions["sakov"]
+    assert described["code"] == f"dapper {metadata.version('dapper')}"
+    assert (described["title"], described["steps_per_cycle"], described["grid"]) == ("Sakov", 4, "periodic")
+    experiment = Experiment.from_description(described)
+    assert (experiment.observed, experiment.cycle_length) == (tuple(range(40)), pytest.approx(0.2))
+    (folder / "between.yaml").write_text(text.replace("sakov2008", "anderson2009") + "observation: dapper\n")
+    described = load("between.yaml").descriptions["between"]
+    assert (described["observation"], described["grid"]) == ({"function": "dapper"}, "dapper")
+    (folder / "own.yaml").write_text(text.replace("sakov2008", "anderson2009") + "observation: {every: 2}\n")
+    described = load("own.yaml").descriptions["own"]
+    assert (described["observation"], described["grid"]) == ({"every": 2}, None)
+    (folder / "other.yaml").write_text(text.replace("sakov2008", "sakov2018"))
+    with pytest.raises(ConfigError, match=r"Did you mean 'Lorenz96\.sakov2008'"):
+        load("other.yaml")
 
 
 def test_a_line_that_python_does_not_read_is_named(load, folder):

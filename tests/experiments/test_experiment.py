@@ -10,6 +10,7 @@ from mnmef.data.twin import simulate_split, simulate_training
 from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.files import describe, read_experiment, shipped_experiments, titles
 from mnmef.experiments.load import experiment_of, load_experiment
+from mnmef.systems.from_dapper import describe_module, load_hmm
 
 
 def states(experiment, count=4):
@@ -100,3 +101,26 @@ def test_an_unknown_experiment_is_named_with_the_nearest_known_one():
         load_experiment("lorenz69")
     with pytest.raises(ValueError, match=r"'kss'.*'ks'"):
         read_experiment("kss")
+
+
+def of_module(name, **given):
+    described = {"name": "of_module", "bound": 20.0, "first_spread": 1.0, "system": {"name": f"dapper:{name}"}}
+    return Experiment.from_description({**described, **describe_module(name, has_observation=False), **given})
+
+
+def test_the_operator_noise_and_distances_of_a_module_of_dapper_are_its_own():
+    experiment, operator = of_module("Lorenz96.anderson2009"), load_hmm("Lorenz96.anderson2009").Obs(0)
+    states = np.random.default_rng(1).standard_normal((2, 3, 40))
+    seen = experiment.observe(torch.from_numpy(states)).numpy()
+    np.testing.assert_allclose(seen.reshape(6, 20), operator(states.reshape(6, 40)), rtol=0, atol=1e-12)
+    assert experiment.observe(torch.from_numpy(states).float()).dtype == torch.float32
+    for place, site in ((0, 16.2), (19, 23.8)):
+        assert experiment.distances()[[16, 24], place] == pytest.approx([abs(16 - site), abs(24 - site)])
+    np.testing.assert_allclose(of_module("Lorenz63.sakov2012").observation.covariance(), [2.0, 2.0, 2.0])
+    assert of_module("Lorenz96.todter2015").observation.distribution == "laplace"
+
+
+def test_dapper_as_the_operator_needs_a_system_of_dapper():
+    other = {**describe("lorenz96"), "observation": {"function": "dapper"}}
+    with pytest.raises(ValueError, match="the system is no module of DAPPER"):
+        Experiment.from_description(other)

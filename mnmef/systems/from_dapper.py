@@ -1,0 +1,240 @@
+"""Forecast models of DAPPER's modules: `dapper:Lorenz96.sakov2008` is the HMM in `dapper.mods.Lorenz96.sakov2008`."""
+
+import contextlib
+import importlib
+import io
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnmef.core.errors import unknown_name
+from mnmef.systems.base import System
+from mnmef.systems.outside import BlackBox
+
+DISTRIBUTIONS = {"GaussRV": {}, "LaplaceParallelRV": {"distribution": "laplace"}}
+"""Random variables of DAPPER that are observation noise here -> keys of the section `observation`."""
+
+
+class HmmModel:
+    """The dynamics of a hidden Markov model of DAPPER, as a forecast model in NumPy.
+
+    Parameters
+    ----------
+    hmm : HiddenMarkovModel
+        DAPPER's object. Its process noise is left out, and its model is called with the time 0.
+    """
+
+    def __init__(self, hmm: Any) -> None:
+        self.hmm = hmm
+        self.state_size, self.step_size = int(hmm.Dyn.M), float(hmm.tseq.dt)
+
+    def step(self, state: np.ndarray) -> np.ndarray:
+        """Advance states (M, Nx) by `step_size`."""
+        return self.hmm.Dyn(state.copy(), 0.0, self.step_size)  # some models change their input
+
+    def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw `count` states (count, Nx) from X0, and leave DAPPER's own generator as it was."""
+        bits = import_quietly("dapper.tools.seeding").rng.bit_generator
+        kept, bits.state = bits.state, np.random.default_rng(rng.integers(2**63)).bit_generator.state
+        try:
+            return self.hmm.X0.sample(count)
+        finally:
+            bits.state = kept
+
+
+def import_quietly(name: str) -> ModuleType:
+    """Import a module of DAPPER without its remarks about plots and its progress bars."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module(name)
+
+
+@cache
+def load_hmm(name: str) -> Any:
+    """Return the HMM of a module of DAPPER.
+
+    Parameters
+    ----------
+    name : str
+        Of the module below `dapper.mods`, such as `Lorenz96.sakov2008`.
+
+    Raises
+    ------
+    ValueError
+        Naming the module, and the nearest known one: no such module, one that cannot be imported or has no HMM.
+    """
+    whole = f"dapper.mods.{name}"
+    try:
+        found = getattr(import_quietly(whole), "HMM", None)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and f"{whole}.".startswith(f"{error.name}."):
+            raise ValueError(unknown_name("module of DAPPER", name, _modules())) from None
+        raise ValueError(f"system dapper:{name} cannot be imported: {type(error).__name__}: {error}") from error
+    if not hasattr(found, "Dyn"):
+        raise ValueError(f"the module {name} of DAPPER has no HMM; {unknown_name('module with one', name, _modules())}")
+    return found
+
+
+def _modules() -> list[str]:
+    """Names of DAPPER's modules that define an HMM."""
+    root = Path(import_quietly("dapper.mods").__path__[0])
+    found = (path for path in root.rglob("*.py") if re.search(r"^HMM\b", path.read_text(encoding="utf-8"), re.M))
+    return sorted(".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__") for path in found)
+
+
+def load_model(name: str, options: Mapping[str, Any]) -> BlackBox:
+    """Make a forecast model of the HMM of a module of DAPPER.
+
+    Raises
+    ------
+    ValueError
+        As `load_hmm`; for options, which there are none of, and for a model with process noise.
+    """
+    if options:
+        raise ValueError(f"system dapper:{name} has no options, but {', '.join(options)} is given")
+    hmm = load_hmm(name)
+    if not is_zero(hmm.Dyn.noise):
+        raise ValueError(f"system dapper:{name} has process noise, which a system of ours cannot have: Dyn.noise = 0")
+    return BlackBox(HmmModel(hmm), f"dapper:{name}")
+
+
+def is_zero(noise: Any) -> bool:
+    """Return whether a random variable of DAPPER has no variance."""
+    return isinstance(noise.C, int | float) and noise.C == 0
+
+
+def describe_module(name: str, *, has_observation: bool) -> dict[str, Any]:
+    """Return what the HMM of a module of DAPPER says of an experiment: keys of its description.
+
+    Parameters
+    ----------
+    name : str
+        Of the module below `dapper.mods`.
+    has_observation : bool
+        True if something else is observed than what the HMM says.
+
+    Raises
+    ------
+    ValueError
+        As `load_hmm`; for observation noise that has no counterpart here.
+    """
+    hmm = load_hmm(name)
+    operator, size = first_operator(hmm), int(hmm.Dyn.M)
+    picked, distances = picked_components(operator, size), localizer_distances(operator, size)
+    gap = np.abs(np.arange(size)[:, None] - np.array(picked or [0]))
+    cyclic = np.minimum(gap, size - gap)
+    is_periodic = distances is not None and distances.shape == cyclic.shape and np.allclose(distances, cyclic)
+    own = None if has_observation or distances is None else "dapper"
+    described = {
+        "title": name,
+        "steps_per_cycle": int(hmm.tseq.dko),
+        "burn_in_time": max(0.0, float(hmm.tseq.BurnIn)),
+        "grid": "periodic" if is_periodic else own,
+    }
+    if has_observation:
+        return described
+    seen: dict[str, Any] = {"components": picked} if picked else {"function": "dapper"}
+    noise, kind = noise_of(operator), DISTRIBUTIONS.get(type(operator.noise).__name__)
+    if kind is None:
+        known = ", ".join(DISTRIBUTIONS)
+        raise ValueError(f"dapper:{name}: observation noise of type {type(operator.noise).__name__}; right is {known}")
+    return described | {"observation": seen | ({} if noise is None else {"noise": noise.tolist()}) | kind}
+
+
+def first_operator(hmm: Any) -> Any:
+    """Return the observation operator of an HMM at the first time."""
+    return hmm.Obs if hasattr(hmm.Obs, "noise") else hmm.Obs(0)  # some modules forget that it depends on time
+
+
+def own_operator(system: System) -> Any:
+    """Return the observation operator of DAPPER that belongs to a system, at the first time.
+
+    Raises
+    ------
+    ValueError
+        For a system that is not from DAPPER.
+    """
+    if isinstance(system, BlackBox) and isinstance(system.model, HmmModel):
+        return first_operator(system.model.hmm)
+    raise ValueError("observation.function or grid is dapper, but the system is no module of DAPPER")
+
+
+def noise_of(operator: Any) -> np.ndarray | None:
+    """Return the noise of an operator of DAPPER at sigma_y = 1: standard deviations (d,), or a covariance (d, d) if it
+    is correlated; None for the identity.
+    """
+    covariance = np.asarray(operator.noise.C.full)
+    if not np.array_equal(covariance, np.diag(np.diag(covariance))):
+        return covariance
+    return None if np.array_equal(covariance, np.eye(len(covariance))) else np.sqrt(np.diag(covariance))
+
+
+def operator_function(operator: Any) -> Callable[[Tensor], Tensor]:
+    """Return an operator of DAPPER as a function from states (..., Nx) to observations (..., d), in double precision on
+    the CPU.
+    """
+
+    def function(state: Tensor) -> Tensor:
+        rows = state.detach().reshape(-1, state.shape[-1]).to("cpu", torch.float64).numpy()
+        seen = np.array(operator(rows.copy()), dtype=np.float64)
+        return torch.from_numpy(seen).reshape(*state.shape[:-1], -1).to(state)
+
+    return function
+
+
+def picked_components(operator: Any, size: int) -> list[int] | None:
+    """Return the components (d,) that an operator of DAPPER picks, in ascending order; None for another operator."""
+    states = np.random.default_rng(0).standard_normal((3, size))
+    try:
+        seen = np.asarray(operator(states))
+    except TypeError:  # it wants the time, too
+        return None
+    same = (seen[:, :, None] == states[:, None, :]).all(0)
+    picked = same.argmax(1).tolist()
+    return picked if same.any(1).all() and picked == sorted(set(picked)) else None
+
+
+def localizer_distances(operator: Any, size: int, *, by_batch: bool = False) -> np.ndarray | None:
+    """Return the distances (Nx, d) of all components from all observations that DAPPER's localizer has.
+
+    A localizer gives tapers alone: the distances are read off a Gaussian one.
+
+    Parameters
+    ----------
+    operator : Operator
+        DAPPER's observation operator.
+    size : int
+        Number of components Nx.
+    by_batch : bool
+        True for the mean distance of the components that DAPPER's LETKF analyzes together.
+
+    Returns
+    -------
+    ndarray (Nx, d) or None
+        In the localizer's units; None without a localizer.
+    """
+    localizer = getattr(operator, "localizer", None)
+    if localizer is None:
+        return None
+    width = size / 3
+    tapers = np.full((size, operator.M), 1e-4)  # for what a localizer leaves out
+    if by_batch:
+        batches, of_batch = localizer(width, "x2y", "Gauss")
+        for batch in batches:
+            seen, taper = of_batch(batch)
+            tapers[np.ix_(batch, seen)] = taper
+    else:
+        of_observation = localizer(width, "y2x", "Gauss")
+        for place in range(operator.M):
+            near, taper = of_observation(place)
+            tapers[near, place] = taper
+    return width * np.sqrt(-2.0 * np.log(tapers))
