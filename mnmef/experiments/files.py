@@ -15,14 +15,16 @@ SHIPPED_FOLDER = Path(__file__).parent
 """Experiments that come with the package, a folder for each source."""
 
 DESCRIPTION = ("title", "system", "observation", "steps_per_cycle", "bound", "first_spread", "burn_in_time", "grid")
-"""Keys that describe the experiment itself. The others, but for `place`, are laid over config.yaml."""
+"""Keys that describe the experiment itself."""
+ASIDE = ("place", "canonical", "expected")
+"""Keys of an order in tables and of published scores. All further ones are laid over config.yaml."""
 OUTSIDE = "MNMEF_EXPERIMENTS"
 """Variable of the environment with the user's files in use, so that jobs, which inherit it, know them by name."""
 
 
-def shipped_experiments() -> dict[str, Path]:
-    """Return the files of the package's experiments by name, the stem of the file."""
-    return {path.stem: path for path in sorted(SHIPPED_FOLDER.glob("*/*.yaml"))}
+def shipped_experiments(group: str = "*") -> dict[str, Path]:
+    """Return the files of the package's experiments, or those in one of its folders, by name, the stem of the file."""
+    return {path.stem: path for path in sorted(SHIPPED_FOLDER.glob(f"{group}/*.yaml"))}
 
 
 def use_experiments(files: Iterable[Path]) -> None:
@@ -84,16 +86,19 @@ def _located(system: Any, folder: Path) -> Any:
 
 def overlay(name: str) -> dict[str, Any]:
     """Return the keys that the file of the experiment `name` lays over config.yaml, its `scales` included."""
-    return {key: value for key, value in read_experiment(name).items() if key not in (*DESCRIPTION, "place")}
+    return {key: value for key, value in read_experiment(name).items() if key not in (*DESCRIPTION, *ASIDE)}
 
 
 def titles() -> dict[str, str]:
     """Return the titles of the experiments by name, in the order of figures and tables."""
     known, outside = known_experiments(), outside_experiments()
     content = {name: read_experiment(name) for name in known}
-    order = sorted(
-        content, key=lambda name: (name in outside, str(known[name].parent), content[name].get("place", 0), name)
-    )
+
+    def rank(name: str) -> tuple[bool, bool, str, int, str]:
+        folder = known[name].parent
+        return name in outside, folder.name != "paper", str(folder), content[name].get("place", 0), name
+
+    order = sorted(content, key=rank)
     return {name: content[name]["title"] for name in order}
 
 

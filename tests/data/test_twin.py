@@ -21,7 +21,7 @@ def test_the_same_seed_gives_the_same_bits_and_splits_are_disjoint(test_split):
     assert not np.isclose(tune["truth"].values, test_split["truth"].values).all(-1).any()
 
 
-@pytest.mark.parametrize("name", shipped_experiments())
+@pytest.mark.parametrize("name", shipped_experiments("paper"))
 def test_consecutive_truths_are_one_cycle_of_the_model_apart(name):
     experiment = load_experiment(name)
     truth = simulate_split(load_experiment(name), "tune", 3, 4, [1.0], 2, seed=2)["truth"].values

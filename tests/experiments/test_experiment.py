@@ -18,7 +18,7 @@ def states(experiment, count=4):
 
 def test_shipped_experiments_are_those_of_section_5_of_the_paper():
     found = {}
-    for name in shipped_experiments():
+    for name in shipped_experiments("paper"):
         e = load_experiment(name)
         found[name] = (e.state_size, e.observed[:2], e.observation_size, e.system.step_size, e.steps_per_cycle, e.bound)
     assert found == {
@@ -33,7 +33,7 @@ def test_titles_are_in_the_order_of_figures():
     assert titles() == {name: load_experiment(name).title for name in titles()}
 
 
-@pytest.mark.parametrize("name", shipped_experiments())
+@pytest.mark.parametrize("name", shipped_experiments("paper"))
 def test_a_cycle_is_the_steps_of_the_system_up_to_the_next_observation(name):
     experiment = load_experiment(name)
     state = stepped = states(experiment)
@@ -43,7 +43,7 @@ def test_a_cycle_is_the_steps_of_the_system_up_to_the_next_observation(name):
     assert experiment.cycle_length == experiment.system.step_size * experiment.steps_per_cycle
 
 
-@pytest.mark.parametrize("name", shipped_experiments())
+@pytest.mark.parametrize("name", shipped_experiments("paper"))
 def test_dynamics_in_single_precision_keep_the_dtype_and_agree_to_single_precision(name):
     fast, exact = load_experiment(name, model_dtype=torch.float32), load_experiment(name)
     state = states(exact)
@@ -77,7 +77,7 @@ def test_other_options_of_the_system_change_the_system_alone():
         experiment.with_system({"state_size": 42})
 
 
-@pytest.mark.parametrize("name", shipped_experiments())
+@pytest.mark.parametrize("name", shipped_experiments("paper"))
 def test_data_say_which_experiment_they_are_of(name):
     experiment = load_experiment(name)
     splits = simulate_split(experiment, "tune", 1, 1, [1.0], 2, seed=0), simulate_training(experiment, 1, 1, seed=0)

@@ -26,7 +26,8 @@ from mnmef.filters.dapper_bridge import (
 @pytest.fixture(scope="module")
 def splits():
     return {
-        name: simulate_split(load_experiment(name), "tune", 1, 6, [1.0], 8, seed=6) for name in shipped_experiments()
+        name: simulate_split(load_experiment(name), "tune", 1, 6, [1.0], 8, seed=6)
+        for name in shipped_experiments("paper")
     }
 
 
@@ -76,13 +77,13 @@ def run_with_ensembles(method, experiment, sigma_y, first, observations, setting
 
 METHODS = [
     (experiment, method, {"localization_radius": 3.0} if method == "letkf" else {})
-    for experiment in shipped_experiments()
+    for experiment in shipped_experiments("paper")
     for method in DAPPER_METHODS
     if method != "letkf" or experiment != "lorenz63"
 ]
 
 
-@pytest.mark.parametrize("name", shipped_experiments())
+@pytest.mark.parametrize("name", shipped_experiments("paper"))
 def test_the_model_steps_are_ours(name):
     experiment = load_experiment(name)
     state = experiment.initial_states(3, np.random.default_rng(0))

@@ -24,7 +24,7 @@ from mnmef.search.search import fingerprint, rank_settings, search_method
 from mnmef.search.trial import Trial
 
 CONFIG = yaml.safe_load(Path("config.yaml").read_text())
-GRIDS = {name: at_scale(CONFIG, "paper", name)["search"] for name in shipped_experiments()}
+GRIDS = {name: at_scale(CONFIG, "paper", name)["search"] for name in shipped_experiments("paper")}
 WINNERS = load_searches("resources/published/dapper_grid_search_best.csv")
 SEARCH = GRIDS["lorenz96"] | {
     "engine": "screened",

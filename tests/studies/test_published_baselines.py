@@ -35,7 +35,7 @@ from mnmef.studies.published_baselines import (
 from mnmef.studies.published_scorer import PublishedProtocol, PublishedSearch, Scorer, simulate_trials
 
 CONFIG = yaml.safe_load(Path("config.yaml").read_text())
-GRIDS = {name: at_scale(CONFIG, "paper", name)["search"] for name in shipped_experiments()}
+GRIDS = {name: at_scale(CONFIG, "paper", name)["search"] for name in shipped_experiments("paper")}
 LORENZ96 = load_experiment("lorenz96")
 SHORT = {"cycles": 14, "burn_in_time": 0.6, "trials": 4, "first_variance": 0.1}  # 0.6 time units are 4 cycles of 0.15
 FULL = Race(trials=3, rounds=())
