@@ -66,13 +66,17 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
     if description["grid"] is None:
         for method in localizing:
             yield f"{name}: baselines has {method}, which localizes, but {description['title']} has no spatial grid"
-    else:
-        every, patch = description["observation"].get("every"), config.mnmef_conv.model.patch
-        if every is not None and every % patch:
-            yield (
-                f"{name}: mnmef_conv.model.patch = {patch}: must divide the distance between observed grid points, "
-                f"{every}"
-            )
+    every, network = description["observation"].get("every"), config.mnmef_conv.model
+    if description["grid"] is not None and every is not None and every % network.patch:
+        right = f"must divide the distance between observed grid points, {every}"
+        yield f"{name}: mnmef_conv.model.patch = {network.patch}: {right}"
+    for key, kernel in (("mnmef_conv", network.kernel), ("mnmef_local", config.mnmef_local.model.kernel)):
+        if kernel % 2 == 0:
+            yield f"{name}: {key}.model.kernel = {kernel}: must be odd"
+    cycles, window = config.mnmef_local.training.gradient_cycles, config.data.train.window_cycles
+    if "mnmef_local" in config.learned and window % cycles:
+        right = f"must divide data.train.window_cycles = {window}"
+        yield f"{name}: mnmef_local.training.gradient_cycles = {cycles}: {right}"
     if split_reference(description["system"].get("name")) and config.baselines and config.search.engine != "batched":
         yield (
             f"{name}: search.engine = {config.search.engine} asks DAPPER, which has no model of "
@@ -95,14 +99,13 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
 
 def _limits(config: Config, name: str) -> Iterator[tuple[str, str]]:
     """Pairs of keys, the first of which must be at most the second."""
-    for size in ("trajectories", "cycles"):
-        for section in ("search", "search.screen", "search.confirm", "reference"):
-            yield f"{section}.{size}", f"data.tune.{size}"
-        if config.localization_study.experiment == name:
-            yield f"localization_study.{size}", f"data.test.{size}"
-    yield "evaluation.traced.trajectories", "data.test.trajectories"
-    yield "evaluation.climatology.cycles", "data.test.cycles"
+    sections = ("search", "search.screen", "search.confirm", "reference")
+    yield from ((f"{section}.{n}", f"data.tune.{n}") for n in ("trajectories", "cycles") for section in sections)
+    tested = ["evaluation.traced.trajectories", "evaluation.climatology.cycles"]
+    if config.localization_study.experiment == name:
+        tested += ["localization_study.trajectories", "localization_study.cycles"]
     if config.finetuning_curve.experiment == name:
-        yield "finetuning_curve.cycles", "data.test.cycles"
+        tested.append("finetuning_curve.cycles")
+    yield from ((key, f"data.test.{key.rpartition('.')[2]}") for key in tested)
     if config.training.schedule == "window":
         yield "training.batch", "data.train.windows"

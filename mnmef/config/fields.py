@@ -1,9 +1,9 @@
 """Building blocks of the schema of config.yaml: numbers, names, fields with units, and the base of all sections."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS
@@ -24,25 +24,12 @@ Several = Annotated[Int, Field(ge=2)]
 Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Switch = Annotated[bool, Field(strict=True)]
 Positive = Annotated[Real, Field(gt=0)]
-Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|crps|spread)(\+(nl2|l2|rmse|crps|spread))*$")]
 Nonnegative = Annotated[Real, Field(ge=0)]
-Fraction = Annotated[Real, Field(ge=0, le=1)]
 
 
 def one_of(names: Iterable[str]) -> Any:
     """Annotate a text that must be one of `names`, which the error text lists."""
     return Literal[tuple(names)]
-
-
-def holds(condition: Callable[[Any], bool], requirement: str) -> AfterValidator:
-    """Annotate a value that must meet a condition; the error text says the requirement, such as "must be odd"."""
-
-    def check(value: Any) -> Any:
-        if not condition(value):
-            raise PydanticCustomError("requirement", requirement)
-        return value
-
-    return AfterValidator(check)
 
 
 def _experiment(value: object) -> object:

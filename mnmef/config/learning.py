@@ -2,22 +2,24 @@
 
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from mnmef.config.fields import (
     Count,
     ExperimentName,
-    Fraction,
-    Loss,
     Nonnegative,
     Positive,
+    Real,
     Section,
     Several,
     Switch,
     Whole,
-    holds,
     knob,
 )
 
 Decay = Literal["constant", "halve", "cosine"]
+Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|crps|spread)(\+(nl2|l2|rmse|crps|spread))*$")]
+Fraction = Annotated[Real, Field(ge=0, le=1)]
 
 
 class Model(Section):
@@ -79,7 +81,7 @@ class ConvModel(Section):
 
     channels: Count = knob("channels of each convolution")
     layers: Count = knob("number of convolutions")
-    kernel: Annotated[Count, holds(lambda n: n % 2 == 1, "must be odd")] = knob("width of a convolution", unit="sites")
+    kernel: Count = knob("width of a convolution, odd", unit="sites")
     patch: Count = knob("grid points that make one site", unit="grid points")
     reach: Count = knob("largest distance of an observation in the gain", unit="grid points")
     inflation: Switch = knob("add the learned inflation at inference")
@@ -97,7 +99,7 @@ class LocalModel(Section):
 
     channels: Count = knob("channels of each convolution")
     layers: Count = knob("number of convolutions")
-    kernel: Annotated[Count, holds(lambda n: n % 2 == 1, "must be odd")] = knob("its width", unit="grid points")
+    kernel: Count = knob("its width, odd", unit="grid points")
     reach: Count = knob("largest distance of an observation in the gain", unit="grid points")
     radius: Positive = knob("length of the first taper", unit="grid points")
     first_inflation: Positive = knob("first factor on the analysis anomalies")

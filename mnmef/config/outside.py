@@ -9,7 +9,7 @@ from typing import Any
 from mnmef.core.errors import unknown_name
 from mnmef.core.references import split_reference
 from mnmef.experiments.files import describe, known_experiments, shipped_experiments, use_experiments
-from mnmef.io.digest import files_digest, plain_tree
+from mnmef.io.digest import code_digest, plain_tree
 
 
 def take_experiments(*parts: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ def faults_of_code(name: str) -> Iterator[str]:
         return
     path, class_name = reference
     try:
-        tree = plain_tree(path)
+        tree = plain_tree(path.read_text(encoding="utf-8"), path)
     except OSError as error:
         yield f"{file}: system: {path} cannot be read: {error.strerror}"
     except SyntaxError as error:
@@ -90,4 +90,4 @@ def faults_of_code(name: str) -> Iterator[str]:
 def code_of(name: str) -> dict[str, str]:
     """Return the key `code` of an experiment's description: a digest of the user's Python; none for the package's."""
     reference = reference_of(name)
-    return {"code": files_digest(reference[0])} if reference else {}
+    return {"code": code_digest(reference[0], reference[0].parent)} if reference else {}

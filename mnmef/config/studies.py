@@ -2,7 +2,10 @@
 
 from typing import Annotated
 
-from mnmef.config.fields import Count, ExperimentName, Loss, Positive, Section, Several, Whole, holds, knob
+from pydantic import Field
+
+from mnmef.config.fields import Count, ExperimentName, Positive, Section, Several, Whole, knob
+from mnmef.config.learning import Loss
 
 
 class Timing(Section):
@@ -45,9 +48,9 @@ class LinearTraining(Section):
 class LinearGaussianStudy(Section):
     """Figure C.13: the paper's filter on a linear-Gaussian system, against the exact filter."""
 
-    state_size: Annotated[
-        Count, holds(lambda d: d % 2 == 0, "must be even, since planes are turned and half of the components observed")
-    ] = knob("components D of the state", section="C, figure C.13")
+    state_size: Annotated[Count, Field(multiple_of=2)] = knob(
+        "components D of the state, half of which are observed; planes are turned", section="C, figure C.13"
+    )
     sigma_v: Positive = knob("standard deviation of the process noise", unit="state units", section="C, figure C.13")
     sigma_y: Positive = knob("standard deviation of observation noise", unit="state units", section="C, figure C.13")
     ensemble_size: Several = knob("number of members N", section="C, figure C.13")
@@ -76,11 +79,7 @@ class Scaling(Section):
     experiment: ExperimentName = knob("which experiment; its system has the option state_size")
     sigma_y: Positive = knob("noise level", unit="state units")
     ensemble_size: Several = knob("number of members N")
-    sizes: list[
-        Annotated[
-            Count, holds(lambda d: d % 4 == 0, "must be a multiple of 4, since every fourth variable is observed")
-        ]
-    ] = knob("numbers of variables D")
+    sizes: list[Annotated[Count, Field(multiple_of=4)]] = knob("numbers of variables D, a fourth of which is observed")
     dense_limit: Count = knob("largest D for filters that form D x d matrices")
     points: Count = knob("trajectories make up so many variables, at least one")
     cycles: Several = knob("observation times of each trajectory", unit="cycles")

@@ -195,9 +195,8 @@ def load_trial(
         raise ValueError(f"no observations with sigma_y = {sigma_y}; the file has {', '.join(map(str, levels))}")
     if members > dataset.sizes["member"]:
         raise ValueError(f"the split stores {dataset.sizes['member']} members, fewer than the {members} asked for")
-    some, times = slice(trajectories), slice(cycles)
-    first = dataset["first_ensemble"].values[some, :members]
-    observations = dataset["observation"].values[match[0], some, times]
-    truth = dataset["truth"].values[some, times]
-    tensors = (torch.from_numpy(part).to(dtype) for part in (first, observations, truth))
-    return next(tensors), next(tensors), next(tensors)
+    part = dataset.isel(trajectory=slice(trajectories), cycle=slice(cycles), member=slice(members), sigma_y=match[0])
+    first, observations, truth = (
+        torch.from_numpy(part[name].values).to(dtype) for name in ("first_ensemble", "observation", "truth")
+    )
+    return first, observations, truth

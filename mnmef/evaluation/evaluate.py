@@ -1,16 +1,17 @@
 """Runs of a filter on the test split, for every ensemble size, with the numbers that scores and figures need."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
-from tqdm import tqdm
 
-from mnmef.assimilation.cycling import CycleRecord, OnCycle, in_turn, noise_source, run_filter
+from mnmef.assimilation.cycling import CycleRecord, OnCycle
+from mnmef.assimilation.twin import run_on_twin
+from mnmef.core.clock import elapsed
 from mnmef.core.names import stream_of
 from mnmef.core.seeds import numpy_generator
 from mnmef.data.twin import load_trial
@@ -54,35 +55,30 @@ class EvaluationOptions:
 
 @dataclass(frozen=True)
 class _Runs:
-    """Runs of the filters of one method on one experiment, on one device."""
+    """Runs of the filters of one method on a split."""
 
     filters: Mapping[int, Filter]
     experiment: Experiment
-    stream: str
-    title: str
-    seed: int
+    split: xr.Dataset
+    method: str
+    sigma_y: float
+    options: EvaluationOptions
+    dtype: torch.dtype
     device: torch.device | str
 
-    def run(
-        self, trial: tuple[Tensor, Tensor, Tensor], label: str = "", traced: int = 0, watch: OnCycle | None = None
-    ) -> CycleRecord:
-        """Run the filter for the ensemble size of `trial`, with the analysis noise of the stream and a `label`."""
-        first, observations, truth = (part.to(self.device) for part in trial)
-        (count, members), stream = first.shape[:2], self.stream + label
-        draw = noise_source(self.seed, stream, members, (count, members, self.experiment.observation_size))
-        title = f"{self.title} {stream} N={members}"
-        with torch.no_grad(), tqdm(total=truth.shape[1], desc=title, unit="cycle", mininterval=5) as bar:
-            callbacks = [lambda *_: bar.update(), *([watch] if watch else [])]
-            return run_filter(
-                self.filters[members],
-                self.experiment,
-                first,
-                observations,
-                truth,
-                draw,
-                traced=min(traced, count),
-                on_cycle=in_turn(*callbacks),
-            )
+    def load(self, members: int, cycles: int | None = None) -> list[Tensor]:
+        """Load first ensembles of N = `members`, observations and truths."""
+        data = load_trial(self.split, self.sigma_y, members, self.dtype, cycles=cycles)
+        return [part.to(self.device) for part in data]
+
+    def run(self, data: list[Tensor], label: str = "", traced: int = 0, watch: OnCycle | None = None) -> CycleRecord:
+        """Run the filter for the ensemble size of `data`, with the analysis noise of the stream and a `label`."""
+        members, stream = data[0].shape[1], stream_of(self.method) + label
+        title = f"{self.experiment.name} {self.sigma_y} {stream} N={members}"
+        filter_, seed = self.filters[members], self.options.seed
+        return run_on_twin(
+            filter_, self.experiment, data, seed=seed, stream=stream, title=title, traced=traced, on_cycle=watch
+        )
 
 
 def evaluate(
@@ -127,23 +123,23 @@ def evaluate(
         climatology_cycle).
     """
     experiment = experiment or experiment_of(split)
-    runs = _Runs(filters, experiment, stream_of(method), f"{experiment.name} {sigma_y}", options.seed, device)
+    runs = _Runs(filters, experiment, split, method, sigma_y, options, dtype, device)
     stride, records, seconds, watched = options.calibration_stride, [], [], {}
     for members in filters:
-        trial = load_trial(split, sigma_y, members, dtype)
-        watch = Calibration(len(trial[0]), members, experiment, stride) if stride else None
+        data = runs.load(members)
+        watch = Calibration(len(data[0]), members, experiment, stride) if stride else None
         traced = options.traced["trajectories"] if members == options.traced["ensemble_size"] else 0
-        began = time.monotonic()
-        records.append(runs.run(trial, traced=traced, watch=watch))
-        seconds.append(time.monotonic() - began)
+        took, record = elapsed(partial(runs.run, data, traced=min(traced, len(data[0])), watch=watch), device)
+        records.append(record)
+        seconds.append(took)
         if watch is not None:
-            watched[members] = watch.results(records[-1].diverged_at.cpu().numpy() >= 0)
-    dataset = _scores_dataset(records, list(filters), split, method, sigma_y)
+            watched[members] = watch.results(record.diverged_at.cpu().numpy() >= 0)
+    dataset = _scores_dataset(runs, records)
     dataset["seconds"] = variable("ensemble_size", seconds, "wall time of the run", "s")
     dataset = _add_traced(dataset, records, options)
     if watched:
         dataset = dataset.merge(calibration_dataset(watched)).assign_attrs(calibration_stride=stride)
-    return _add_climatology(dataset, runs, split, sigma_y, dtype, options)
+    return _add_climatology(dataset, runs)
 
 
 def climatological_ensemble(truth: np.ndarray, members: int, seed: int) -> np.ndarray:
@@ -175,17 +171,16 @@ def climatological_ensemble(truth: np.ndarray, members: int, seed: int) -> np.nd
     return truth[others, rng.integers(0, cycles, (trajectories, members))]
 
 
-def _scores_dataset(
-    records: list[CycleRecord], ensemble_sizes: list[int], split: xr.Dataset, method: str, sigma_y: float
-) -> xr.Dataset:
+def _scores_dataset(runs: _Runs, records: list[CycleRecord]) -> xr.Dataset:
     dims = ("ensemble_size", "trajectory", "cycle")
+    split, method, sigma_y = runs.split, runs.method, runs.sigma_y
 
     def stacked(name: str) -> np.ndarray:
         return np.stack([getattr(record, name).cpu().numpy() for record in records])
 
     dataset = xr.Dataset(
         {name: variable(dims, stacked(name).astype(np.float32), text) for name, text in SCORES.items()},
-        coords={"ensemble_size": ensemble_sizes, "cycle": split["cycle"], "model_time": split["model_time"]},
+        coords={"ensemble_size": list(runs.filters), "cycle": split["cycle"], "model_time": split["model_time"]},
         attrs={
             "title": f"{method} on {split.attrs['experiment']} ({split.attrs['split']} split), sigma_y = {sigma_y}",
             **{name: split.attrs[name] for name in ("experiment", "description", "split")},
@@ -210,15 +205,14 @@ def _add_traced(dataset: xr.Dataset, records: list[CycleRecord], options: Evalua
     return dataset
 
 
-def _add_climatology(
-    dataset: xr.Dataset, runs: _Runs, split: xr.Dataset, sigma_y: float, dtype: torch.dtype, options: EvaluationOptions
-) -> xr.Dataset:
+def _add_climatology(dataset: xr.Dataset, runs: _Runs) -> xr.Dataset:
+    options = runs.options
     if options.climatology is None or options.climatology["ensemble_size"] not in runs.filters:
         return dataset
     members = options.climatology["ensemble_size"]
-    _, observations, truth = load_trial(split, sigma_y, members, dtype, cycles=options.climatology["cycles"])
-    first = torch.from_numpy(climatological_ensemble(split["truth"].values, members, options.seed)).to(dtype)
-    record = runs.run((first, observations, truth), "/climatology")
+    data = runs.load(members, options.climatology["cycles"])
+    first = climatological_ensemble(runs.split["truth"].values, members, options.seed)
+    record = runs.run([torch.from_numpy(first).to(data[0]), *data[1:]], "/climatology")
     with np.errstate(over="ignore"):  # the error of a filter that diverges may become infinite
         values = record.error_norm.numpy().astype(np.float32)
     text = f"Euclidean norm of analysis mean minus truth, run with {members} members from a climatological ensemble"

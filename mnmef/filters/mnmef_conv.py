@@ -86,11 +86,9 @@ def correlate(padded: Tensor, taps: Tensor) -> Tensor:
     """
     sites, rest = len(padded) - len(taps) + 1, padded.shape[1]
     rows, size = padded.flatten(0, 1), sites * rest
-    total = None
-    for k, tap in enumerate(taps):
-        seen = rows[k * rest : k * rest + size]
-        total = seen @ tap if total is None else total.addmm_(seen, tap)
-    assert total is not None
+    total = rows[:size] @ taps[0]
+    for k in range(1, len(taps)):
+        total.addmm_(rows[k * rest : k * rest + size], taps[k])
     return total.unflatten(0, (sites, rest))
 
 
@@ -236,9 +234,8 @@ class MnmefConv(nn.Module, Filter):
         mask = torch.zeros(v.shape[-1], dtype=v.dtype, device=v.device).index_fill(0, observed, 1.0)
         scale = 5.0 / self.experiment.bound  # states become numbers of order one
         unit = 1.0 / self.sigma_y
-        shared = (scale * mean, unit * spread, mask)
-        parts = (scale * v, unit * anomaly, shared[0].expand_as(v), shared[1].expand_as(v), unit * placed)
-        return torch.stack((*parts, mask.expand_as(v)), -2)
+        parts = (scale * v, unit * anomaly, scale * mean, unit * spread, unit * placed, mask)
+        return torch.stack(torch.broadcast_tensors(*parts), -2)
 
     def analyze(
         self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None

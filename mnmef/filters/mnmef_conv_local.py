@@ -9,7 +9,8 @@ as wide as the field of view, so that corrections are those of the whole grid.
 
 import numpy as np
 import torch
-from scipy.linalg import LinAlgError, solve_banded
+from scipy.sparse import csc_array
+from scipy.sparse.linalg import splu
 from torch import Tensor, nn
 
 from mnmef.experiments.experiment import Experiment
@@ -57,7 +58,6 @@ class MnmefConvLocal(MnmefConv):
         distance = offset.abs().clamp(max=reach + 1).masked_fill(~is_first, reach + 1)
         self.register_buffer("state_index", distance, persistent=False)
         self.register_buffer("observed_index", self.spacing * torch.arange(self.band + 1), persistent=False)
-        self.solver = CyclicBand(experiment.observation_size, self.band)
 
     def network(self, fields: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         """Map fields (S, B, N, C) to corrections and a summary as `MnmefConv.network`, segment by segment."""
@@ -89,7 +89,7 @@ class MnmefConvLocal(MnmefConv):
         diagonals = torch.stack(products, 1) * weights.unsqueeze(-1)  # (B, band + 1, d)
         diagonals[:, 0] += (h_anomaly.shape[-2] - 1) * self.sigma_y**2
         solutions = [
-            self.solver.solve(a, b)
+            solve_cyclic_band(a, b)
             for a, b in zip(diagonals.detach().cpu().numpy(), innovation.detach().cpu().numpy(), strict=True)
         ]
         return torch.from_numpy(np.stack(solutions)).to(innovation)
@@ -117,38 +117,24 @@ def spacing_of(experiment: Experiment) -> int:
     return spacing
 
 
-class CyclicBand:
-    """Symmetric matrices (d, d) whose entries vanish for cyclic distances beyond `band`, solved by a banded LU.
+def solve_cyclic_band(diagonals: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve with a symmetric matrix (d, d) whose entries vanish beyond a cyclic distance, by a sparse LU with pivoting:
+    the matrix need not be definite.
 
-    The circle is folded flat: sites in the order 0, d - 1, 1, d - 2, ... put neighbors at most two places apart, so
-    that a cyclic band becomes a common one of twice the width. The matrices need not be definite: rows are pivoted.
+    diagonals (band + 1, d): entries (i, i + k), indices cyclic, in row k and column i. Return solutions (m, d) for
+    right-hand sides (m, d), or zeros where the matrix is singular or not finite.
     """
-
-    def __init__(self, size: int, band: int) -> None:
-        self.size, self.half = size, min(2 * band, size - 1)
-        self.order = np.empty(size, dtype=np.int64)
-        self.order[::2] = np.arange((size + 1) // 2)
-        self.order[1::2] = size - 1 - np.arange(size // 2)
-        place = np.empty_like(self.order)
-        place[self.order] = np.arange(size)
-        # Where each entry (i, i + k) and its mirror image go in scipy's storage by diagonals.
-        rows, columns = place[np.arange(size)], np.stack([np.roll(place, -k) for k in range(band + 1)])
-        self.upper = (self.half + rows - columns, columns)
-        self.lower = (self.half + columns - rows, np.broadcast_to(rows, columns.shape))
-
-    def solve(self, diagonals: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Return solutions (m, d) for right-hand sides (m, d), or zeros where the matrix is singular or not finite.
-
-        diagonals (band + 1, d): entries (i, i + k), indices cyclic, in row k and column i.
-        """
-        storage = np.zeros((2 * self.half + 1, self.size), dtype=diagonals.dtype)
-        storage[self.upper] = diagonals
-        storage[self.lower] = diagonals
-        try:
-            # Not finite entries make solutions that are not finite, for which there is an answer below.
-            folded = solve_banded((self.half, self.half), storage, right.T[self.order], check_finite=False)
-        except LinAlgError:
-            return np.zeros_like(right)
-        solution = np.empty_like(right)
-        solution[:, self.order] = folded.T
-        return solution if np.isfinite(solution).all() else np.zeros_like(right)
+    band, size = len(diagonals) - 1, right.shape[-1]
+    rows = np.broadcast_to(np.arange(size), diagonals.shape)
+    columns = (rows + np.arange(band + 1)[:, None]) % size
+    matrix = csc_array((diagonals.ravel(), (rows.ravel(), columns.ravel())), shape=(size, size))
+    # Entries at the opposite site are their own mirror images.
+    mirrored = slice(1, (size + 1) // 2)
+    lower = (diagonals[mirrored].ravel(), (columns[mirrored].ravel(), rows[mirrored].ravel()))
+    if not np.isfinite(diagonals).all():
+        return np.zeros_like(right)
+    try:
+        solution = splu(matrix + csc_array(lower, shape=(size, size))).solve(right.T).T
+    except RuntimeError:
+        return np.zeros_like(right)
+    return solution if np.isfinite(solution).all() else np.zeros_like(right)

@@ -76,11 +76,8 @@ def variable(dims: str | Sequence[str], values: Any, long_name: str, units: str 
 def write_dataset(dataset: xr.Dataset, path: str | Path, *, provenance: Mapping[str, str]) -> None:
     """Write `dataset` to `path` as compressed NetCDF 4, atomically, with `provenance` among its attributes."""
     dataset = dataset.assign_attrs({"Conventions": CONVENTIONS, **dataset.attrs, **provenance})
-    encoding = {
-        name: {"zlib": True, "complevel": 1, "shuffle": True}
-        for name, v in dataset.data_vars.items()
-        if v.dtype.kind in "fiu"
-    }
+    numbers = [name for name, values in dataset.data_vars.items() if values.dtype.kind in "fiu"]
+    encoding = {name: {"zlib": True, "complevel": 1, "shuffle": True} for name in numbers}
     write_atomically(path, lambda temporary: dataset.to_netcdf(temporary, engine="netcdf4", encoding=encoding))
 
 

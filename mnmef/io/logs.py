@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
@@ -49,17 +49,14 @@ def job_log(path: str | Path, threads: int = 1) -> Iterator[None]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     limit_threads(threads)
-    terminals = sys.stdout, sys.stderr
     with _alone(path), path.open("w", encoding="utf-8", buffering=1) as file:
-        sys.stdout, sys.stderr = _Tee(sys.stdout, file), _Tee(sys.stderr, file)
         try:
-            yield
+            with redirect_stdout(_Tee(sys.stdout, file)), redirect_stderr(_Tee(sys.stderr, file)):
+                yield
         except BaseException:
             # Snakemake reports the exception on the terminal itself, so this copy is for the file only.
             traceback.print_exc(file=file)
             raise
-        finally:
-            sys.stdout, sys.stderr = terminals
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.learned import LearnedFilter, make_learned
@@ -57,8 +57,7 @@ def write_tensors(tensors: Mapping[str, torch.Tensor], card: Mapping[str, Any], 
 
 def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:
     """Read the named tensors of a checkpoint to the CPU."""
-    with safe_open(path, framework="pt") as file:
-        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (a safetensors handle is no mapping)
+    return load_file(path)
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
@@ -133,11 +132,14 @@ def load_checkpoint(
     ValueError
         Naming the property that differs, or weights that are not finite.
     """
-    card, fixed = read_card(path), dict(model or {})
-    at_inference = {key: fixed.pop(key) for key in INFERENCE_OPTIONS if key in fixed}
-    named = {"experiment": experiment, "sigma_y": sigma_y, "filter": name}
-    asked = {key: value for key, value in named.items() if value is not None}
-    _refuse_other(path, card, asked | {f"model.{key}": value for key, value in fixed.items()})
+    card, model = read_card(path), dict(model or {})
+    at_inference = {key: model[key] for key in INFERENCE_OPTIONS if key in model}
+    asked = {"experiment": experiment, "sigma_y": sigma_y, "filter": name, **_dotted(model)}
+    found = {**card, **_dotted(card["model"] | at_inference)}
+    for key, value in asked.items():
+        if value is not None and value != found.get(key):
+            was = f"{key} = {found.get(key)!r}"
+            raise ValueError(f"checkpoint {path} was trained with {was}, but {value!r} is asked for")
     tensors = read_tensors(path)
     if "base" in card:
         base = Path(path).with_name(card["base"])
@@ -153,10 +155,6 @@ def load_checkpoint(
     return filter_
 
 
-def _refuse_other(path: str | Path, card: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Raise `ValueError` if the card differs from the properties that are asked for."""
-    found = {**card, **{f"model.{key}": value for key, value in card["model"].items()}}
-    for key, value in asked.items():
-        if found.get(key) != value:
-            was = f"{key} = {found.get(key)!r}"
-            raise ValueError(f"checkpoint {path} was trained with {was}, but {value!r} is asked for")
+def _dotted(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a network as error texts name them, such as `model.width`."""
+    return {f"model.{key}": value for key, value in model.items()}

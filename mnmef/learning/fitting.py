@@ -1,5 +1,6 @@
 """From settings of the config to trained and fine-tuned filters."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -117,9 +118,7 @@ def pretrain(
         filter_.load_state_dict(begun.state_dict())
         origin = {"start": {key: read_card(start)[key] for key in ("sigma_y", "seconds", "commit")}}
     options = pretraining_options(recipe.training, truths.sizes["window"], recipe.window_cycles, recipe.seed)
-    curve, card = _train(filter_, truths, options, recipe, f"train {name} {experiment.name} {sigma_y}")
-    save_checkpoint(filter_, weights, card | origin)
-    return curve
+    return _train(filter_, truths, options, recipe, weights, origin)
 
 
 def finetune(
@@ -154,33 +153,31 @@ def finetune(
     """
     if recipe.finetuning is None:
         raise ValueError("a fine-tuning needs the config's section `finetuning`")
-    experiment, windows = truths.attrs["experiment"], truths.sizes["window"]
-    filter_ = load_checkpoint(
-        pretrained, name=recipe.filter_name, experiment=experiment, sigma_y=sigma_y, model=recipe.model
-    )
-    options = finetuning_options(
-        recipe.training, recipe.finetuning, ensemble_size, windows, recipe.window_cycles, recipe.seed
-    )
-    curve, card = _train(filter_, truths, options, recipe, f"fine-tune {experiment} {sigma_y} N={ensemble_size}")
-    save_checkpoint(filter_, weights, card)
-    return curve
+    name, experiment = recipe.filter_name, truths.attrs["experiment"]
+    filter_ = load_checkpoint(pretrained, name=name, experiment=experiment, sigma_y=sigma_y, model=recipe.model)
+    size = (ensemble_size, truths.sizes["window"], recipe.window_cycles)
+    options = finetuning_options(recipe.training, recipe.finetuning, *size, recipe.seed)
+    return _train(filter_, truths, options, recipe, weights, {})
 
 
 def _train(
-    filter_: LearnedFilter, truths: xr.Dataset, options: TrainingOptions, recipe: Recipe, label: str
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Train in place; return the curve and the entries of the card, with the seconds of all pieces of the training."""
+    filter_: LearnedFilter,
+    truths: xr.Dataset,
+    options: TrainingOptions,
+    recipe: Recipe,
+    weights: Path,
+    origin: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Train a filter, write its checkpoint and return the curve; the card has the seconds of all pieces."""
+    task = f"fine-tune N={options.ensemble_size}" if options.heads_only else "train"
     curve = train(
         filter_.to(default_device()),
         torch.from_numpy(truths["truth"].values),
         options,
         resume_folder=recipe.resume_folder,
         **{key: recipe.training[key] for key in PACE},
-        label=label,
+        label=f"{task} {filter_.name} {filter_.experiment.name} {filter_.sigma_y}",
     )
-    return curve, {
-        "training": vars(options),
-        "windows": truths.sizes["window"],
-        "seconds": float(curve["seconds"].iloc[-1]),
-        "hardware": hardware_name(default_device()),
-    }
+    card = {"training": vars(options), "windows": truths.sizes["window"], "seconds": float(curve["seconds"].iloc[-1])}
+    save_checkpoint(filter_, weights, {**card, "hardware": hardware_name(default_device()), **origin})
+    return curve

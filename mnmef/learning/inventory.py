@@ -33,16 +33,10 @@ def _row(path: Path) -> dict[str, Any]:
     sizes = {name: value.numel() for name, value in load_checkpoint(path).state_dict().items()}
     heads = sum(size for name, size in sizes.items() if not name.startswith("encoders."))
     return {
-        "experiment": card["experiment"],
-        "sigma_y": card["sigma_y"],
-        "filter": card["filter"],
+        **{key: card[key] for key in ("experiment", "sigma_y", "filter")},
         "stage": "finetuned" if training["heads_only"] else "pretrained",
         "ensemble_size": training["ensemble_size"],
         "parameters": sum(sizes.values()),
         "finetuned_parameters": heads if card["filter"] == "mnmef" else 0,
-        "seconds": card["seconds"],
-        "steps": training["steps"],
-        "batch": training["batch"],
-        "schedule": training["schedule"],
-        "hardware": card["hardware"],
+        **{key: (card | training)[key] for key in ("seconds", "steps", "batch", "schedule", "hardware")},
     }

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
-from tqdm import tqdm
 
-from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.assimilation.metrics import mean_over_survivors, relative_rmse
+from mnmef.assimilation.twin import run_on_twin
 from mnmef.config.settings import Settings
 from mnmef.core.devices import default_device
 from mnmef.data.twin import load_trial, simulate_split
@@ -54,16 +53,12 @@ def tuning_score(filter_: LearnedFilter, split: xr.Dataset, members: int, seed: 
     if split.attrs["split"] != "tune":
         raise ValueError(f"weights are scored on the tuning split, not on the {split.attrs['split']} split")
     device, experiment = default_device(), filter_.experiment
-    first, observations, truth = (t.to(device) for t in load_trial(split, filter_.sigma_y, members, torch.float32))
-    draw = noise_source(seed, "mnmef", members, (len(first), members, experiment.observation_size))
+    data = [part.to(device) for part in load_trial(split, filter_.sigma_y, members, torch.float32)]
     title = f"{experiment.name} {filter_.sigma_y} {filter_.name} N={members}"
-    with torch.no_grad(), tqdm(total=truth.shape[1], desc=title, unit="cycle", mininterval=5) as bar:
-        record = run_filter(
-            filter_.to(device), experiment, first, observations, truth, draw, on_cycle=lambda *_: bar.update()
-        )
-    error_norm, truth_norm = record.error_norm.cpu().numpy(), record.truth_norm.cpu().numpy()
-    rrmse, deviation, diverged = mean_over_survivors(relative_rmse(error_norm, truth_norm))
-    error, spread = error_norm / experiment.state_size**0.5, record.spread.cpu().numpy()
+    record = run_on_twin(filter_.to(device), experiment, data, seed=seed, stream="mnmef", title=title)
+    relative = relative_rmse(record.error_norm.numpy(), record.truth_norm.numpy())
+    rrmse, deviation, diverged = mean_over_survivors(relative)
+    error, spread = record.rmse.numpy(), record.spread.numpy()
     return {
         "ensemble_size": members,
         "rrmse": rrmse,

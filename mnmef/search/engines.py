@@ -5,7 +5,7 @@ the paper did.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -30,21 +30,8 @@ WORKING_BYTES = 200_000_000
 Norms = tuple[np.ndarray, np.ndarray]
 """Norms of error and truth (T, K) of one setting."""
 
-
-@dataclass(frozen=True)
-class Runner:
-    """An engine, ready to run settings on a trial.
-
-    run: yields the norms of each setting of a chunk and reports progress to a function. unit, per_setting: unit of the
-    progress, and its amount for one setting. chunk: settings at a time. state_size: components of the state.
-    """
-
-    engine: str
-    unit: str
-    per_setting: int
-    chunk: int
-    state_size: int
-    run: Callable[[Sequence[Setting], Callable[[int], Any]], Iterator[Norms]]
+Run = Callable[[Sequence[Setting], Callable[[int], Any]], Iterator[Norms]]
+"""Yields the norms of each setting of a chunk; reports to a function how many cycles of a trajectory have been run."""
 
 
 def score_batched(
@@ -83,7 +70,6 @@ def score_batched(
     """
     experiment = experiment_of(split, model_dtype)
     first, observations, truth = trial.load(split, torch.float64)
-    size = settings_per_chunk(experiment, trial, working_bytes, torch.float64)
     stream, shape = stream_of(trial.method), (len(first), trial.members, experiment.observation_size)
 
     def run(part: Sequence[Setting], advance: Callable[[int], Any]) -> Iterator[Norms]:
@@ -96,11 +82,12 @@ def score_batched(
             observations,
             truth,
             noise_source(trial.seed, stream, trial.members, shape),
-            on_cycle=lambda *_: advance(len(part)),
+            on_cycle=lambda *_: advance(len(part) * trial.trajectories),
         )
         return zip(record.error_norm.numpy(), record.truth_norm.numpy(), strict=True)
 
-    return _score(settings, trial, Runner("batched", "cycle", trial.cycles, size, experiment.state_size, run), known)
+    chunk = settings_per_chunk(experiment, trial, working_bytes, torch.float64)
+    return _score("batched", settings, trial, experiment.state_size, run, chunk, known)
 
 
 def settings_per_chunk(experiment: Experiment, trial: Trial, working_bytes: int, dtype: torch.dtype) -> int:
@@ -133,34 +120,33 @@ def score_with_dapper(
             for t, (start, seen, seed) in enumerate(zip(first, observations, seeds, strict=True)):
                 options = {"lag": trial.lag, "seed": seed}
                 means[t] = run_dapper(trial.method, experiment, trial.sigma_y, start, seen, setting, **options)
-                advance(1)
+                advance(trial.cycles)
             yield np.linalg.norm(means - truth, axis=-1), np.linalg.norm(truth, axis=-1)
 
-    return _score(settings, trial, Runner("dapper", "run", len(seeds), 1, experiment.state_size, run), known)
+    return _score("dapper", settings, trial, experiment.state_size, run, 1, known)
 
 
-def _score(settings: Sequence[Setting], trial: Trial, runner: Runner, known: ResumeFile | None) -> pd.DataFrame:
-    """Return one row for each setting, in their order; run the settings that are not yet `known` chunk by chunk."""
-    known = known if known is not None else ResumeFile()
-    keys = {setting: (runner.engine, *asdict(trial).values(), *setting) for setting in settings}
+def _score(
+    engine: str, settings: Sequence[Setting], trial: Trial, size: int, run: Run, chunk: int, known: ResumeFile | None
+) -> pd.DataFrame:
+    """Return one row for each setting, in their order; run those that are not yet `known`, `chunk` at a time."""
+    known = ResumeFile() if known is None else known
+    keys = {setting: (engine, *asdict(trial).values(), *setting) for setting in settings}
     missing = [setting for setting, key in keys.items() if key not in known]
-    title = f"{trial.experiment} {trial.sigma_y} {trial.method} N={trial.members} {runner.engine}"
-    total = len(missing) * runner.per_setting
-    with torch.no_grad(), tqdm(total=total, desc=title, unit=runner.unit, mininterval=5) as bar:
-        for begin in range(0, len(missing), runner.chunk):
-            part = missing[begin : begin + runner.chunk]
-            norms = runner.run(part, bar.update)
-            rows = [_row(runner, trial, s, *pair) for s, pair in zip(part, norms, strict=True)]
-            known.add({keys[setting]: row for setting, row in zip(part, rows, strict=True)})
+    title = f"{trial.experiment} {trial.sigma_y} {trial.method} N={trial.members} {engine}"
+    total = len(missing) * trial.trajectories * trial.cycles
+    with torch.no_grad(), tqdm(total=total, desc=title, unit="cycle", unit_scale=True, mininterval=5) as bar:
+        for begin in range(0, len(missing), chunk):
+            part = missing[begin : begin + chunk]
+            pairs = zip(part, run(part, bar.update), strict=True)
+            known.add({keys[setting]: _row(engine, trial, size, setting, norms) for setting, norms in pairs})
     return pd.DataFrame([known[keys[setting]] for setting in settings])
 
 
-def _row(
-    runner: Runner, trial: Trial, setting: Setting, error_norm: np.ndarray, truth_norm: np.ndarray
-) -> dict[str, Any]:
-    """Return the scores of one setting from norms of error and truth (T, K)."""
-    rrmse, deviation, diverged = mean_over_survivors(relative_rmse(error_norm, truth_norm))
-    rmse = mean_over_survivors(time_mean_rmse(error_norm / runner.state_size**0.5))[0]
+def _row(engine: str, trial: Trial, size: int, setting: Setting, norms: Norms) -> dict[str, Any]:
+    """Return the scores of one setting, of states of a `size`, from norms of error and truth (T, K)."""
+    rrmse, deviation, diverged = mean_over_survivors(relative_rmse(*norms))
+    rmse, _, _ = mean_over_survivors(time_mean_rmse(norms[0] / size**0.5))
     return {
         "experiment": trial.experiment,
         "sigma_y": trial.sigma_y,
@@ -168,11 +154,11 @@ def _row(
         "ensemble_size": trial.members,
         "inflation": setting[0],
         "localization_radius": np.nan if setting[1] is None else setting[1],
-        "engine": runner.engine,
+        "engine": engine,
         "rrmse": rrmse,
         "rrmse_std": deviation,
         "rmse": rmse,
-        "n_trajectories": error_norm.shape[0],
-        "n_cycles": error_norm.shape[1],
+        "n_trajectories": trial.trajectories,
+        "n_cycles": trial.cycles,
         "n_diverged": diverged,
     }

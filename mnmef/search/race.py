@@ -48,12 +48,6 @@ class Race:
         A setting leaves if it is worse than the best one of its round by more than so many standard errors of the
         paired difference and by more than this fraction of the best score. Standard errors alone would also drop
         settings that are worse by next to nothing, if their scores vary together.
-
-    Raises
-    ------
-    ValueError
-        For less than 2 trials, which have no spread, rounds that shrink or exceed the final one, and counts that are
-        not positive.
     """
 
     trials: int = 64
@@ -61,18 +55,6 @@ class Race:
     rounds: tuple[Round, ...] = (Round(trials=4, cycles=150, keep=8), Round(trials=16, cycles=400, keep=2))
     standard_errors: float = 3.0
     fraction: float = 0.02
-
-    def __post_init__(self) -> None:
-        counts = [r.trials for r in self.rounds]
-        if min([*counts, self.trials]) < 2:
-            raise ValueError(f"every round needs at least 2 trials, but there are {[*counts, self.trials]}")
-        for name, values in (("trials", [*counts, self.trials]), ("cycles", [r.cycles for r in self.rounds])):
-            if values != sorted(values):
-                raise ValueError(f"{name} must not decrease from round to round, but they are {values}")
-        cap = 1 if self.cycles is None else self.cycles
-        smallest = min([cap, *(r.cycles for r in self.rounds), *(r.keep for r in self.rounds)])
-        if smallest < 1 or min(self.standard_errors, self.fraction) < 0:
-            raise ValueError(f"cycles and keep must be at least 1, standard_errors and fraction at least 0: {self}")
 
 
 def race_of(settings: Mapping[str, Any]) -> Race:

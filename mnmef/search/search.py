@@ -70,11 +70,9 @@ def search_method(
     """
     if search["engine"] not in SEARCH_ENGINES:
         raise ValueError(unknown_name("search engine", search["engine"], SEARCH_ENGINES))
-    experiment, size = split.attrs["experiment"], (search["trajectories"], search["cycles"])
-    tables = [
-        search_cell(search, split, Trial(experiment, sigma_y, method, members, *size, seed, lag), tried, known)
-        for members, tried in settings.items()
-    ]
+    cell = (split.attrs["experiment"], sigma_y, method)
+    trials = {n: Trial(*cell, n, search["trajectories"], search["cycles"], seed, lag) for n in settings}
+    tables = [search_cell(search, split, trials[n], tried, known) for n, tried in settings.items()]
     scores, best = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
     return scores, best
 
@@ -100,14 +98,12 @@ def search_cell(
     screen, confirm = search["screen"], search["confirm"]
     coarse = score_batched(settings, split, _smaller(trial, screen), known=known)
     few = [settings[i] for i in rank_settings(coarse).index[: screen["settings"]]]
-    scores = score_batched(few, split, trial, known=known)
-    tables = [coarse, scores]
-    order = rank_settings(scores)
+    tables = [coarse, score_batched(few, split, trial, known=known)]
+    order = rank_settings(tables[1])
     if has_dapper:
         leading = order.index[: confirm["settings"]]
-        confirmed = score_with_dapper([few[i] for i in leading], split, _smaller(trial, confirm), known=known)
-        tables.append(confirmed)
-        order = order.loc[leading[np.argsort(confirmed["n_diverged"], kind="stable")]]
+        tables.append(score_with_dapper([few[i] for i in leading], split, _smaller(trial, confirm), known=known))
+        order = order.loc[leading[np.argsort(tables[2]["n_diverged"], kind="stable")]]
     return pd.concat(tables, ignore_index=True), order.head(1)
 
 

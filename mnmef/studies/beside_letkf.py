@@ -14,13 +14,13 @@ import torch
 
 from mnmef.assimilation.cycling import CycleRecord
 from mnmef.assimilation.metrics import mean_over_survivors, relative_rmse, time_mean_rmse
+from mnmef.assimilation.twin import TwinData, run_on_twin
 from mnmef.data.twin import load_trial, simulate_split
 from mnmef.filters.classical import Setting, make_classical
 from mnmef.filters.learned import LearnedFilter
 from mnmef.io.files import write_table
 from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.scores.bootstrap import mean_with_interval
-from mnmef.studies.runs import TwinData, run_on_twin
 
 BURN_IN_TIME = 20.0
 """What is dropped, model time units, as in DAPPER's settings of Lorenz '96."""

@@ -20,13 +20,13 @@ import xarray as xr
 from tqdm import tqdm
 
 from mnmef.assimilation.metrics import relative_rmse
+from mnmef.assimilation.twin import run_on_twin
 from mnmef.core.devices import default_device
 from mnmef.data.twin import load_trial
 from mnmef.filters.learned import LearnedFilter
 from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.learning.fitting import finetuning_options
 from mnmef.learning.trainer import Trainer
-from mnmef.studies.runs import run_on_twin
 
 HALVED_FROM = 0.2
 """Fraction of a run at which the decay `halve` first acts: runs here end before."""

@@ -17,6 +17,7 @@ import xarray as xr
 from torch import Tensor
 from tqdm import tqdm
 
+from mnmef.assimilation.twin import run_on_twin
 from mnmef.core.seeds import numpy_generator, torch_generator
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
@@ -28,7 +29,7 @@ from mnmef.learning.trainer import Trainer
 from mnmef.learning.windows import Batch, Windows
 from mnmef.observations import make_observation
 from mnmef.studies.kalman import ensemble_gaussian, kalman_filter, wasserstein_2
-from mnmef.studies.runs import run_on_twin, simulate_observed
+from mnmef.studies.runs import simulate_observed
 from mnmef.systems.linear_gaussian import LinearGaussian
 
 NAME = LinearGaussian.name

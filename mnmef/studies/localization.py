@@ -13,6 +13,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from mnmef.assimilation.twin import run_on_twin
 from mnmef.core.devices import default_device
 from mnmef.core.names import stream_of
 from mnmef.data.twin import load_trial
@@ -21,7 +22,6 @@ from mnmef.filters.base import CycleResult
 from mnmef.filters.localization import gaspari_cohn
 from mnmef.filters.mnmef import Mnmef
 from mnmef.learning.checkpoints import load_checkpoint
-from mnmef.studies.runs import run_on_twin
 
 
 @dataclass(frozen=True)

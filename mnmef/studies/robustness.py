@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from mnmef.assimilation.cycling import CycleRecord
 from mnmef.assimilation.metrics import relative_rmse
+from mnmef.assimilation.twin import TwinData, run_on_twin
 from mnmef.core.devices import default_device
 from mnmef.core.names import METHODS, stream_of
 from mnmef.core.seeds import numpy_generator
@@ -26,7 +27,7 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import CycleResult, Filter
 from mnmef.filters.classical import Setting, make_classical
 from mnmef.learning.checkpoints import load_checkpoint
-from mnmef.studies.runs import Candidate, TwinData, run_on_twin, simulate_observed
+from mnmef.studies.runs import Candidate, simulate_observed
 
 ROBUSTNESS_COLUMNS = (
     *("experiment", "method", "condition", "value", "trajectory"),

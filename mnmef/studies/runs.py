@@ -1,20 +1,14 @@
 """Truths, observations and runs of filters, as most studies need them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
-from tqdm import tqdm
 
-from mnmef.assimilation.cycling import CycleRecord, in_turn, noise_source, run_filter
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import CycleResult, Filter
-
-TwinData = Sequence[Tensor]
-"""First ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx)."""
+from mnmef.filters.base import Filter
 
 
 @dataclass(frozen=True)
@@ -37,48 +31,6 @@ class Candidate:
     make: Callable[..., Filter]
     dtype: torch.dtype = torch.float32
     device: torch.device | str = "cpu"
-
-
-def run_on_twin(
-    filter_: Filter,
-    experiment: Experiment,
-    data: TwinData,
-    *,
-    seed: int,
-    stream: str,
-    title: str | None = None,
-    on_cycle: Callable[[int, CycleResult, Tensor], None] | None = None,
-) -> CycleRecord:
-    """Run a filter on the data of a twin experiment, without gradients.
-
-    Parameters
-    ----------
-    filter_ : Filter
-    experiment : Experiment
-        Forecast model and observation operator.
-    data : sequence of Tensor
-        First ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx).
-    seed : int
-        Root of the perturbations of observations.
-    stream : str
-        Label of their random stream.
-    title : str or None
-        Text beside the progress bar; no bar by default.
-    on_cycle : callable or None
-        Called after each cycle, as by `mnmef.assimilation.cycling.run_filter`.
-
-    Returns
-    -------
-    CycleRecord
-        Scores of every trajectory and cycle.
-    """
-    first, observations, truth = data
-    shape = (*first.shape[:2], experiment.observation_size)
-    draw = noise_source(seed, stream, first.shape[1], shape)
-    bar = tqdm(total=truth.shape[1], desc=title, unit="cycle", mininterval=5, disable=title is None)
-    with torch.no_grad(), bar:
-        callbacks = [callback for callback in (on_cycle, lambda *_: bar.update()) if callback is not None]
-        return run_filter(filter_, experiment, first, observations, truth, draw, on_cycle=in_turn(*callbacks))
 
 
 def simulate_observed(

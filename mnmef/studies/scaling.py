@@ -11,11 +11,12 @@ import pandas as pd
 import torch
 
 from mnmef.assimilation.metrics import mean_over_survivors, relative_rmse
+from mnmef.assimilation.twin import TwinData, run_on_twin
 from mnmef.core.clock import now
 from mnmef.core.hardware import give_freed_memory_back
 from mnmef.core.seeds import numpy_generator
 from mnmef.experiments.experiment import Experiment
-from mnmef.studies.runs import Candidate, TwinData, run_on_twin, simulate_observed
+from mnmef.studies.runs import Candidate, simulate_observed
 
 SCALING_COLUMNS = (
     *("engine", "state_size", "rrmse", "rrmse_std", "relative_rms", "n_trajectories", "n_diverged", "n_cycles"),

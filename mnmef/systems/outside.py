@@ -1,7 +1,6 @@
 """Forecast models from files of the user's: a class that derives from `System`, or a black box in NumPy."""
 
 import hashlib
-import importlib.util
 import inspect
 import sys
 import traceback
@@ -136,8 +135,8 @@ def load_class(path: Path, class_name: str) -> type[Any]:
     module = load_module(path)
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
-        classes = [name for name, each in vars(module).items() if isinstance(each, type)]
-        own = [name for name in classes if getattr(module, name).__module__ == module.__name__]
+        classes = [each for each in vars(module).values() if isinstance(each, type)]
+        own = [each.__name__ for each in classes if each.__module__ == module.__name__]
         raise ValueError(unknown_name(f"class in {path}", class_name, own))
     if found is not System and issubclass(found, System):
         for key in ("name", "title"):
@@ -158,12 +157,10 @@ def load_module(path: Path) -> ModuleType:
     name = f"mnmef_outside_{path.stem}_{hashlib.sha256(str(path.resolve()).encode() + content).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"system {path}: is no file of Python's")
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = ModuleType(name)
+    module.__file__ = str(path)
     try:
         exec(compile(content, str(path), "exec"), module.__dict__)
     except Exception as error:
