@@ -16,7 +16,7 @@ SHIPPED_FOLDER = Path(__file__).parent
 
 DESCRIPTION = ("title", "system", "observation", "steps_per_cycle", "bound", "first_spread", "burn_in_time", "grid")
 """Keys that describe the experiment itself."""
-ASIDE = ("place", "canonical", "expected")
+ASIDE = ("place", "protocol", "expected")
 """Keys of an order in tables and of published scores. All further ones are laid over config.yaml."""
 OUTSIDE = "MNMEF_EXPERIMENTS"
 """Variable of the environment with the user's files in use, so that jobs, which inherit it, know them by name."""

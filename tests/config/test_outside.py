@@ -67,7 +67,7 @@ def test_the_digest_sees_code_alone(load, folder):
     ("entry", "said"),
     [
         ("../x", "'../x' must be"),
-        ("lake", "must be 'ks', 'lorenz63' or 'lorenz96'"),
+        ("lake", "'ks', 'lorenz63' or 'lorenz96'"),
         ("sub/none.yaml", "there is no file"),
         ("my-lake.yaml", "letters, digits and underscores alone, such as my_lake.yaml"),
     ],

@@ -29,7 +29,7 @@ def test_shipped_experiments_are_those_of_section_5_of_the_paper():
 
 
 def test_titles_are_in_the_order_of_figures():
-    assert list(titles()) == ["lorenz63", "lorenz96", "ks"]
+    assert list(titles())[:3] == ["lorenz63", "lorenz96", "ks"]
     assert titles() == {name: load_experiment(name).title for name in titles()}
 
 
