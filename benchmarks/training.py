@@ -23,8 +23,9 @@ from mnmef.core.devices import default_device
 from mnmef.data.twin import simulate_training
 from mnmef.experiments.files import shipped_experiments
 from mnmef.experiments.load import load_experiment
+from mnmef.filters.learned import initial_filter
 from mnmef.learning.fitting import pretraining_options
-from mnmef.learning.trainer import Trainer, initial_filter
+from mnmef.learning.trainer import Trainer
 
 CONFIG = Path(__file__).parents[1] / "config.yaml"
 SIGMA_Y = 1.0

@@ -71,8 +71,13 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
     if description["grid"] is not None and every is not None and every % network.patch:
         right = f"must divide the distance between observed grid points, {every}"
         yield f"{name}: mnmef_conv.model.patch = {network.patch}: {right}"
-    if network.kernel % 2 == 0:
-        yield f"{name}: mnmef_conv.model.kernel = {network.kernel}: must be odd"
+    for key, kernel in (("mnmef_conv", network.kernel), ("mnmef_local", config.mnmef_local.model.kernel)):
+        if kernel % 2 == 0:
+            yield f"{name}: {key}.model.kernel = {kernel}: must be odd"
+    cycles, window = config.mnmef_local.training.gradient_cycles, config.data.train.window_cycles
+    if "mnmef_local" in config.learned and window % cycles:
+        right = f"must divide data.train.window_cycles = {window}"
+        yield f"{name}: mnmef_local.training.gradient_cycles = {cycles}: {right}"
     if split_reference(description["system"].get("name")) and config.baselines and config.search.engine != "batched":
         yield (
             f"{name}: search.engine = {config.search.engine} asks DAPPER, which has no model of "

@@ -13,6 +13,7 @@ from mnmef.config.fields import (
     Section,
     Several,
     Switch,
+    Whole,
     knob,
 )
 
@@ -48,6 +49,12 @@ class OwnTraining(Section):
     gradient_clip: Positive | None = knob("largest norm of a step's gradient; null: no limit")
     misplaced: Fraction = knob("windows whose first ensemble lies about another truth")
     chunks: Count = knob("parts of a batch computed side by side, on a thread each")
+    gradient_cycles: Count = knob(
+        "cycles that a gradient runs through; divides data.train.window_cycles", unit="cycles"
+    )
+    target_members: Whole = knob(
+        "members of an ensemble whose mean stands for the truth in losses of the mean; 0: none"
+    )
 
 
 class Training(OwnTraining):
@@ -83,6 +90,25 @@ class Conv(Section):
     """The learned filter with convolutions, which is not in the paper."""
 
     model: ConvModel = knob("network")
+    training: OwnTraining = knob("laid over the section training")
+
+
+class LocalModel(Section):
+    """Sizes of the network of `mnmef_local`, and the localized filter that it starts as."""
+
+    channels: Count = knob("channels of each convolution")
+    layers: Count = knob("number of convolutions")
+    kernel: Count = knob("its width, odd", unit="grid points")
+    reach: Count = knob("largest distance of an observation in the gain", unit="grid points")
+    radius: Positive = knob("length of the first taper", unit="grid points")
+    first_inflation: Positive = knob("first factor on the analysis anomalies")
+    near: Whole = knob("largest distance of anomalies that are mixed", unit="grid points")
+
+
+class Local(Section):
+    """The learned filter of local analyses, which is not in the paper."""
+
+    model: LocalModel = knob("network")
     training: OwnTraining = knob("laid over the section training")
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from mnmef.config.data import Data, Evaluation
 from mnmef.config.fields import ExperimentName, FilterName, MethodName, Positive, Section, Several, Whole, knob
-from mnmef.config.learning import Conv, Finetuning, Model, Training, TrainingSeeds
+from mnmef.config.learning import Conv, Finetuning, Local, Model, Training, TrainingSeeds
 from mnmef.config.search import Ienks, Published, Reference, Search
 from mnmef.config.studies import (
     Canonical,
@@ -57,6 +57,7 @@ class Config(Section):
     training: Training = knob("pretraining", section="4")
     training_seeds: TrainingSeeds = knob("further trainings from other seeds")
     mnmef_conv: Conv = knob("the filter with convolutions")
+    mnmef_local: Local = knob("the filter of local analyses")
     finetuning: Finetuning = knob("fine-tuning", section="4")
     finetuning_curve: FinetuningCurve = knob("R-RMSE along a fine-tuning", section="5, figure 11")
     linear_gaussian: LinearGaussianStudy = knob("learned filters against the exact filter", section="C, figure C.13")

@@ -3,15 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from mnmef.core.errors import unknown_name
+from mnmef.core.seeds import torch_generator
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.mnmef import Mnmef, ModelOptions
 from mnmef.filters.mnmef_conv import ConvOptions, MnmefConv
+from mnmef.filters.mnmef_local import LocalOptions, MnmefLocal
 
-LearnedFilter = Mnmef | MnmefConv
+LearnedFilter = Mnmef | MnmefConv | MnmefLocal
 NETWORKS: dict[str, tuple[type[Any], type[Any]]] = {
     "mnmef": (Mnmef, ModelOptions),
     "mnmef_conv": (MnmefConv, ConvOptions),
+    "mnmef_local": (MnmefLocal, LocalOptions),
 }
 """Class of each learned filter, and the options of its network."""
 
@@ -44,3 +49,32 @@ def make_learned(
         return filter_(experiment, sigma_y, options(**(model or {})))
     except TypeError as error:
         raise ValueError(f"options of {name}: {error}") from error
+
+
+def initial_filter(
+    experiment: Experiment, sigma_y: float, model: Mapping[str, Any] | None, seed: int, *, name: str = "mnmef"
+) -> LearnedFilter:
+    """Make the untrained filter `name` with first weights that follow from `seed` alone.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Experiment to train on; its name is part of the random stream's label.
+    sigma_y : float
+        Standard deviation of the observation noise, state units.
+    model : mapping or None
+        Options of the network, by default its own.
+    seed : int
+        Root of the random streams.
+    name : str
+        The learned filter.
+
+    Returns
+    -------
+    LearnedFilter
+        On the CPU.
+    """
+    state = torch_generator(seed, "weights", experiment.name).initial_seed()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(state)
+        return make_learned(name, experiment, sigma_y, model)

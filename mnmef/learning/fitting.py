@@ -11,10 +11,10 @@ from mnmef.config.settings import PACE, Settings
 from mnmef.core.devices import default_device
 from mnmef.core.hardware import hardware_name
 from mnmef.experiments.load import experiment_of
-from mnmef.filters.learned import LearnedFilter
+from mnmef.filters.learned import LearnedFilter, initial_filter
 from mnmef.learning.checkpoints import load_checkpoint, read_card, save_checkpoint
 from mnmef.learning.options import TrainingOptions
-from mnmef.learning.trainer import initial_filter, train
+from mnmef.learning.trainer import train
 
 
 @dataclass(frozen=True)

@@ -71,3 +71,6 @@ def spread(analysis: Tensor, truth: Tensor) -> Tensor:
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {f.__name__: f for f in (nl2, l2, rmse, crps, spread)}
 """Losses by name; a sum of them is written `nl2+rmse`."""
+
+OF_TRUTH = ("crps", "spread")
+"""Losses that see the spread: against the mean of a large ensemble, which is nearer than the truth, they shrink it."""

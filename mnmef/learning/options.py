@@ -53,6 +53,11 @@ class TrainingOptions:
         Parts of a batch with analyses and gradients of their own, side by side if torch may use several threads.
     misplaced : float
         Fraction of windows whose first ensemble lies about another truth, so that the way back is learned too.
+    gradient_cycles : int
+        Cycles that a gradient runs through before the ensemble is detached; divides `window_cycles`.
+    target_members : int
+        Members of an ensemble square-root filter on the same observations whose analysis mean takes the truth's place
+        in losses of the mean: a target nearly without the noise of the truth about it. 0: the truth.
 
     Raises
     ------
@@ -76,6 +81,8 @@ class TrainingOptions:
     other_sizes: tuple[int, ...] = ()
     chunks: int = 1
     misplaced: float = 0.0
+    gradient_cycles: int = 1
+    target_members: int = 0
 
     def __post_init__(self) -> None:
         for kind, name, known in (
@@ -86,9 +93,15 @@ class TrainingOptions:
         ):
             if name not in known:
                 raise ValueError(unknown_name(kind, name, known))
-        for name in ("steps", "window_cycles", "batch", "chunks"):
+        for name in ("steps", "window_cycles", "batch", "chunks", "gradient_cycles"):
             if getattr(self, name) < 1:
                 raise ValueError(f"training {name} must be at least 1, not {getattr(self, name)}")
+        if self.window_cycles % self.gradient_cycles:
+            raise ValueError(
+                f"gradient_cycles must divide the {self.window_cycles} cycles of a window, not {self.gradient_cycles}"
+            )
+        if self.target_members < 0 or self.target_members == 1:
+            raise ValueError(f"target_members must be 0 or at least 2, not {self.target_members}")
         if not 0.0 <= self.misplaced <= 1.0:
             raise ValueError(f"misplaced is a fraction of windows, from 0 to 1, not {self.misplaced}")
         if min(self.sizes) < 2:

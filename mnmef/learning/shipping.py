@@ -4,7 +4,7 @@ For each cell `<experiment>_<sigma_y>`, the pretrained filter and, for each ense
 are put into resources/weights/<cell>, each with a JSON card beside it: how it was trained, for how long, on what, and
 its score on the tuning split, which is simulated in memory. At an N where fine-tuning made the score worse, the heads
 are those of the pretrained filter. What is there already is replaced only by a better pretrained filter, or, if that is
-the same, by better heads, each for itself. `mnmef_conv` is replaced by a better one.
+the same, by better heads, each for itself. Filters that are not fine-tuned are replaced by better ones.
 """
 
 import argparse
@@ -19,13 +19,15 @@ import xarray as xr
 import yaml
 
 from mnmef.config.settings import Settings, at_scale
+from mnmef.core.names import LEARNED_FILTERS
 from mnmef.experiments.load import load_experiment
 from mnmef.io.files import write_text
 from mnmef.learning.checkpoints import BASE, load_checkpoint, read_card, read_tensors, write_tensors
 from mnmef.learning.selection import is_worse, tuning_score, tuning_split
 
 SHIPPED_WEIGHTS = Path("resources/weights")
-CONV = "mnmef_conv_pretrained.safetensors"
+UNTUNED = tuple(f"{name}_pretrained.safetensors" for name in LEARNED_FILTERS if name != "mnmef")
+"""Checkpoints of filters that are not fine-tuned."""
 
 
 def ship(checkpoint: Path, target: Path, split: xr.Dataset, members: int, seed: int, *, heads_only: bool) -> None:
@@ -77,7 +79,7 @@ def ship_cell(cell: str, source: Path, target: Path, settings: Settings) -> None
     split = tuning_split(load_experiment(cell.rsplit("_", 1)[0]), settings)
     heads = {f"mnmef_finetuned_{size}.safetensors": size for size in settings["ensemble_sizes"]}
     has_base = False  # the one in `target` is the one that the heads were tuned from
-    for name, size in {BASE: members, **heads, CONV: members}.items():
+    for name, size in {BASE: members, **heads, **dict.fromkeys(UNTUNED, members)}.items():
         new, old = source / cell / name, target / cell / name
         if not new.exists() or (name in heads and not has_base):
             continue
@@ -115,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     source = given.source or Path(f"results/{settings['scale']}/training")
     cells = given.cells or [f"{e}_{y}" for e in settings["experiments"] for y in settings["noise_levels"]]
     for cell in cells:
-        if not any((source / cell / base).exists() for base in (BASE, CONV)):
+        if not any((source / cell / base).exists() for base in (BASE, *UNTUNED)):
             parser.error(f"there is no {source / cell / BASE}: train {cell} first, or name another --source")
     for cell in cells:
         ship_cell(cell, source, given.target, at_scale(raw, given.scale, cell.rsplit("_", 1)[0]))

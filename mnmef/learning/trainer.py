@@ -2,15 +2,16 @@
 cycle.
 
 The gradient is truncated at every cycle (J0 = 1 in the paper): the ensemble is detached after each analysis, so the
-gradient of a cycle's loss is local to that cycle. Both schedules are one loop. `window` adds up the gradients of all
-cycles of a batch of windows that start together and steps once at their end. `cycle` steps at every cycle, on a batch
-of windows whose ages are staggered, so that each step sees early and late cycles alike.
+gradient of a cycle's loss is local to that cycle; with `gradient_cycles` it is detached after so many, and the gradient
+runs through their forecasts and analyses. Both schedules are one loop. `window` adds up the gradients of all cycles of
+a batch of windows that start together and steps once at their end. `cycle` steps each time the ensemble is detached, on
+a batch of windows whose ages are staggered, so that each step sees early and late cycles alike.
 """
 
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -24,17 +25,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mnmef.core.hardware import keep_freed_memory
-from mnmef.core.seeds import torch_generator
 from mnmef.core.threads import torch_threads
-from mnmef.experiments.experiment import Experiment
-from mnmef.filters.learned import LearnedFilter, make_learned
+from mnmef.filters.esrf import ESRF
+from mnmef.filters.learned import LearnedFilter
 from mnmef.io.files import write_atomically
-from mnmef.learning.losses import LOSSES
+from mnmef.learning.losses import LOSSES, OF_TRUTH
 from mnmef.learning.optimizers import OPTIMIZERS
 from mnmef.learning.options import TrainingOptions
 from mnmef.learning.windows import Windows
 
 CURVE_POINTS = 200
+
+LARGE_INFLATION = 1.01
+"""Inflation of the large ensemble whose mean may stand for the truth."""
 
 
 class TimeLimitError(Exception):
@@ -127,15 +130,15 @@ def _run(
 
 
 class Chunk(NamedTuple):
-    """Result of one cycle for a part of the batch.
+    """Result of the cycles between two truncations of the gradient for a part of the batch.
 
     Parameters
     ----------
     analysis : Tensor (B, N, Nx)
     used : Tensor (B,)
-        Windows whose loss counts.
+        Windows whose loss counts in every cycle.
     loss : Tensor ()
-        Sum over them.
+        Sum over windows, mean over cycles.
     gradients : tuple of Tensor or None
         Of their share in the batch's mean loss, in the order of the parameters; None for a parameter without any.
     """
@@ -164,6 +167,7 @@ class Trainer:
         for parameter in self.parameters:
             parameter.requires_grad_(True)
         self.optimizers = OPTIMIZERS[options.optimizer](self.parameters, options.learning_rate, options.weight_decay)
+        self.large = ESRF(filter_.sigma_y, LARGE_INFLATION)
         self.step_number = 0
         self.pool: ThreadPoolExecutor | None = None
         self.curve: list[dict[str, float]] = []
@@ -172,11 +176,11 @@ class Trainer:
         self.started, self.earlier_seconds = time.monotonic(), 0.0
 
     def optimizer_step(self) -> None:
-        """Run the cycles of one optimizer step (one, or a whole window), then step.
+        """Run the cycles of one optimizer step (`gradient_cycles`, or a whole window), then step.
 
         A step with a non-finite gradient is skipped and counted.
         """
-        cycles = self.options.window_cycles if self.options.schedule == "window" else 1
+        parts = self.options.window_cycles // self.options.gradient_cycles if self.options.schedule == "window" else 1
         # The rate is a function of the step alone. A scheduler of torch would have a state to keep, and warns where a
         # first step is skipped.
         for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
@@ -184,8 +188,8 @@ class Trainer:
         self.batch = self.windows.batches[self.step_number % len(self.windows.batches)]
         self.filter.zero_grad()
         with self._use_threads():
-            for _ in range(cycles):
-                self._cycle(1.0 / cycles)
+            for _ in range(parts):
+                self._cycle(1.0 / parts)
             norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
             if self.options.gradient_clip is not None:
                 torch.nn.utils.clip_grads_with_norm_(self.parameters, self.options.gradient_clip, norm)
@@ -199,14 +203,13 @@ class Trainer:
             self._record()
 
     def _cycle(self, weight: float) -> None:
-        """Forecast, observe and analyze the batch once, and add the gradient of `weight` times the mean loss."""
-        truth = self.windows.advance(self.batch)
-        observation = self.windows.observe(truth, self.filter.sigma_y)
-        noise = self.windows.normal(*self.batch.ensemble.shape[:2], observation.shape[-1])
-        inputs = (self.batch.ensemble, observation, noise, truth)
-        assimilate = partial(self._assimilate, weight / len(truth))
+        """Run the batch to the next truncation of the gradient, and add that of `weight` times the mean loss."""
+        cycles = [self._observe() for _ in range(self.options.gradient_cycles)]
+        count, parts = len(self.batch.ensemble), self.options.chunks
+        by_cycle = (torch.stack(tensors).chunk(parts, 1) for tensors in zip(*cycles, strict=True))
+        assimilate = partial(self._assimilate, weight / (count * len(cycles)))
         apply = map if self.pool is None else self.pool.map
-        chunks = list(apply(assimilate, *(tensor.chunk(self.options.chunks) for tensor in inputs)))
+        chunks = list(apply(assimilate, self.batch.ensemble.chunk(parts), *by_cycle))
         used = torch.cat([chunk.used for chunk in chunks])
         self.loss_sum += torch.stack([chunk.loss for chunk in chunks]).sum() / used.sum().clamp(min=1)
         self.loss_count += 1
@@ -215,21 +218,42 @@ class Trainer:
         self.batch.ensemble = torch.cat([chunk.analysis for chunk in chunks])
         self._drop(~used.cpu())
 
-    def _assimilate(self, weight: float, ensemble: Tensor, observation: Tensor, noise: Tensor, truth: Tensor) -> Chunk:
+    def _observe(self) -> tuple[Tensor, ...]:
+        """Return observation, noise, truth and target of the batch's next cycle.
+
+        The target is the truth or, with `target_members`, the analysis mean of a large ensemble.
+        """
+        truth = self.windows.advance(self.batch)
+        observation = self.windows.observe(truth, self.filter.sigma_y)
+        noise = self.windows.normal(*self.batch.ensemble.shape[:2], observation.shape[-1])
+        if not self.options.target_members:
+            return observation, noise, truth, truth
+        forecast = self.experiment.propagate(self.batch.large)
+        self.batch.large = self.large.update(forecast, observation, self.experiment)
+        return observation, noise, truth, self.batch.large.mean(-2)
+
+    def _assimilate(
+        self, weight: float, ensemble: Tensor, observations: Tensor, noises: Tensor, truths: Tensor, targets: Tensor
+    ) -> Chunk:
         """Forecast and analyze some windows of the batch, with the gradient of `weight` times the sum of their losses.
 
-        Windows without a finite forecast stand at their truth, so that the others have a finite gradient.
+        All but the ensemble have cycles as their first dimension. Windows without a finite forecast stand at their
+        truth, so that the others have a finite gradient.
         """
-        with torch.no_grad():
+        used, losses = torch.ones(len(ensemble), dtype=torch.bool, device=ensemble.device), []
+        for observation, noise, truth, target in zip(observations, noises, truths, targets, strict=True):
             forecast = self.experiment.propagate(ensemble)
-            lost = ~forecast.isfinite().flatten(1).all(-1)
+            lost = ~forecast.detach().isfinite().flatten(1).all(-1)
             forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
-        analysis = self.filter.update(forecast, observation, self.experiment, noise)
-        losses = torch.stack([LOSSES[term](analysis, truth) for term in self.options.loss.split("+")]).sum(0)
-        used = ~lost & losses.detach().isfinite()
-        loss = torch.where(used, losses, 0.0).sum()
+            ensemble = self.filter.update(forecast, observation, self.experiment, noise)
+            terms = [
+                LOSSES[term](ensemble, truth if term in OF_TRUTH else target) for term in self.options.loss.split("+")
+            ]
+            losses.append(torch.stack(terms).sum(0))
+            used = used & ~lost & losses[-1].detach().isfinite()
+        loss = torch.where(used, torch.stack(losses), 0.0).sum()
         gradients = torch.autograd.grad(weight * loss, self.parameters, allow_unused=True)
-        return Chunk(analysis.detach(), used, loss.detach(), gradients)
+        return Chunk(ensemble.detach(), used, loss.detach() / len(losses), gradients)
 
     def _add(self, gradients: Sequence[Tensor | None]) -> None:
         """Add to the gradients of this step."""
@@ -311,32 +335,3 @@ class Trainer:
         for name in self._COUNTERS:
             setattr(self, name, state[name])
         self.loss_sum = state["loss_sum"].to(self.device)
-
-
-def initial_filter(
-    experiment: Experiment, sigma_y: float, model: Mapping[str, Any] | None, seed: int, *, name: str = "mnmef"
-) -> LearnedFilter:
-    """Make the untrained filter `name` with first weights that follow from `seed` alone.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        Experiment to train on; its name is part of the random stream's label.
-    sigma_y : float
-        Standard deviation of the observation noise, state units.
-    model : mapping or None
-        Options of the network, by default its own.
-    seed : int
-        Root of the random streams.
-    name : str
-        The learned filter.
-
-    Returns
-    -------
-    LearnedFilter
-        On the CPU.
-    """
-    state = torch_generator(seed, "weights", experiment.name).initial_seed()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(state)
-        return make_learned(name, experiment, sigma_y, model)

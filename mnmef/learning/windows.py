@@ -26,12 +26,15 @@ class Batch:
         Cycles left.
     ensemble : Tensor (B, N, Nx)
         Last analysis, state units.
+    large : Tensor (B, M, Nx)
+        The same of the large ensembles whose means are targets, M = `target_members`.
     """
 
     window: Tensor
     position: Tensor
     remaining: Tensor
     ensemble: Tensor
+    large: Tensor
 
 
 class Windows:
@@ -66,13 +69,15 @@ class Windows:
     def _begin(self, members: int) -> Batch:
         """Begin the windows of one ensemble size."""
         count = self.options.batch_at(members)
-        ensemble = torch.zeros(count, members, self.experiment.state_size, device=self.truth.device)
+        sizes = (members, self.options.target_members)
+        ensembles = [torch.zeros(count, n, self.experiment.state_size, device=self.truth.device) for n in sizes]
         window, position, remaining = torch.zeros(3, count, dtype=torch.int64).unbind()
-        batch = Batch(window, position, remaining, ensemble)
+        batch = Batch(window, position, remaining, *ensembles)
         self._restart(batch, torch.ones(count, dtype=torch.bool))
         if self.options.schedule == "cycle":
             # First windows of different lengths: from then on the ages of the batch are spread evenly.
-            batch.remaining = 1 + torch.arange(count) * self.options.window_cycles // count
+            apart = self.options.gradient_cycles
+            batch.remaining = apart * (1 + torch.arange(count) * (self.options.window_cycles // apart) // count)
         return batch
 
     def advance(self, batch: Batch) -> Tensor:
@@ -112,8 +117,9 @@ class Windows:
             others = torch.randint(len(self.truth), (count,), generator=self.generator)
             window = torch.where(elsewhere, others, window)
         center = self.truth[window.to(self.truth.device), position.to(self.truth.device)]
-        anomalies = self.normal(count, *batch.ensemble.shape[1:])
-        batch.ensemble[which.to(self.truth.device)] = center.unsqueeze(-2) + self.experiment.first_spread * anomalies
+        for ensemble in (batch.ensemble, batch.large):
+            anomalies = self.normal(count, *ensemble.shape[1:])
+            ensemble[which.to(self.truth.device)] = center.unsqueeze(-2) + self.experiment.first_spread * anomalies
 
     def observe(self, truth: Tensor, sigma_y: float) -> Tensor:
         """Draw observations (B, d) of truths (B, Nx), at a random cycle where the network changes with time."""
@@ -143,4 +149,4 @@ class Windows:
         self.generator.set_state(state["generator"])
         self.queue, self.batches = state["queue"], [Batch(**batch) for batch in state["batches"]]
         for batch in self.batches:
-            batch.ensemble = batch.ensemble.to(self.truth.device)
+            batch.ensemble, batch.large = batch.ensemble.to(self.truth.device), batch.large.to(self.truth.device)

@@ -10,7 +10,7 @@ import pandas as pd
 from mnmef.experiments.files import titles
 from mnmef.report.tables import MISSING, with_published
 
-FILTER_TITLES = {"mnmef": "MNMEF", "mnmef_conv": "MNMEF (convolutions)"}
+FILTER_TITLES = {"mnmef": "MNMEF", "mnmef_conv": "MNMEF (convolutions)", "mnmef_local": "MNMEF (local analyses)"}
 PRETRAINED = "pretrained"
 TIME_KEYS = ["experiment", "sigma_y", "filter"]
 

@@ -16,6 +16,7 @@ from scipy import stats
 
 from mnmef.assimilation.cycling import CycleRecord
 from mnmef.assimilation.metrics import mean_over_survivors, relative_rmse
+from mnmef.assimilation.twin import TwinData, run_on_twin
 from mnmef.core.clock import elapsed
 from mnmef.core.seeds import numpy_generator
 from mnmef.experiments.experiment import Experiment
@@ -25,7 +26,7 @@ from mnmef.filters.base import Filter
 from mnmef.filters.classical import DEFAULTS, Setting, make_classical
 from mnmef.filters.dapper_bridge import assimilation_error, dapper_method, hidden_markov_model
 from mnmef.filters.options import Options
-from mnmef.studies.runs import TwinData, run_on_twin, simulate_observed
+from mnmef.studies.runs import simulate_observed
 
 TOLERANCE = 0.05, 3.0
 """Fraction of the expected score, and standard errors, whichever is larger: within it a score is reproduced."""

@@ -23,8 +23,9 @@ from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import CycleResult, Filter
 from mnmef.filters.enkf import EnKF
+from mnmef.filters.learned import initial_filter
 from mnmef.learning.options import TrainingOptions
-from mnmef.learning.trainer import Trainer, initial_filter
+from mnmef.learning.trainer import Trainer
 from mnmef.learning.windows import Batch, Windows
 from mnmef.observations import make_observation
 from mnmef.studies.kalman import ensemble_gaussian, kalman_filter, wasserstein_2

@@ -179,9 +179,9 @@ def baseline_cells():
 
 
 def filters_of(experiment):
-    """The learned filters that the config runs on an experiment: convolutions where there is a grid."""
+    """The learned filters that the config runs on an experiment: all but the paper's where there is a grid."""
     gridless = RUN.descriptions[experiment]["grid"] != "periodic"
-    return [name for name in SETTINGS[experiment]["learned"] if not (gridless and name == "mnmef_conv")]
+    return [name for name in SETTINGS[experiment]["learned"] if name == "mnmef" or not gridless]
 
 
 def learned_cells():

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mnmef.experiments.load import load_experiment
+from mnmef.filters.learned import initial_filter
 from mnmef.learning.checkpoints import load_checkpoint, read_card, save_checkpoint
-from mnmef.learning.trainer import initial_filter
 
 MODEL = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2, "inflation": True}
 

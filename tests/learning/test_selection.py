@@ -5,9 +5,9 @@ import torch
 
 from mnmef.data.twin import simulate_split
 from mnmef.experiments.load import load_experiment
+from mnmef.filters.learned import initial_filter
 from mnmef.learning.checkpoints import read_card, read_tensors, save_checkpoint
 from mnmef.learning.selection import keep_better, score_order, tuning_score
-from mnmef.learning.trainer import initial_filter
 
 MODEL = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2, "hidden_layers": 1}
 

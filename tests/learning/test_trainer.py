@@ -14,8 +14,10 @@ import torch
 
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.load import load_experiment
+from mnmef.filters.learned import initial_filter
+from mnmef.learning.losses import LOSSES
 from mnmef.learning.options import DECAYS, TrainingOptions
-from mnmef.learning.trainer import Trainer, initial_filter, train
+from mnmef.learning.trainer import Trainer, train
 
 SMALL = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2}
 OPTIONS = TrainingOptions(ensemble_size=4, steps=12, window_cycles=6, batch=4, learning_rate=1e-3)
@@ -49,7 +51,10 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(truth, sche
 
 @pytest.mark.parametrize(
     "change",
-    [{"schedule": "cycle"}, {"schedule": "window"}, {"optimizer": "muon"}, {"other_sizes": (2, 8)}],
+    [
+        *({"schedule": "cycle"}, {"schedule": "window"}, {"optimizer": "muon"}, {"other_sizes": (2, 8)}),
+        {"gradient_cycles": 3, "target_members": 5},
+    ],
     ids=str,
 )
 def test_a_resumed_training_ends_with_the_bits_of_an_uninterrupted_one(truth, change):
@@ -73,7 +78,8 @@ def test_kill_9_in_the_middle_then_a_second_start_ends_with_the_same_bits(tmp_pa
         from mnmef.data.twin import simulate_truth
         from mnmef.experiments.load import load_experiment
         from mnmef.learning.options import TrainingOptions
-        from mnmef.learning.trainer import Trainer, initial_filter, train
+        from mnmef.filters.learned import initial_filter
+        from mnmef.learning.trainer import Trainer, train
         experiment = load_experiment("lorenz63")
         truth = torch.from_numpy(simulate_truth(experiment, 16, 10, np.random.default_rng(0)))
         options = TrainingOptions(ensemble_size=4, steps=40, window_cycles=6, batch=4, learning_rate=1e-3)
@@ -131,6 +137,35 @@ def test_one_step_by_window_equals_the_mean_gradient_of_its_cycles(truth):
         gradients.append([p.grad.clone() for p in by_cycle.parameters])
     for parameter, *parts in zip(by_window.parameters, *gradients, strict=True):
         torch.testing.assert_close(parameter.grad, torch.stack(parts).mean(0))
+
+
+@pytest.mark.parametrize("target_members", [0, 20])
+def test_the_gradient_runs_through_the_forecasts_and_analyses_of_its_cycles(truth, target_members):
+    options = dataclasses.replace(OPTIONS, gradient_cycles=3, target_members=target_members, loss="l2+spread")
+    trainer = Trainer(make(), truth, options)
+    ensemble = trainer.batch.ensemble.clone()
+    cycles = []
+    observe = trainer._observe
+    trainer._observe = lambda: cycles.append(observe()) or cycles[-1]
+    trainer._cycle(1.0)
+    found = [p.grad.clone() for p in trainer.parameters if p.grad is not None]
+
+    loss = 0
+    for observation, noise, state, target in cycles:
+        assert torch.equal(state, target) == (target_members == 0)
+        ensemble = trainer.filter.analyze(SYSTEM.propagate(ensemble), observation, SYSTEM, noise)
+        loss = loss + (LOSSES["l2"](ensemble, target) + LOSSES["spread"](ensemble, state)).mean() / 3
+    expected = torch.autograd.grad(loss, trainer.parameters, allow_unused=True)
+    for gradient, other in zip(found, (g for g in expected if g is not None), strict=True):
+        torch.testing.assert_close(gradient, other)
+    torch.testing.assert_close(trainer.batch.ensemble, ensemble.detach())
+
+
+def test_windows_end_only_where_the_gradient_does(truth):
+    trainer = Trainer(make(), truth, dataclasses.replace(OPTIONS, gradient_cycles=3, window_cycles=6))
+    for _ in range(4):
+        assert set((trainer.batch.remaining % 3).tolist()) == {0}
+        trainer._cycle(1.0)
 
 
 @pytest.mark.parametrize("schedule", ["cycle", "window"])

@@ -9,8 +9,9 @@ import torch
 
 from mnmef.data.twin import simulate_split, simulate_training
 from mnmef.experiments.load import load_experiment
+from mnmef.filters.learned import initial_filter
 from mnmef.learning.checkpoints import save_checkpoint
-from mnmef.learning.trainer import Trainer, initial_filter
+from mnmef.learning.trainer import Trainer
 from mnmef.studies import finetuning_curve
 from mnmef.studies.finetuning_curve import ScoredFinetuning, finetuning_scores
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from mnmef.experiments.files import shipped_experiments
+from mnmef.filters.learned import initial_filter
 from mnmef.learning.options import TrainingOptions
-from mnmef.learning.trainer import Trainer, initial_filter
+from mnmef.learning.trainer import Trainer
 from mnmef.report.figures.linear import REFERENCES
 from mnmef.studies.linear_gaussian import (
     CLASSICAL,

@@ -1,0 +1,144 @@
+"""The filter of local analyses: where it starts from, its symmetries, missing observations, any N, any D, gradients."""
+
+import numpy as np
+import pytest
+import torch
+
+from mnmef.experiments.load import load_experiment
+from mnmef.filters.mnmef_local import LocalOptions, MnmefLocal
+
+SMALL = LocalOptions(channels=5, layers=2, kernel=3, reach=4, near=2)
+FULL = load_experiment("lorenz96_full")
+SPARSE = load_experiment("lorenz96")
+
+
+def make(experiment, sigma_y=1.3, trained=True, **changes):
+    """A filter with random weights, or untrained, in double precision."""
+    torch.manual_seed(0)
+    filter_ = MnmefLocal(experiment, sigma_y, LocalOptions(**{**vars(SMALL), **changes})).double()
+    if trained:
+        with torch.no_grad():
+            for parameter in filter_.parameters():
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    return filter_
+
+
+def draw(experiment, members=6, seed=0):
+    """A forecast (2, N, Nx) and an observation (2, d)."""
+    rng = np.random.default_rng(seed)
+    forecast = 3 + rng.standard_normal((2, members, experiment.state_size))
+    return torch.from_numpy(forecast), torch.from_numpy(3 + rng.standard_normal((2, experiment.observation_size)))
+
+
+def closed_form(v, y, experiment, sigma_y, options):
+    """Analysis (N, Nx) by a gain with `R / taper` for each component, of which anomalies get half."""
+    anomaly, h_anomaly = v - v.mean(0), (v - v.mean(0))[:, list(experiment.observed)]
+    analysis = np.empty_like(v)
+    for i, distance in enumerate(experiment.distances()):
+        near = np.flatnonzero(distance <= options.reach)
+        taper = np.clip(np.exp(-0.5 * (distance[near] / options.radius) ** 2), 1e-3, 1 - 1e-3)
+        covariance = h_anomaly[:, near].T @ h_anomaly[:, near] / (len(v) - 1) + np.diag(sigma_y**2 / taper)
+        gain = np.linalg.solve(covariance, h_anomaly[:, near].T @ anomaly[:, i] / (len(v) - 1))
+        shift = gain @ (y - v.mean(0)[list(experiment.observed)])[near]
+        half = anomaly[:, i] - 0.5 * h_anomaly[:, near] @ gain
+        analysis[:, i] = v[:, i].mean() + shift + options.first_inflation * half
+    return analysis
+
+
+@pytest.mark.parametrize("experiment", [FULL, SPARSE], ids=["full", "sparse"])
+@pytest.mark.parametrize("reach", [2, 6])
+def test_untrained_it_is_the_localized_filter_with_half_the_gain_for_anomalies(experiment, reach):
+    filter_ = make(experiment, trained=False, reach=reach, radius=3.0)
+    forecast, observation = draw(experiment, members=10)
+    with torch.no_grad():
+        # Taper and inflation are those of the options at ten members.
+        analysis = filter_.analyze(forecast, observation, experiment).numpy()
+    for v, y, found in zip(forecast.numpy(), observation.numpy(), analysis, strict=True):
+        np.testing.assert_allclose(found, closed_form(v, y, experiment, 1.3, filter_.options), rtol=2e-6)
+
+
+@pytest.mark.parametrize("members", [2, 5, 40])
+def test_permuting_members_permutes_the_analysis_at_any_n(members):
+    filter_, (forecast, observation) = make(FULL), draw(FULL, members)
+    order = torch.randperm(members)
+    analysis = filter_.analyze(forecast, observation, FULL)
+    assert analysis.shape == forecast.shape
+    torch.testing.assert_close(filter_.analyze(forecast[:, order], observation, FULL), analysis[:, order])
+
+
+@pytest.mark.parametrize(("experiment", "gap"), [(FULL, 1), (SPARSE, 4)], ids=["full", "sparse"])
+def test_a_shift_of_the_grid_by_the_distance_of_observations_shifts_the_analysis(experiment, gap):
+    filter_, (forecast, observation) = make(experiment), draw(experiment)
+    analysis = filter_.analyze(forecast, observation, experiment)
+    shifted = filter_.analyze(forecast.roll(3 * gap, -1), observation.roll(3, -1), experiment)
+    torch.testing.assert_close(shifted, analysis.roll(3 * gap, -1))
+
+
+def test_on_copies_of_a_grid_side_by_side_each_has_the_analysis_of_one():
+    long = FULL.with_system({"state_size": 120})
+    forecast, observation = draw(FULL)
+    weights = make(FULL).state_dict()
+    other = make(long)
+    other.load_state_dict(weights)
+    analysis = make(FULL).analyze(forecast, observation, FULL)
+    tiled = other.analyze(forecast.tile(3), observation.tile(3), long)
+    torch.testing.assert_close(tiled, analysis.tile(3))
+
+
+def test_a_missing_observation_is_one_that_the_network_of_observations_does_not_have():
+    every_second = load_experiment("lorenz96_full")
+    every_second = every_second.from_description({**every_second.description, "observation": {"every": 2}})
+    filter_, (forecast, observation) = make(FULL), draw(FULL)
+    fewer = make(every_second).analyze(forecast, observation[:, ::2], every_second)
+    observation[:, 1::2] = torch.nan
+    torch.testing.assert_close(filter_.analyze(forecast, observation, FULL), fewer)
+
+
+def test_members_and_observations_in_units_of_sigma_y_decide_the_changes():
+    # All inputs but the mean are in units of sigma_y, and without weights on the mean its unit plays no part.
+    narrow, wide = make(FULL, 1.0), make(FULL, 2.0)
+    for filter_ in (narrow, wide):
+        filter_.layers[0].weight.data[:, 0] = 0
+    forecast, observation = draw(FULL)
+    analysis = narrow.analyze(forecast - 3, observation - 3, FULL)
+    torch.testing.assert_close(wide.analyze(2 * (forecast - 3), 2 * (observation - 3), FULL), 2 * analysis)
+
+
+@pytest.mark.parametrize("members", [4, 12])
+def test_the_gradient_through_two_cycles_is_the_quotient_of_differences(members):
+    filter_, (forecast, observation) = make(FULL), draw(FULL, members)
+    observation[0, 5] = torch.nan
+    forecast.requires_grad_(True)
+    inputs = [forecast, *filter_.parameters()]
+    torch.manual_seed(1)
+    directions = [torch.randn_like(tensor) for tensor in inputs]
+
+    def loss():
+        first = filter_.analyze(FULL.propagate(forecast), observation, FULL)
+        return filter_.analyze(FULL.propagate(first), observation, FULL).sin().sum()
+
+    gradients = torch.autograd.grad(loss(), inputs)
+    step = 1e-6
+    for tensor, gradient, direction in zip(inputs, gradients, directions, strict=True):
+        with torch.no_grad():
+            tensor.add_(step * direction)
+            above = loss()
+            tensor.sub_(2 * step * direction)
+            below = loss()
+            tensor.add_(step * direction)
+        torch.testing.assert_close((gradient * direction).sum(), (above - below) / (2 * step), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("make_it", "named"),
+    [
+        (lambda: MnmefLocal(load_experiment("lorenz63"), 1.0), "periodic grid.*Lorenz '63"),
+        (lambda: MnmefLocal(FULL, 1.0, LocalOptions(reach=20)), "below half the 40 grid points.*20"),
+        (lambda: LocalOptions(kernel=4), "odd, not 4"),
+        (lambda: LocalOptions(layers=0), "layers.*at least 1, not 0"),
+        (lambda: LocalOptions(near=11), "near.*from 0 to its reach, 10, not 11"),
+    ],
+)
+def test_what_it_cannot_be_is_refused_by_name(make_it, named):
+    with pytest.raises(ValueError, match=named):
+        make_it()
