@@ -12,14 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.copies import ROOT, share_kernels
+
 # Tests are small: a second thread would only get in the way of the other test processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-ROOT = Path(__file__).parents[1]
-KERNELS = "mnmef/kernels"
 GENERATED = shutil.ignore_patterns(
     ".git", ".venv", ".snakemake", "results", "build", "dist", "__pycache__", "*.egg-info", ".*_cache"
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no process works alone in the end."""
+    first = ("test_run.py", "test_beyond.py", "test_tutorial.py")
+    items.sort(key=lambda item: (item.path.name not in first, "workflow" not in item.path.parts))
 
 
 @pytest.fixture(scope="session")
@@ -38,21 +44,6 @@ def rule_blocks() -> Callable[[Path], list[str]]:
         return re.findall(r"^(?:use )?rule \w.*\n(?:(?:[ \t].*)?\n)+", path.read_text(), flags=re.MULTILINE)
 
     return cut
-
-
-def share_kernels(tree: Path) -> None:
-    """Let a copy of the repository use its machine code: numba names a folder of the cache by that of the source."""
-    import numba
-    from numba.core.caching import UserProvidedCacheLocator
-
-    import mnmef.kernels.compiling  # noqa: F401  chooses the folder
-
-    kept = Path(numba.config.CACHE_DIR)
-    shared, own = (UserProvidedCacheLocator.get_suitable_cache_subpath(str(p / KERNELS / "x.py")) for p in (ROOT, tree))
-    (kept / shared).mkdir(exist_ok=True)
-    folder = tree / KERNELS / "__pycache__" / kept.name
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / own).symlink_to(kept / shared)
 
 
 @pytest.fixture(scope="session")
