@@ -52,7 +52,7 @@ $(STAMP): requirements.lock
 	@touch $@
 
 test: $(STAMP)
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # Installs Debian's packages of SLURM if it may and they are missing.
 test-cluster: $(STAMP)

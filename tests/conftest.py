@@ -1,22 +1,31 @@
 """What all tests share."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.copies import ROOT, share_kernels
+
 # Tests are small: a second thread would only get in the way of the other test processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-ROOT = Path(__file__).parents[1]
 GENERATED = shutil.ignore_patterns(
     ".git", ".venv", ".snakemake", "results", "build", "dist", "__pycache__", "*.egg-info", ".*_cache"
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no process works alone in the end."""
+    first = ("test_run.py", "test_beyond.py", "test_tutorial.py")
+    items.sort(key=lambda item: (item.path.name not in first, "workflow" not in item.path.parts))
 
 
 @pytest.fixture(scope="session")
@@ -39,18 +48,28 @@ def rule_blocks() -> Callable[[Path], list[str]]:
 
 @pytest.fixture(scope="session")
 def copy_sources() -> Callable[[Path], Path]:
-    """A function that copies the repository, without anything generated, to a new folder."""
-    return lambda target: Path(shutil.copytree(ROOT, target, ignore=GENERATED, symlinks=True))
+    """A function that copies the repository, without anything generated but machine code, to a new folder."""
+
+    def copied(target: Path) -> Path:
+        tree = Path(shutil.copytree(ROOT, target, ignore=GENERATED, symlinks=True))
+        share_kernels(tree)
+        return tree
+
+    return copied
 
 
 @pytest.fixture(scope="session")
-def snakemake() -> Callable[..., subprocess.CompletedProcess[str]]:
+def snakemake() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """A function that runs Snakemake in a folder; `stdout` of what it returns holds stderr as well."""
+    command = [sys.executable, str(ROOT / "tests" / "forked_snakemake.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
 
-    def run(tree: Path, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "snakemake", *arguments]
-        return subprocess.run(
-            command, cwd=tree, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout
-        )
+        def run(tree: Path, *arguments: str, timeout: int = 900) -> subprocess.CompletedProcess[str]:
+            with tempfile.NamedTemporaryFile() as output:
+                server.stdin.write(json.dumps([str(tree), arguments, output.name, timeout, dict(os.environ)]) + "\n")
+                server.stdin.flush()
+                status = int(server.stdout.readline())
+                return subprocess.CompletedProcess(arguments, status, Path(output.name).read_text())
 
-    return run
+        yield run
+        server.stdin.close()

@@ -56,21 +56,23 @@ class Calibration:
             self._score(analysis, there, square)
 
     def _score(self, analysis: np.ndarray, truth: np.ndarray, square: np.ndarray) -> None:
-        # Not at the top: scoringrules takes seconds to import, and machines that only train need neither.
-        import scoringrules
-        from scipy.stats import t as student
+        # Not at the top: machines that only train have no SciPy.
+        from scipy import spatial, special
 
-        # Diverged members are zeros here, for libraries that need numbers, and masked in the end.
-        members = np.nan_to_num(analysis, posinf=0.0, neginf=0.0)
-        self.sums["crps"] += scoringrules.crps_ensemble(truth, members, m_axis=1).mean(-1)
-        self.sums["energy_score"] += scoringrules.es_ensemble(truth, members, m_axis=1, v_axis=-1)
+        # Diverged members are zeros here, since ranks need numbers, and masked in the end.
+        members, count = np.nan_to_num(analysis, posinf=0.0, neginf=0.0), self.members
+        errors = members - truth[:, None]
+        # Both scores: the mean distance to the truth, less half of that between two members, drawn with replacement.
+        # In order of size, member k (1, ..., N) exceeds k - 1 others, and N - k exceed it.
+        weights = (2 * np.arange(1, count + 1) - count - 1) / (count**2 * truth.shape[-1])
+        self.sums["crps"] += np.abs(errors).mean((1, 2)) - np.einsum("n,tnx->t", weights, np.sort(members, axis=1))
+        pairs = [spatial.distance.pdist(ensemble).sum() / count**2 for ensemble in members]
+        self.sums["energy_score"] += np.linalg.norm(errors, axis=-1).mean(1) - pairs
         # For Gaussian members and truth from one distribution, this interval holds the truth with probability 95 %
         # at every N: the mean and the variance are estimates, and the truth is one more draw.
-        reach = student.ppf(0.5 + COVERAGE / 2, self.members - 1) * np.sqrt(1 + 1 / self.members)
+        reach = special.stdtrit(count - 1, 0.5 + COVERAGE / 2) * np.sqrt(1 + 1 / count)
         self.sums["coverage"] += (square <= reach**2 * members.var(1, ddof=1)).mean(-1)
-        below = (members < truth[:, None]).sum(1)
-        for row, ranks in zip(self.ranks, below, strict=True):
-            row += np.bincount(ranks, minlength=self.members + 1)
+        self.ranks += np.apply_along_axis(np.bincount, 1, (members < truth[:, None]).sum(1), minlength=count + 1)
         self.scored += 1
 
     def results(self, diverged: np.ndarray) -> dict[str, np.ndarray]:

@@ -45,8 +45,7 @@ class Run:
     def __init__(self, cluster: Cluster, tree: Path, *arguments: str) -> None:
         self.cluster, self.tree = cluster, tree
         self.log = tree / f"run_{len(list(tree.glob('run_*.log'))) + 1}.log"
-        # The Snakemake of the environment, called by its name, is what jobs call as well.
-        command = [str(Path(sys.executable).with_name("snakemake")), "--profile", "slurm", *arguments]
+        command = [sys.executable, str(Path(__file__).with_name("impatient.py")), "--profile", "slurm", *arguments]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 command,

@@ -97,7 +97,11 @@ class Cluster:
             (self.folder / name).chmod(mode)
         self.host = socket.gethostname().split(".")[0]
         self.daemons: dict[str, subprocess.Popen] = {}
-        self.environment = {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf")}
+        self.environment = {
+            **os.environ,
+            "SLURM_CONF": str(self.folder / "slurm.conf"),
+            "PYTHONPATH": str(Path(__file__).with_name("absent")),
+        }
 
     def __enter__(self) -> "Cluster":
         try:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.slurm import wait_for
+from tests.copies import share_kernels
 
 STEPS = 600
 SETTINGS = ("--config", "scale=quick", f"training={{steps: {STEPS}, checkpoint_seconds: 0.5}}")
@@ -30,7 +31,9 @@ if not Path("failed").exists():
 
 
 def copy(tree: Path, target: Path) -> Path:
-    return Path(shutil.copytree(tree, target, symlinks=True, ignore=shutil.ignore_patterns("run_*.log")))
+    shutil.copytree(tree, target, symlinks=True, ignore=shutil.ignore_patterns("run_*.log"))
+    share_kernels(target)
+    return target
 
 
 def resume_files(tree: Path) -> list[Path]:

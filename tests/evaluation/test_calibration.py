@@ -57,7 +57,7 @@ def test_crps_of_a_large_ensemble_is_that_of_its_distribution():
     np.testing.assert_allclose(calibration.results(np.zeros(TRAJECTORIES, bool))["crps"], closed.mean(-1), rtol=2e-3)
 
 
-def test_the_energy_score_is_its_definition():
+def test_crps_and_energy_score_are_their_definitions():
     rng = np.random.default_rng(2)
     members, truth = rng.standard_normal((TRAJECTORIES, 4, 40)), rng.standard_normal((TRAJECTORIES, 40))
     calibration = Calibration(TRAJECTORIES, 4, load_experiment("lorenz96"), 1)
@@ -65,7 +65,11 @@ def test_the_energy_score_is_its_definition():
     calibration(0, CycleResult(ensemble, ensemble, ensemble), torch.from_numpy(truth))
     pairs = np.linalg.norm(members[:, :, None] - members[:, None], axis=-1).mean((1, 2))
     expected = np.linalg.norm(members - truth[:, None], axis=-1).mean(1) - pairs / 2
-    np.testing.assert_allclose(calibration.results(np.zeros(TRAJECTORIES, bool))["energy_score"], expected)
+    results = calibration.results(np.zeros(TRAJECTORIES, bool))
+    np.testing.assert_allclose(results["energy_score"], expected)
+    pairs = np.abs(members[:, :, None] - members[:, None]).mean((1, 2))
+    expected = np.abs(members - truth[:, None]).mean(1) - pairs / 2
+    np.testing.assert_allclose(results["crps"], expected.mean(-1), rtol=1e-12)
 
 
 def test_errors_of_observed_and_unobserved_components_are_apart():
