@@ -21,8 +21,13 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+# Files are renamed into place when they are whole, so that readers need no locks, which some file systems do not have.
+os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+
 CONVENTIONS = "CF-1.10"
 FULL_DISK_BYTES = 10_000_000
+ARCHIVED_COMMIT = ".archived_commit"
+"""File in which git writes the commit of an archive."""
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> None:
@@ -134,11 +139,20 @@ def provenance(kind: str, settings: Mapping[str, Any], seed: int) -> dict[str, s
 
 @cache
 def source_commit() -> str:
-    """Return the commit of the checkout of this package, with "-dirty" after edits; "unknown" outside git."""
-    command, folder = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"], Path(__file__).parent
+    """Return the commit of the checkout of this package, with "-dirty" after edits.
+
+    In a downloaded archive, the commit that git wrote into it; "unknown" where there is neither.
+    """
+    root = Path(__file__).parents[2]
+    # A checkout may belong to another user, in a container say; git is asked to describe it and nothing else.
+    trusted = ["-c", f"safe.directory={root}"]
+    command = ["git", *trusted, "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=20)
-        return done.stdout.strip()
+        if (root / ".git").exists():
+            done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=20)
+            return done.stdout.strip()
+        archived = (root / ARCHIVED_COMMIT).read_text(encoding="utf-8").strip()
+        return "unknown" if "$" in archived else archived
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 
@@ -147,7 +161,7 @@ def source_commit() -> str:
 def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the installed packages that decide numbers."""
     versions = {"python": platform.python_version()}
-    for name in ("mnmef", "torch", "numpy", "scipy", "xarray", "dapper"):
+    for name in ("mnmef", "torch", "numpy", "scipy", "numba", "xarray", "dapper"):
         with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return versions

@@ -1,5 +1,6 @@
 """Interface of every dynamical system: a forecast model and nothing else."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
@@ -26,6 +27,14 @@ class System(ABC):
     """Model time units that one step spans."""
     has_compiled_steps: bool = False
     """True if `_advance_compiled` is there and worth its call."""
+
+    def check_constants(self, *names: str) -> None:
+        """Raise ValueError for a constant that is not finite, and for a step size or length that is not positive."""
+        for name in names:
+            value, is_length = getattr(self, name), name in ("step_size", "length")
+            if not math.isfinite(value) or (is_length and value <= 0):
+                right = "a positive number" if is_length else "a finite number"
+                raise ValueError(f"{name} of {self.title} must be {right}, not {value}")
 
     @abstractmethod
     def step(self, state: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ class KuramotoSivashinsky(System):
         if state_size < 8 or state_size & (state_size - 1):
             raise ValueError(f"state_size must be a power of two from 8 on, not {state_size}")
         self.state_size, self.step_size, self.length = state_size, step_size, length
+        self.check_constants("step_size", "length")
 
     def step(self, state: Tensor) -> Tensor:
         """Advance `state` (..., Nx) by one ETD-RK4 step."""

@@ -21,6 +21,7 @@ class Lorenz63(System):
         self, sigma: float = 10.0, rho: float = 28.0, beta: float = 8.0 / 3.0, step_size: float = 0.03
     ) -> None:
         self.sigma, self.rho, self.beta, self.step_size = sigma, rho, beta, step_size
+        self.check_constants("sigma", "rho", "beta", "step_size")
 
     def tendency(self, state: Tensor) -> Tensor:
         """Time derivative (..., 3) of `state` (..., 3)."""

@@ -20,6 +20,7 @@ class Lorenz96(System):
         if state_size < 4:
             raise ValueError(f"state_size must be at least 4, as the tendency has four neighbors, not {state_size}")
         self.state_size, self.forcing, self.step_size = state_size, forcing, step_size
+        self.check_constants("forcing", "step_size")
 
     def tendency(self, state: Tensor) -> Tensor:
         """Time derivative (..., Nx) of `state` (..., Nx)."""

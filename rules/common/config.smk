@@ -1,9 +1,12 @@
 # The checked config, names of files, and the params and checkpoints that several stages share; no rules.
 
 import difflib
+import hashlib
 import itertools
+import os
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -19,6 +22,35 @@ def published_file(stem):
     """A table of published numbers."""
     return str(CHECKOUT / f"resources/published/{stem}.csv")
 
+
+def path_without_blanks(program):
+    """A path of the Python in use without blanks: Snakemake starts scripts by a command in which it is not quoted.
+
+    The way there is a link to the environment in a cache folder, or in that for temporary files.
+    """
+    program = Path(program)
+    if not re.search(r"\s", str(program)):
+        return str(program)
+    name = f"mnmef-environment-{hashlib.sha256(str(program).encode()).hexdigest()[:16]}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    for folder in (cache, Path(tempfile.gettempdir())):
+        link = folder / name
+        if re.search(r"\s", str(link)):
+            continue
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to(program.parents[1])
+            return str(link / "bin" / program.name)
+        except OSError:
+            continue
+    raise WorkflowError(
+        f"The path of Python, {program}, has blanks, with which Snakemake starts no job, and no link to it can be made "
+        f"in {cache} or {tempfile.gettempdir()}: set XDG_CACHE_HOME to a folder without blanks that can be written."
+    )
+
+
+sys.executable = path_without_blanks(sys.executable)
 
 try:
     RUN = load_config(config, overrides=workflow.config_settings.overwrite_config)

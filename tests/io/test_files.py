@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from mnmef.io import files
 from mnmef.io.files import provenance, read_dataset, write_atomically, write_dataset, write_table, write_text
 
 
@@ -78,3 +79,10 @@ def test_a_foreign_file_another_kind_and_another_experiment_are_refused(tmp_path
         read_dataset(ours, kind="data", experiment="ks")
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read_dataset(tmp_path / "none.nc", kind="data")
+
+
+@pytest.mark.parametrize(("written", "commit"), [("0a1b2c3d\n", "0a1b2c3d"), ("$Format:%h$\n", "unknown")])
+def test_an_archive_without_git_tells_the_commit_that_git_wrote_into_it(tmp_path, monkeypatch, written, commit):
+    (tmp_path / files.ARCHIVED_COMMIT).write_text(written)
+    monkeypatch.setattr(files, "__file__", str(tmp_path / "mnmef" / "io" / "files.py"))
+    assert files.source_commit.__wrapped__() == commit

@@ -172,3 +172,18 @@ def test_the_result_of_a_state_does_not_depend_on_its_place_in_the_batch(name):
     system = make_system({"name": name})
     state = torch.from_numpy(states(system, 150))
     assert torch.equal(advance(system, state, torch.float32)[37:], advance(system, state[37:], torch.float32))
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"name": "lorenz63", "rho": float("inf")},
+        {"name": "lorenz96", "forcing": float("nan")},
+        {"name": "lorenz96", "step_size": -0.03},
+        {"name": "ks", "length": 0.0},
+    ],
+)
+def test_a_constant_that_is_no_number_of_its_kind_is_refused_by_name(section):
+    option, value = list(section.items())[-1]
+    with pytest.raises(ValueError, match=rf"{option} of .* must be a (finite|positive) number, not {value}"):
+        make_system(section)

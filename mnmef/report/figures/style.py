@@ -53,8 +53,8 @@ RC: dict[Any, Any] = {
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Make a figure of `width` x `height` inches in this style, laid out so that labels do not overlap."""
-    mpl.rcParams.update(RC)
+    """Make a figure of `width` x `height` inches in this style, whatever the user's own is; labels do not overlap."""
+    mpl.rcParams.update(mpl.rcParamsDefault | RC)
     return Figure(figsize=(width, height), layout="constrained")
 
 
