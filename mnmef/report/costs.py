@@ -3,8 +3,6 @@
 Both are made from `weights.csv`, the list of checkpoints (`mnmef.learning.inventory`).
 """
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from mnmef.experiments.files import titles
@@ -13,19 +11,6 @@ from mnmef.report.tables import MISSING, with_published
 FILTER_TITLES = {"mnmef": "MNMEF", "mnmef_conv": "MNMEF (convolutions)"}
 PRETRAINED = "pretrained"
 TIME_KEYS = ["experiment", "sigma_y", "filter"]
-
-PARAMETER_NOTES: Sequence[str] = (
-    """Fine-tuned are the heads; the set transformer is frozen. Counted in the checkpoints. MNMEF with convolutions is
-not in the paper and is not fine-tuned: one training serves every N.""",
-    """The identity in the pooling of the set transformer counts although it is never trained, as in the published
-totals.""",
-)
-TIME_NOTES: Sequence[str] = (
-    """Seconds are wall times of the optimization as the checkpoint's card has them, without simulation of its data.
-Ratio: fine-tuning / pretraining.""",
-    """Published, in brackets: on one RTX 4080 Super, for 1000 epochs of 8192 windows and 20 epochs of fine-tuning; ours
-are the steps in the table.""",
-)
 
 
 def parameter_table(weights: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
@@ -86,19 +71,19 @@ def time_table(weights: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
         seconds, their ratio to those of the pretraining in the same cell (1 for itself), steps, batch, schedule,
         hardware; published_hours and published_ratio, NaN where there are none.
     """
-    table = weights.assign(ratio=_per_pretraining(weights, "seconds", TIME_KEYS))
+    table = weights.assign(ratio=_per_pretraining(weights, "seconds"))
     theirs = published.rename(columns={"hours": "published_hours"}).assign(filter="mnmef")
-    theirs["published_ratio"] = _per_pretraining(theirs, "published_hours", TIME_KEYS)
+    theirs["published_ratio"] = _per_pretraining(theirs, "published_hours")
     keys = [*TIME_KEYS, "stage", "ensemble_size"]
     table = table.merge(theirs, on=keys, how="left")
     numbers = ["seconds", "ratio", "published_hours", "published_ratio"]
     return _in_order(table[[*keys, *numbers, "steps", "batch", "schedule", "hardware"]], keys)
 
 
-def _per_pretraining(table: pd.DataFrame, column: str, keys: list[str]) -> pd.Series:
+def _per_pretraining(table: pd.DataFrame, column: str) -> pd.Series:
     """Return the ratio of `column` to its value in the pretraining of the same cell."""
-    first = table[table["stage"] == PRETRAINED].set_index(keys)[column].rename("first")
-    return table[column] / table.join(first, on=keys)["first"]
+    first = table[table["stage"] == PRETRAINED].set_index(TIME_KEYS)[column].rename("first")
+    return table[column] / table.join(first, on=TIME_KEYS)["first"]
 
 
 def time_page(table: pd.DataFrame) -> pd.DataFrame:
@@ -122,9 +107,9 @@ def time_page(table: pd.DataFrame) -> pd.DataFrame:
 
 def _in_order(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Sort by `keys`: experiments as in the figures, larger noise and pretraining first."""
-    ranks = {
-        "experiment": lambda values: values.map(list(titles()).index),
-        "sigma_y": lambda values: -values,
-        "stage": lambda values: values.map([PRETRAINED, "finetuned"].index),
-    }
-    return table.sort_values(keys, key=lambda values: ranks.get(values.name, pd.Series)(values), ignore_index=True)
+    ranks = {name: place for place, name in enumerate([*titles(), PRETRAINED, "finetuned"])}
+
+    def rank(values: pd.Series) -> pd.Series:
+        return -values if values.name == "sigma_y" else values.map(lambda value: ranks.get(value, value))
+
+    return table.sort_values(keys, key=rank, ignore_index=True)

@@ -109,38 +109,27 @@ class Judgement:
     n_trainings: int = 0
 
 
-def judge_every(findings: list[Finding], region: Region, measure: str) -> Judgement:
-    """Judge that the number lies in `region` in every cell; the one reported is the least favorable."""
-    if not findings:
-        return Judgement(NOT_RUN, measure)
-    holding = sum(region.verdict(found.low, found.high) == HOLDS for found in findings)
-    failing = sum(region.verdict(found.wide_low, found.wide_high) == FAILS for found in findings)
-    verdict = HOLDS if holding == len(findings) else FAILS if failing else UNDECIDED
-    worst = min(findings, key=lambda found: region.margin(found.value))
-    return Judgement(
-        verdict,
-        f"{measure}, least favorable cell",
-        *(worst.label, worst.value, worst.low, worst.high, worst.published),
-        *(len(findings), holding, failing, min(found.trainings for found in findings)),
-    )
+def judge_cells(findings: list[Finding], region: Region, measure: str, *, most: bool = False) -> Judgement:
+    """Judge that the number lies in `region` in every cell or in most of them; "not run" without any.
 
-
-def judge_most(findings: list[Finding], region: Region, measure: str) -> Judgement:
-    """Judge that the number lies in `region` in more than half of the cells.
-
-    Reported is the share of cells in which it does; its interval goes from the cells that hold to those that do not
-    fail.
+    Reported is the least favorable cell or, for most of them, the share of cells in which the number does; the interval
+    of a share goes from the cells that hold to those that do not fail.
     """
     if not findings:
         return Judgement(NOT_RUN, measure)
-    verdicts = [region.verdict(found.low, found.high) for found in findings]
-    holding, failing, count = verdicts.count(HOLDS), verdicts.count(FAILS), len(findings)
-    verdict = HOLDS if 2 * holding > count else FAILS if 2 * failing > count else UNDECIDED
-    ours = float(np.mean([region.margin(found.value) > 0 for found in findings]))
-    published = float(np.mean([region.margin(found.published) > 0 for found in findings]))
-    return Judgement(
-        verdict,
-        f"share of cells with {measure}",
-        *("all", ours, holding / count, 1 - failing / count, published),
-        *(count, holding, failing, min(found.trainings for found in findings)),
-    )
+    count = len(findings)
+    holding = sum(region.verdict(found.low, found.high) == HOLDS for found in findings)
+    ends = [(found.low, found.high) if most else (found.wide_low, found.wide_high) for found in findings]
+    failing = sum(region.verdict(low, high) == FAILS for low, high in ends)
+    if most:
+        holds, fails = 2 * holding > count, 2 * failing > count
+        ours = float(np.mean([region.margin(found.value) > 0 for found in findings]))
+        published = float(np.mean([region.margin(found.published) > 0 for found in findings]))
+        reported = (f"share of cells with {measure}", "all", ours, holding / count, 1 - failing / count, published)
+    else:
+        holds, fails = holding == count, failing > 0
+        worst = min(findings, key=lambda found: region.margin(found.value))
+        interval = (worst.low, worst.high)
+        reported = (f"{measure}, least favorable cell", worst.label, worst.value, *interval, worst.published)
+    verdict = HOLDS if holds else FAILS if fails else UNDECIDED
+    return Judgement(verdict, *reported, count, holding, failing, min(found.trainings for found in findings))

@@ -14,11 +14,12 @@ import xarray as xr
 
 from mnmef.core.names import LOCALIZED_METHODS
 from mnmef.core.seeds import numpy_generator
+from mnmef.data.published import KEYS
 from mnmef.evaluation.baseline import evaluate_baseline
 from mnmef.evaluation.evaluate import EvaluationOptions
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.classical import Setting
-from mnmef.scores.scoring import score_evaluation
+from mnmef.scores.scoring import run_scores, summarize
 from mnmef.search.engines import score_batched
 from mnmef.search.search import rank_settings
 from mnmef.search.trial import Trial
@@ -108,7 +109,8 @@ def run_reference(
     best = rank_settings(scores).head(1)
     chosen = best.iloc[0]
     evaluation = evaluate_baseline(test, chosen["method"], sigma_y, best, EvaluationOptions(seed))
-    result = pd.DataFrame(score_evaluation(evaluation)).assign(
+    scored = summarize(run_scores(evaluation), KEYS, seed).drop(columns=["rrmse_low", "rrmse_high"])
+    result = scored.assign(
         inflation=chosen["inflation"],
         localization_radius=chosen["localization_radius"],
         tuning_rrmse=chosen["rrmse"],

@@ -1,14 +1,12 @@
 """Figure 11: R-RMSE against fine-tuning epoch, heads only against all parameters."""
 
-from dataclasses import asdict
-
 import pandas as pd
 from matplotlib.figure import Figure
 
 from mnmef.core.names import METHODS, Look
 from mnmef.report.figures import style
-from mnmef.report.study_claims import with_our_names
-from mnmef.scores.bootstrap import mean_with_interval
+from mnmef.report.tables import with_our_names
+from mnmef.scores.scoring import summarize
 
 STRATEGY_LOOKS = {
     "heads": Look("heads only", METHODS["mnmef_finetuned"].color, METHODS["mnmef_finetuned"].marker),
@@ -33,31 +31,18 @@ def figure_tuning_curves(table: pd.DataFrame, published: pd.DataFrame, cycles: i
         Seed of the bootstrap.
     """
     (experiment,), (level,) = table["experiment"].unique(), table["sigma_y"].unique()
-    sizes = sorted(table["ensemble_size"].unique())
+    scores = summarize(table, ["ensemble_size", "parameters", "epoch", "step"], seed)
     published = with_our_names(published[(published["experiment"] == experiment) & (published["sigma_y"] == level)])
+    sizes = sorted(table["ensemble_size"].unique())
     figure = style.new_figure(style.COLUMN_WIDTH, 3.4)
     axes = figure.subplots(1, len(sizes), squeeze=False, sharey=True)[0]
     for axis, size in zip(axes, sizes, strict=True):
-        ours, theirs = (t[t["ensemble_size"] == size] for t in (table, published))
-        for parameters, look in STRATEGY_LOOKS.items():
-            part = theirs[theirs["parameters"] == parameters]
-            axis.plot(part["epoch"], part["rrmse"], color=look.color, **style.PUBLISHED)
-            style.draw_curve(axis, look, _means(ours[ours["parameters"] == parameters], seed), "epoch", "value")
+        ours, theirs = (t[t["ensemble_size"] == size] for t in (scores, published))
+        style.draw_curves(axis, STRATEGY_LOOKS, "parameters", ours, theirs, x="epoch")
         last = ours.loc[ours["epoch"].idxmax()]
         axis.set_xlabel(f"fine-tuning epoch (epoch {last['epoch']}: {last['step']} optimizer steps)")
         axis.set_title(f"{style.cell_title(experiment, level)}, $N$ = {size}")
         style.draw_grid(axis)
     axes[0].set_ylabel(f"R-RMSE (first {cycles} cycles)")
-    diverged = style.diverged_handles(some=table["rrmse"].isna().any(), everything=False)
-    style.add_legend(figure, style.score_handles(STRATEGY_LOOKS.values()) + diverged)
+    style.add_legend(figure, style.score_handles(STRATEGY_LOOKS.values(), scores))
     return figure
-
-
-def _means(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Return the mean over trajectories with its interval for each epoch, as `draw_curve` needs it."""
-    rows = [
-        {"epoch": epoch, **asdict(mean_with_interval(part["rrmse"].to_numpy(), seed))}
-        for epoch, part in table.groupby("epoch")
-    ]
-    names = {"low": "value_low", "high": "value_high", "left_out": "n_diverged"}
-    return pd.DataFrame(rows).rename(columns=names)

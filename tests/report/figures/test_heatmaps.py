@@ -184,7 +184,7 @@ def test_a_method_without_radius_is_a_curve_through_its_scores():
         assert marks(axis, "*") == [(1.06, 0.5)]
         assert axis.get_ylim()[1] < 1.1
     said = set(labels(figure))
-    assert {"hollow: some trajectories diverged", "open triangle: all diverged"} <= said
+    assert {"hollow: some trajectories diverged", "at the top edge: all diverged"} <= said
     assert "filled triangle: above the panel" in said
 
 
