@@ -176,12 +176,9 @@ def weight_trends(run: ScoredRun, claim: Claim) -> list[Finding]:
         value = float(stats.spearmanr(part["distance"], part["weight_mean"]).statistic)
         deviation = math.sqrt(1.06 / (len(part) - 3))
         center = math.atanh(np.clip(value, -1 + 1e-12, 1 - 1e-12))
-        low, high, wide_low, wide_high = (
-            math.tanh(center + sign * deviation * float(stats.norm.ppf(0.5 + level / 2)))
-            for level in (LEVEL, corrected_level(len(groups)))
-            for sign in (-1, 1)
-        )
-        findings.append(Finding(cell_label("lorenz96", sigma_y, size), value, low, high, wide_low, wide_high))
+        halves = [deviation * stats.norm.ppf(0.5 + level / 2) for level in (LEVEL, corrected_level(len(groups)))]
+        interval, wide = ((math.tanh(center - half), math.tanh(center + half)) for half in halves)
+        findings.append(Finding(cell_label("lorenz96", sigma_y, size), value, interval, wide))
     return findings
 
 

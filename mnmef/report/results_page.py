@@ -122,18 +122,14 @@ def versions(evaluations: Iterable[str | Path]) -> pd.DataFrame:
         Columns name, evaluations (as the files at `evaluations` state, all values if they differ) and page (installed
         where the page is made).
     """
-    used: dict[str, set[str]] = {}
+    found: list[dict[str, str]] = []
     for path in evaluations:
         with xr.open_dataset(path) as dataset:
-            for name, version in {"commit": dataset.attrs["commit"], **json.loads(dataset.attrs["versions"])}.items():
-                used.setdefault(name, set()).add(version)
+            found.append({"commit": dataset.attrs["commit"], **json.loads(dataset.attrs["versions"])})
+    used = {name: ", ".join(sorted(values.dropna().unique())) for name, values in pd.DataFrame(found).items()}
     here = {name: metadata.version(name) for name in DRAWING if find_spec(name)}
-    return pd.DataFrame(
-        [
-            {"name": name, "evaluations": ", ".join(sorted(used.get(name, ()))) or None, "page": here.get(name)}
-            for name in [*used, *here]
-        ]
-    )
+    rows = [(name, used.get(name), here.get(name)) for name in {**used, **here}]
+    return pd.DataFrame(rows, columns=["name", "evaluations", "page"])
 
 
 def config_page(path: str | Path) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 
 from mnmef.scores.bootstrap import LEVEL, improvement_with_interval
 
+Interval = tuple[float, float]
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "fails", "undecided", "not run"
 
 
@@ -40,7 +41,9 @@ class Finding:
     ----------
     label : str
         Name of the cell.
-    value, low, high, wide_low, wide_high : float
+    value : float
+    interval, wide : pair of float
+        Ends of the intervals.
     published : float
         The published number, NaN where there is none.
     trainings : int
@@ -49,10 +52,8 @@ class Finding:
 
     label: str
     value: float
-    low: float
-    high: float
-    wide_low: float
-    wide_high: float
+    interval: Interval
+    wide: Interval
     published: float = math.nan
     trainings: int = 1
 
@@ -64,14 +65,15 @@ def improvement_in(
 
     Its intervals, at 95 % and at `level`, are widened in quadrature by the relative deviation `spread` of ours.
     """
-    narrow, wide = (improvement_with_interval(benchmark, ours, seed, level=used) for used in (LEVEL, level))
-    margin = (1 - narrow.value) * spread
-    low, high, wide_low, wide_high = (
-        estimate.value + math.copysign(math.hypot(end - estimate.value, margin), end - estimate.value)
-        for estimate in (narrow, wide)
-        for end in (estimate.low, estimate.high)
-    )
-    return Finding(label, narrow.value, low, high, wide_low, wide_high)
+    estimates = [improvement_with_interval(benchmark, ours, seed, level=used) for used in (LEVEL, level)]
+    value = estimates[0].value
+    margin = (1 - value) * spread
+
+    def widened(end: float) -> float:
+        return value + math.copysign(math.hypot(end - value, margin), end - value)
+
+    interval, wide = ((widened(estimate.low), widened(estimate.high)) for estimate in estimates)
+    return Finding(label, value, interval, wide)
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,9 @@ class Region:
     low: float = -math.inf
     high: float = math.inf
 
-    def verdict(self, low: float, high: float) -> str:
+    def verdict(self, interval: Interval) -> str:
         """Return the verdict on an interval: it lies in the region, outside, or neither; NaN is undecided."""
+        low, high = interval
         if low > self.low and high < self.high:
             return HOLDS
         return FAILS if high <= self.low or low >= self.high else UNDECIDED
@@ -118,9 +121,8 @@ def judge_cells(findings: list[Finding], region: Region, measure: str, *, most: 
     if not findings:
         return Judgement(NOT_RUN, measure)
     count = len(findings)
-    holding = sum(region.verdict(found.low, found.high) == HOLDS for found in findings)
-    ends = [(found.low, found.high) if most else (found.wide_low, found.wide_high) for found in findings]
-    failing = sum(region.verdict(low, high) == FAILS for low, high in ends)
+    holding = sum(region.verdict(found.interval) == HOLDS for found in findings)
+    failing = sum(region.verdict(found.interval if most else found.wide) == FAILS for found in findings)
     if most:
         holds, fails = 2 * holding > count, 2 * failing > count
         ours = float(np.mean([region.margin(found.value) > 0 for found in findings]))
@@ -129,7 +131,7 @@ def judge_cells(findings: list[Finding], region: Region, measure: str, *, most: 
     else:
         holds, fails = holding == count, failing > 0
         worst = min(findings, key=lambda found: region.margin(found.value))
-        interval = (worst.low, worst.high)
-        reported = (f"{measure}, least favorable cell", worst.label, worst.value, *interval, worst.published)
+        measure = f"{measure}, least favorable cell"
+        reported = (measure, worst.label, worst.value, *worst.interval, worst.published)
     verdict = HOLDS if holds else FAILS if fails else UNDECIDED
     return Judgement(verdict, *reported, count, holding, failing, min(found.trainings for found in findings))

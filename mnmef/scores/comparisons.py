@@ -22,7 +22,6 @@ IMPROVEMENT_COLUMNS = [
     *(*CELL, "method", "benchmark"),
     *("improvement", "improvement_low", "improvement_high", "n_pairs", "n_left_out"),
 ]
-FIRST_TRAINING = 1
 
 
 def is_learned(method: str) -> bool:
@@ -99,7 +98,7 @@ def score_trainings(scores: pd.DataFrame, paths: Sequence[str | Path], seed: int
     numbers = [_training(path) for path in paths]
     parts = [trajectory_scores([path]).assign(training=number) for path, number in zip(paths, numbers, strict=True)]
     further = summarize(pd.concat(parts), [*KEYS, "training"], seed)
-    first = scores.merge(further[KEYS].drop_duplicates(), on=KEYS).assign(training=FIRST_TRAINING)
+    first = scores.merge(further[KEYS].drop_duplicates(), on=KEYS).assign(training=1)
     return pd.concat([first, further])[columns].sort_values(columns[:5], ignore_index=True)
 
 

@@ -1,5 +1,6 @@
 """Scores of all filters from their evaluations, and the published numbers beside them."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mnmef.io.files import read_dataset
 from mnmef.scores.bootstrap import mean_with_interval
 
 TRAJECTORY_COLUMNS = [*KEYS, "trajectory", "rrmse"]
+ABLATION_KEYS = ["experiment", "sigma_y", "ensemble_size", "inflation"]
 SCORE_NUMBERS = ["rrmse", "rrmse_std", "n_trajectories", "n_diverged", "rrmse_low", "rrmse_high"]
 
 
@@ -43,6 +45,28 @@ def trajectory_scores(paths: Sequence[str | Path]) -> pd.DataFrame:
     """
     parts = [run_scores(read_dataset(path, kind="evaluation")) for path in paths]
     return pd.concat(parts).sort_values(TRAJECTORY_COLUMNS[:-1], ignore_index=True)
+
+
+def inflation_scores(paths: Sequence[str | Path]) -> pd.DataFrame:
+    """Score every trajectory with and without the learned inflation (figure 9 of arXiv 2504.17836).
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        Evaluations of one learned filter, with the inflation on or off in their settings.
+
+    Returns
+    -------
+    DataFrame
+        Columns `ABLATION_KEYS`, trajectory, and rrmse, its R-RMSE (NaN where it diverged).
+    """
+    parts = []
+    for path in paths:
+        run = read_dataset(path, kind="evaluation")
+        model = json.loads(run.attrs["settings"])["model"]
+        parts.append(run_scores(run).assign(inflation=model["inflation"]))
+    columns = [*ABLATION_KEYS, "trajectory", "rrmse"]
+    return pd.concat(parts)[columns].sort_values(columns[:-1], ignore_index=True)
 
 
 def summarize(trajectories: pd.DataFrame, keys: list[str], seed: int) -> pd.DataFrame:

@@ -99,21 +99,16 @@ def run_reference(
     """
     tune, test = (with_members(split, plan.ensemble_size, seed) for split in (tune, test))
     size = (plan.ensemble_size, plan.trajectories, plan.cycles)
-    tried = {method: settings_to_try(method, plan.inflations, plan.radii) for method in plan.methods}
-    parts = [
-        score_batched(settings, tune, Trial(tune.attrs["experiment"], sigma_y, method, *size, seed))
-        for method, settings in tried.items()
-        if settings
-    ]
+    parts = []
+    for method in plan.methods:
+        settings = settings_to_try(method, plan.inflations, plan.radii)
+        if settings:
+            parts.append(score_batched(settings, tune, Trial(tune.attrs["experiment"], sigma_y, method, *size, seed)))
     scores = pd.concat(parts, ignore_index=True)
     best = rank_settings(scores).head(1)
     chosen = best.iloc[0]
     evaluation = evaluate_baseline(test, chosen["method"], sigma_y, best, EvaluationOptions(seed))
-    scored = summarize(run_scores(evaluation), KEYS, seed).drop(columns=["rrmse_low", "rrmse_high"])
-    result = scored.assign(
-        inflation=chosen["inflation"],
-        localization_radius=chosen["localization_radius"],
-        tuning_rrmse=chosen["rrmse"],
-        seconds=float(evaluation["seconds"].item()),
-    )
-    return scores, result
+    result = summarize(run_scores(evaluation), KEYS, seed).drop(columns=["rrmse_low", "rrmse_high"])
+    for name in ("inflation", "localization_radius"):
+        result[name] = chosen[name]
+    return scores, result.assign(tuning_rrmse=chosen["rrmse"], seconds=float(evaluation["seconds"].item()))

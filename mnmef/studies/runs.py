@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mnmef.assimilation.cycling import CycleRecord, in_turn, noise_source, run_filter
+from mnmef.assimilation.cycling import CycleRecord, OnCycle, in_turn, noise_source, run_filter
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import CycleResult, Filter
+from mnmef.filters.base import Filter
 
+Stream = Callable[[str], np.random.Generator]
 TwinData = Sequence[Tensor]
 """First ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx)."""
 
@@ -47,7 +48,7 @@ def run_on_twin(
     seed: int,
     stream: str,
     title: str | None = None,
-    on_cycle: Callable[[int, CycleResult, Tensor], None] | None = None,
+    on_cycle: OnCycle | None = None,
 ) -> CycleRecord:
     """Run a filter on the data of a twin experiment, without gradients.
 
@@ -77,18 +78,14 @@ def run_on_twin(
     draw = noise_source(seed, stream, first.shape[1], shape)
     bar = tqdm(total=truth.shape[1], desc=title, unit="cycle", mininterval=5, disable=title is None)
     with torch.no_grad(), bar:
-        callbacks = [callback for callback in (on_cycle, lambda *_: bar.update()) if callback is not None]
-        return run_filter(filter_, experiment, first, observations, truth, draw, on_cycle=in_turn(*callbacks))
+        callbacks = in_turn(*([on_cycle] if on_cycle else []), lambda *_: bar.update())
+        return run_filter(filter_, experiment, first, observations, truth, draw, on_cycle=callbacks)
 
 
-def simulate_observed(
-    experiment: Experiment,
-    sigma_y: float,
-    size: tuple[int, int],
-    stream: Callable[[str], np.random.Generator],
-    dtype: type = np.float64,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Simulate truths and observe them.
+def simulate_twin(
+    experiment: Experiment, sigma_y: float, size: tuple[int, int, int], stream: Stream, dtype: type = np.float64
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Simulate truths, observe them, and draw first ensembles about their starts.
 
     Parameters
     ----------
@@ -96,18 +93,23 @@ def simulate_observed(
     sigma_y : float
         Standard deviation of the observation noise, in state units.
     size : tuple of int
-        Numbers T of trajectories and K of cycles.
+        Numbers T of trajectories, K of cycles and N of members.
     stream : callable
-        Return the generator of `truth` and of `observation`.
+        Return the generator of `truth`, of `observation` and of `first_ensemble`.
     dtype : type
-        Precision of the noise and of what is returned.
+        Precision of the draws and of what is returned.
 
     Returns
     -------
-    states : array (T, K + 1, Nx)
-        The first one lies one cycle before the first observation.
-    observations : array (T, K, d)
+    tuple of Tensor
+        First ensemble (T, N, Nx) one cycle before the first observation, observations (T, K, d) and truth (T, K, Nx).
     """
-    states: np.ndarray = simulate_truth(experiment, *size, stream("truth")).astype(dtype, copy=False)
-    draws = stream("observation").standard_normal((*size, experiment.observation_size), dtype=dtype)
-    return states, states[:, 1:][..., list(experiment.observed)] + sigma_y * draws
+    trajectories, cycles, members = size
+    states: np.ndarray = simulate_truth(experiment, trajectories, cycles, stream("truth")).astype(dtype, copy=False)
+    shape = (trajectories, cycles, experiment.observation_size)
+    noise = stream("observation").standard_normal(shape, dtype=dtype)
+    observations = states[:, 1:][..., list(experiment.observed)] + sigma_y * noise
+    shape = (trajectories, members, experiment.state_size)
+    anomalies = stream("first_ensemble").standard_normal(shape, dtype=dtype)
+    first = states[:, :1] + experiment.first_spread * anomalies
+    return torch.from_numpy(first), torch.from_numpy(observations), torch.from_numpy(states[:, 1:])

@@ -22,7 +22,7 @@ METHODS = {
 
 def cell(low, high, slack=0.0):
     middle = (low + high) / 2
-    return Finding("here", middle, low, high, low - slack, high + slack, published=0.3, trainings=2)
+    return Finding("here", middle, (low, high), (low - slack, high + slack), published=0.3, trainings=2)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ from mnmef.io.files import write_table
 from mnmef.io.logs import job_log
 from mnmef.report.figures.curves import figure_inflation
 from mnmef.report.figures.style import save_figure
-from mnmef.scores.scoring import summarize
-from mnmef.studies.inflation import ABLATION_KEYS, inflation_scores
+from mnmef.scores.scoring import ABLATION_KEYS, inflation_scores, summarize
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

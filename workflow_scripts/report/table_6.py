@@ -7,8 +7,7 @@ import pandas as pd
 
 from mnmef.io.files import write_table, write_text
 from mnmef.io.logs import job_log
-from mnmef.report.costs import time_page, time_table
-from mnmef.report.tables import table_page
+from mnmef.report.tables import table_page, time_page, time_table
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

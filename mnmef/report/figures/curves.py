@@ -1,4 +1,4 @@
-"""Figures 1, 4, 7 and 9: R-RMSE and relative improvement against ensemble size."""
+"""Figures 1, 4, 7, 9 and 11: R-RMSE and relative improvement against ensemble size or fine-tuning epoch."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from mnmef.core.names import METHODS, Look
 from mnmef.report.figures import style
 from mnmef.report.tables import with_our_names
+from mnmef.scores.scoring import summarize
 
 OURS = METHODS["mnmef_finetuned"]
 BOUND: dict[str, Any] = {"color": "black", "linestyle": ":", "linewidth": 1.0}
@@ -18,6 +19,10 @@ TRAININGS: dict[str, Any] = {"fmt": "none", "capsize": 4.0, "color": "black", "e
 INFLATION_LOOKS = {
     True: Look("with the learned inflation", OURS.color, OURS.marker),
     False: Look("without", "#6A6A6A", "D"),
+}
+STRATEGY_LOOKS = {
+    "heads": Look("heads only", OURS.color, OURS.marker),
+    "all": Look("all parameters", style.SECOND_COLOR, "D"),
 }
 
 
@@ -107,7 +112,7 @@ def figure_inflation(scores: pd.DataFrame, published: pd.DataFrame) -> Figure:
     Parameters
     ----------
     scores : DataFrame
-        Summary of `mnmef.studies.inflation.inflation_scores`, of one experiment; its 95 % intervals over trajectories
+        Summary of `mnmef.scores.scoring.inflation_scores`, of one experiment; its 95 % intervals over trajectories
         are bands.
     published : DataFrame
         The paper's figure 9, drawn thin and dashed.
@@ -125,4 +130,38 @@ def figure_inflation(scores: pd.DataFrame, published: pd.DataFrame) -> Figure:
     axes[0].set_ylabel("R-RMSE")
     style.start_at_zero(axes[0], pd.concat([scores["rrmse_high"], scores["rrmse"], theirs["rrmse"]]))
     style.add_legend(figure, style.score_handles(INFLATION_LOOKS.values(), scores), columns=3)
+    return figure
+
+
+def figure_tuning_curves(table: pd.DataFrame, published: pd.DataFrame, cycles: int, seed: int) -> Figure:
+    """Draw mean R-RMSE over test trajectories with its 95 % interval against the epoch, a column per ensemble size.
+
+    A hollow marker: some trajectories diverged.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of `mnmef.studies.finetuning_curve`, of one experiment and noise level.
+    published : DataFrame
+        The paper's figure 11, drawn as thin dashed lines.
+    cycles : int
+        Number of cycles of a test trajectory, for the label.
+    seed : int
+        Seed of the bootstrap.
+    """
+    (experiment,), (level,) = table["experiment"].unique(), table["sigma_y"].unique()
+    scores = summarize(table, ["ensemble_size", "parameters", "epoch", "step"], seed)
+    published = with_our_names(published[(published["experiment"] == experiment) & (published["sigma_y"] == level)])
+    sizes = sorted(table["ensemble_size"].unique())
+    figure = style.new_figure(style.COLUMN_WIDTH, 3.4)
+    axes = figure.subplots(1, len(sizes), squeeze=False, sharey=True)[0]
+    for axis, size in zip(axes, sizes, strict=True):
+        ours, theirs = (t[t["ensemble_size"] == size] for t in (scores, published))
+        style.draw_curves(axis, STRATEGY_LOOKS, "parameters", ours, theirs, x="epoch")
+        last = ours.loc[ours["epoch"].idxmax()]
+        axis.set_xlabel(f"fine-tuning epoch (epoch {last['epoch']}: {last['step']} optimizer steps)")
+        axis.set_title(f"{style.cell_title(experiment, level)}, $N$ = {size}")
+        style.draw_grid(axis)
+    axes[0].set_ylabel(f"R-RMSE (first {cycles} cycles)")
+    style.add_legend(figure, style.score_handles(STRATEGY_LOOKS.values(), scores))
     return figure

@@ -5,14 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.collections import PatchCollection
+from matplotlib.collections import PathCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator, FormatStrFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from mnmef.core.names import METHODS
 from mnmef.report.figures import style
@@ -29,24 +26,18 @@ SPAN = (1.25, 2.0)
 neighborhood of the optimum can be read, and a flat optimum looks flat.
 """
 
-LONE_WIDTH = {"inflation": 0.1, "localization_radius": 1.0}
-"""Width of a cell that has no neighbor to share an edge with."""
-
 PANELS_PER_ROW = 4
-COLORS = colormaps["viridis"].with_extremes(bad="0.85")
 CHOSEN: dict[str, Any] = {"marker": "*", "markersize": 9, "color": "white", "linestyle": "none"}
 CHOSEN |= {"markeredgecolor": "black", "markeredgewidth": 0.8, "zorder": 4}
 RING: dict[str, Any] = {"marker": "o", "markersize": 10, "color": "none", "linestyle": "none", "zorder": 3}
 RING_EDGE: dict[str, Any] = {"markeredgecolor": "black", "label": "published best"}
 HALO: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 2.6}
-INSET: dict[str, Any] = {"edgecolor": "black", "linewidth": 0.4, "label": "inset: between regular values"}
-SOME_DIVERGED = {"hatch": "////", "label": "hatched: some trajectories diverged"}
-ALL_DIVERGED = {"hatch": "xxxx", "label": "cross-hatched: all diverged"}
-HATCHES: tuple[dict[str, Any], ...] = (
-    {"edgecolor": "white", "hatch_linewidth": 2.4, "linewidth": 0},
-    {"edgecolor": "black", "hatch_linewidth": 0.8, "linewidth": 0},
-)
-"""Black on white, so that the hatching of diverged settings shows on dark and on bright colors."""
+SOME_DIVERGED: dict[str, Any] = {"marker": "X", "linestyle": "none", "label": "cross: some trajectories diverged"}
+SOME_DIVERGED |= {"color": "black", "markeredgecolor": "white", "markeredgewidth": 0.6, "markersize": 6}
+ALL_DIVERGED: dict[str, Any] = {"marker": "s", "linestyle": "none", "color": "0.85", "label": "gray: all diverged"}
+ALL_DIVERGED |= {"markeredgewidth": 0.0}
+SIDES = (4.0, 14.0)
+"""Least and largest side of a square in a map, points."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +85,9 @@ class Panel:
 def figure_search(grid: pd.DataFrame, best: pd.DataFrame, published: pd.DataFrame) -> Figure:
     """Draw R-RMSE of all settings of one search, a panel for each ensemble size.
 
-    A map over inflation and localization radius or, for a method without radius, a curve over inflation. The chosen
-    setting has a star, the published one a ring. Scores are those of `setting_scores`, so a setting that another engine
-    confirmed and chose need not be the smallest.
+    A map over inflation and localization radius, a square for each setting, or, for a method without radius, a curve
+    over inflation. The chosen setting has a star, the published one a ring. Scores are those of `setting_scores`, so a
+    setting that another engine confirmed and chose need not be the smallest.
 
     Parameters
     ----------
@@ -158,69 +149,31 @@ def setting_scores(grid: pd.DataFrame) -> pd.DataFrame:
     return order.drop_duplicates(["ensemble_size", *SETTING])[grid.columns].reset_index(drop=True)
 
 
-def cells(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rectangle of each setting of one panel: x, y (lower left corner), width, height and `inset`.
-
-    Settings of the regular grid tile the plane, with edges half way between neighbors. A setting between them, such as
-    the published one, lies inset, smaller than they are, above the tiles; without that, it would cut a row and a column
-    of unknown scores into the map. A value belongs to the regular grid if more than half as many settings have it as
-    have the most frequent one.
-    """
-    regular = pd.Series(True, index=rows.index)
-    for name in SETTING:
-        count = rows[regular].groupby(name).size()
-        regular &= rows[name].isin(count.index[2 * count > count.max()])
-    boxes = {"inset": ~regular}
-    for name, low, width in zip(SETTING, ("x", "y"), ("width", "height"), strict=True):
-        values = np.unique(rows.loc[regular, name])
-        edges = _edges(values, LONE_WIDTH[name])
-        begin = pd.Series(edges[:-1], values)
-        wide = pd.Series(np.diff(edges), values)
-        small = 0.7 * float(np.median(wide))
-        boxes[width] = rows[name].map(wide).where(regular, small)
-        boxes[low] = rows[name].map(begin).where(regular, rows[name] - small / 2)
-    return pd.DataFrame(boxes)
-
-
-def _edges(values: np.ndarray, lone_width: float) -> np.ndarray:
-    """Return the edges (n + 1,) of cells around ascending `values` (n,)."""
-    if len(values) == 1:
-        return values[0] + lone_width * np.array([-0.5, 0.5])
-    middle = (values[1:] + values[:-1]) / 2
-    return np.concatenate([[2 * values[0] - middle[0]], middle, [2 * values[-1] - middle[-1]]])
-
-
 def _draw_map(axis: Axes, panel: Panel) -> None:
-    boxes = panel.rows.join(cells(panel.rows)).sort_values("inset", kind="stable")
-    tiles = [Rectangle((box.x, box.y), box.width, box.height) for box in boxes.itertuples()]
+    rows = panel.rows
+    side = float(np.clip(75 / rows[SETTING].nunique().max(), *SIDES))
     scale = Normalize(panel.best, panel.ceiling) if np.isfinite(panel.best) else Normalize(0.0, 1.0)
-    map_ = PatchCollection(tiles, cmap=COLORS, norm=scale, linewidth=0.4, edgecolor="white")
-    map_.set_array(np.ma.masked_invalid(boxes["rrmse"].to_numpy()))
-    axis.add_collection(map_)
-    for box in boxes.itertuples():
-        hatch = ALL_DIVERGED if np.isnan(box.rrmse) else SOME_DIVERGED
-        looks = [INSET] * box.inset + [edge | hatch for edge in HATCHES if box.n_diverged > 0]
-        for look in looks:
-            axis.add_patch(Rectangle((box.x, box.y), box.width, box.height, fill=False, **look))
+    x, y = (rows[name] for name in SETTING)
+    squares = axis.scatter(x, y, side**2, rows["rrmse"], marker="s", norm=scale, linewidths=0)
+    lost, some = rows["rrmse"].isna(), rows["rrmse"].notna() & (rows["n_diverged"] > 0)
+    for part, look in ((rows[lost], ALL_DIVERGED | {"markersize": side}), (rows[some], SOME_DIVERGED)):
+        if len(part):
+            axis.plot(*(part[name] for name in SETTING), **look)
     _mark(axis, panel, *(settings["localization_radius"] for settings in (panel.published, panel.chosen)))
-    axis.set_facecolor("white")
-    axis.autoscale_view()
-    axis.margins(0)
-    for side, name, most in ((axis.xaxis, "inflation", 3), (axis.yaxis, "localization_radius", 6)):
-        values = sorted(boxes.loc[~boxes["inset"], name].unique())
-        side.set_major_locator(FixedLocator(values[:: -(-len(values) // most)]))
-        side.set_major_formatter(FormatStrFormatter("%g"))
+    axis.margins(0.15)
+    axis.xaxis.set_major_locator(MaxNLocator(3))
+    axis.yaxis.set_major_locator(MaxNLocator(6))
     if np.isfinite(panel.best):
-        _add_colorbar(axis, map_, panel)
+        _add_colorbar(axis, squares, panel)
 
 
-def _add_colorbar(axis: Axes, map_: PatchCollection, panel: Panel) -> None:
+def _add_colorbar(axis: Axes, squares: PathCollection, panel: Panel) -> None:
     low, high = panel.best, panel.ceiling
     below, above = bool((panel.rows["rrmse"] < low).any()), bool((panel.rows["rrmse"] > high).any())
     extend = ("neither", "min", "max", "both")[below + 2 * above]
     figure = axis.get_figure()
     assert isinstance(figure, Figure)
-    bar = figure.colorbar(ScalarMappable(map_.norm, COLORS), ax=axis, extend=extend, aspect=18, pad=0.03)
+    bar = figure.colorbar(squares, ax=axis, extend=extend, aspect=18, pad=0.03)
     ticks = [low, (low + high) / 2, high]
     bar.set_ticks(ticks, labels=[f"{value:.{2 if low >= 0.1 else 3}f}" for value in ticks])
     bar.ax.tick_params(length=2, pad=1.5, labelsize=6)

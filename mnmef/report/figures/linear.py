@@ -52,7 +52,7 @@ def figure_linear(runs: Sequence[xr.Dataset], members: int) -> Figure:
     looks = {look.label: look for look in map(_look, [*references, *learned])}
     handles = [*style.look_handles(looks.values()), style.band_handle("80 % of the trajectories")]
     if any((run["diverged_at"] >= 0).any() for run in runs):
-        handles.append(style.marker_handle("x", "a trajectory diverges"))
+        handles.append(style.handle("a trajectory diverges", {"marker": "x", "linestyle": "none"}))
     style.add_legend(figure, handles, columns=3)
     return figure
 

@@ -1,15 +1,21 @@
 """Figure 10: localization weights against distance."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from matplotlib.figure import Figure
 
 from mnmef.core.names import METHODS
 from mnmef.report.figures import style
 
 LEARNED, TAPER = METHODS["mnmef_finetuned"], METHODS["letkf"]
+TABLE_COLUMNS = [
+    *("sigma_y", "ensemble_size", "distance"),
+    *("weight_mean", "weight_std", "taper", "radius", "n_analyses"),
+]
 MARKS: dict[str, Any] = {"markevery": 5, "markersize": 3.5}
 """A marker at every fifth distance."""
 DEVIATION: dict[str, Any] = {"color": LEARNED.color, "alpha": 0.3, "linewidth": 0}
@@ -24,7 +30,7 @@ def figure_localization(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        Table of `mnmef.studies.localization_table`.
+        Table of `localization_table`.
     """
     levels = sorted(table["sigma_y"].unique(), reverse=True)
     sizes = sorted(table["ensemble_size"].unique())
@@ -51,3 +57,30 @@ def figure_localization(table: pd.DataFrame) -> Figure:
     axes[0, 0].set_ylim(bottom=0)
     style.add_legend(figure, style.drawn_handles(figure), columns=3)
     return figure
+
+
+def localization_table(runs: Sequence[xr.Dataset]) -> pd.DataFrame:
+    """Average the learned weights over cycles and trajectories.
+
+    Parameters
+    ----------
+    runs : sequence of Dataset
+        Records of `mnmef.studies.localization.record_weights`, one for each noise level.
+
+    Returns
+    -------
+    DataFrame
+        A row for each noise level, ensemble size and distance (grid points). weight_mean, weight_std: over cycles and
+        trajectories together (divisor n - 1); n_analyses: their number. taper, radius: of LETKF, radius in grid points.
+    """
+    parts = []
+    for run in runs:
+        for size in run["ensemble_size"].values:
+            part = run.sel(ensemble_size=size)
+            weights = part["weight"].values.astype(float).reshape(-1, part.sizes["distance"])
+            weights = weights[np.isfinite(weights).all(1)]
+            table = part[["taper", "radius"]].to_dataframe().reset_index()
+            table["weight_mean"] = weights.mean(0) if len(weights) else np.nan
+            table["weight_std"] = weights.std(0, ddof=1) if len(weights) > 1 else np.nan
+            parts.append(table.assign(sigma_y=float(run.attrs["sigma_y"]), n_analyses=len(weights)))
+    return pd.concat(parts)[TABLE_COLUMNS].sort_values(TABLE_COLUMNS[:3], ignore_index=True)

@@ -29,6 +29,9 @@ BAND: dict[str, Any] = {"alpha": 0.15, "linewidth": 0}
 PUBLISHED: dict[str, Any] = {"linestyle": "--", "linewidth": 0.7}
 """How a published curve is drawn."""
 
+HOLLOW: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white"}
+"""How the marker of what diverged is drawn in a legend."""
+
 CALIBRATED: dict[str, Any] = {"color": "black", "linewidth": 0.8}
 """How the value that an ideal filter has is drawn."""
 
@@ -174,11 +177,6 @@ def look_handles(looks: Iterable[Look]) -> list[Artist]:
     return [handle(look.label, look) for look in looks]
 
 
-def marker_handle(marker: str, label: str, face: str = "white", color: str = "0.4") -> Artist:
-    """Return a marker without a line."""
-    return handle(label, {"color": color, "linestyle": "none", "marker": marker, "markerfacecolor": face})
-
-
 def drawn_handles(figure: Figure) -> list[Artist]:
     """Return the labeled artists of all panels, one for each label."""
     found: dict[str, Artist] = {}
@@ -199,8 +197,8 @@ def diverged_handles(scores: pd.DataFrame) -> list[Artist]:
     """Return the markers of scores of which some trajectories or all of them diverged, as far as needed."""
     lost = scores["rrmse"].isna()
     some = ((scores["n_diverged"] > 0) & ~lost).any()
-    hollow = [marker_handle("o", "hollow: some trajectories diverged")] if some else []
-    return hollow + ([marker_handle("^", "at the top edge: all diverged")] if lost.any() else [])
+    hollow = [handle("hollow: some trajectories diverged", HOLLOW | {"marker": "o"})] if some else []
+    return hollow + ([handle("at the top edge: all diverged", HOLLOW | {"marker": "^"})] if lost.any() else [])
 
 
 def band_handle(label: str) -> Artist:

@@ -39,7 +39,7 @@ def figure_timing(summary: pd.DataFrame, published: pd.DataFrame) -> Figure:
     Parameters
     ----------
     summary : DataFrame
-        Table of `mnmef.studies.timing_summary`.
+        Table of `timing_summary`.
     published : DataFrame
         Seconds per analysis step of the paper's figure 8, drawn thin and dashed; `mnmef_gpu` dotted.
     """
@@ -99,3 +99,27 @@ def _origin(summary: pd.DataFrame) -> str:
         for row in summary[["device", "hardware", "threads"]].drop_duplicates().itertuples()
     ]
     return "; ".join([*texts, f"{summary['repeats'].min()} repeats"])
+
+
+def timing_summary(timings: pd.DataFrame) -> pd.DataFrame:
+    """Compute median, minimum and maximum over repeats of the seconds of a cycle and trajectory.
+
+    Parameters
+    ----------
+    timings : DataFrame
+        Rows of `mnmef.studies.timing_study.time_all`.
+
+    Returns
+    -------
+    DataFrame
+        The columns that describe a filter, then part (forecast or analysis), seconds, seconds_low, seconds_high and
+        repeats.
+    """
+    parts = ["forecast_seconds", "analysis_seconds"]
+    keys = [name for name in timings.columns if name not in ("repeat", "cycles", *parts)]
+    long = timings.melt(keys, parts, var_name="part", value_name="seconds")
+    long["seconds"] /= long["batch"]
+    long["part"] = long["part"].str.removesuffix("_seconds")
+    grouped = long.groupby([*keys, "part"], sort=False)["seconds"]
+    found = grouped.agg(seconds="median", seconds_low="min", seconds_high="max", repeats="count")
+    return found.reset_index()

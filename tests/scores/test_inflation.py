@@ -8,8 +8,7 @@ import xarray as xr
 from mnmef.io.files import provenance, write_dataset
 from mnmef.report.claims import CLAIMS, ScoredRun
 from mnmef.report.verdicts import HOLDS
-from mnmef.scores.scoring import summarize
-from mnmef.studies.inflation import ABLATION_KEYS, inflation_scores
+from mnmef.scores.scoring import ABLATION_KEYS, inflation_scores, summarize
 
 
 @pytest.fixture
