@@ -21,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mnmef.report.tables import markdown_table
 
+NUMBERED = re.compile(r"(figure|table)_([a-z]?)(\d+)")
 DRAWING = ("snakemake", "matplotlib", "pandas")
 """Packages that draw and arrange; those that compute are named in the files of the evaluations."""
 
@@ -44,7 +45,7 @@ class Caption:
 
 def item_name(stem: str) -> str:
     """Return the name of a figure or table: "Figure C.12" for `figure_c12`; "" where the paper has no number for it."""
-    numbered = re.fullmatch(r"(figure|table)_([a-z]?)(\d+)", stem)
+    numbered = NUMBERED.fullmatch(stem)
     if not numbered:
         return ""
     kind, appendix, number = numbered.groups()
@@ -54,8 +55,8 @@ def item_name(stem: str) -> str:
 def page_order(path: str | Path) -> tuple[int, str, int, str]:
     """Return the sort key of a figure or table: numbered ones first, by number, appendices last among them."""
     stem = Path(path).stem
-    numbered = re.fullmatch(r"(?:figure|table)_([a-z]?)(\d+)", stem)
-    return (0, numbered[1], int(numbered[2]), stem) if numbered else (1, "", 0, stem)
+    numbered = NUMBERED.fullmatch(stem)
+    return (0, numbered[2], int(numbered[3]), stem) if numbered else (1, "", 0, stem)
 
 
 def caption_file(stem: str, captions: str | Path) -> Path:

@@ -214,13 +214,12 @@ def _mark(axis: Axes, panel: Panel, published: pd.Series, chosen: pd.Series) -> 
 
 def _title(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
-    amounts = []
-    for name in ("n_trajectories", "n_cycles"):
-        low, high = rows[name].min(), rows[name].max()
-        amounts.append(f"{low}" if low == high else f"{low} to {high}")
-    searched = f"{METHODS[first['method']].label}: R-RMSE of each setting on "
-    amount = f"trajectories: {amounts[0]}, cycles: {amounts[1]}, {_engines(rows)}"
-    return f"{searched}{style.cell_title(first['experiment'], first['sigma_y'])}\n{amount}"
+    trajectories, cycles = (
+        " to ".join(map(str, sorted({rows[name].min(), rows[name].max()}))) for name in ("n_trajectories", "n_cycles")
+    )
+    cell = style.cell_title(first["experiment"], first["sigma_y"])
+    amount = f"trajectories: {trajectories}, cycles: {cycles}, {_engines(rows)}"
+    return f"{METHODS[first['method']].label}: R-RMSE of each setting on {cell}\n{amount}"
 
 
 def _engines(rows: pd.DataFrame) -> str:

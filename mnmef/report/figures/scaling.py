@@ -51,8 +51,7 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
         if column != "rrmse":
             axis.set_yscale("log")
             _draw_guide(axis, table, column)
-    top = (table[["rrmse", "relative_rms"]].max(axis=1) + table["rrmse_std"].fillna(0.0)).max()
-    axes[0].set_ylim(0.0, 1.15 * top if np.isfinite(top) else 1.0)
+    style.start_at_zero(axes[0], table[["rrmse", "relative_rms"]].max(axis=1) + table["rrmse_std"].fillna(0.0))
     present = set(table["engine"])
     handles = [style.handle(look.label, _line(name)) for name, look in ENGINE_LOOKS.items() if name in present]
     handles.append(style.handle("left: R-RMSE", {"color": "0.3"}))
