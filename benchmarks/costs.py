@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from mnmef.io.files import write_table
+from mnmef.io.files import write_table, write_text
 from mnmef.report.results_page import run_times
-from mnmef.report.tables import write_markdown
+from mnmef.report.tables import markdown_table
 
 ROOT = Path(__file__).parents[1]
 COSTS = ROOT / "resources" / "costs.csv"
@@ -131,7 +131,7 @@ def main() -> None:
     print(f"{COSTS.relative_to(ROOT)}: {len(costs)} rules at scale {given.scale}")
     if given.scale == PAGE_SCALE:
         title = f"Data flow at scale {given.scale}"
-        write_markdown(data_flow(costs, patterns, given.scale), DATA_FLOW, title=title, notes=NOTES)
+        write_text(markdown_table(data_flow(costs, patterns, given.scale), title=title, notes=NOTES), DATA_FLOW)
         print(f"{DATA_FLOW.relative_to(ROOT)} written")
 
 

@@ -80,6 +80,7 @@ rule run_reference:
 rule tabulate_reference:
     input:
         runs=expand(rules.run_reference.output.best, experiment=list(SETTINGS), sigma_y=NOISE),
+        texts=TABLE_TEXTS,
     output:
         **tabulated("reference"),
     log:
@@ -128,6 +129,7 @@ rule run_conditions:
 rule tabulate_robustness:
     input:
         runs=expand(rules.run_conditions.output.table, zip, **robustness_cells()),
+        texts=TABLE_TEXTS,
     output:
         **tabulated("robustness"),
     log:

@@ -368,6 +368,7 @@ rule table_4:
     input:
         scores=rules.score_filters.output.scores,
         searches=PUBLISHED_SEARCHES,
+        texts=TABLE_TEXTS,
     output:
         **tabulated("table_4"),
     log:
@@ -392,6 +393,7 @@ rule table_5:
     input:
         weights=rules.list_weights.output.table,
         published=published_file("parameters_table_5"),
+        texts=TABLE_TEXTS,
     output:
         **tabulated("table_5"),
     log:
@@ -416,6 +418,7 @@ rule table_6:
     input:
         weights=rules.list_weights.output.table,
         published=published_file("training_hours_table_6"),
+        texts=TABLE_TEXTS,
     output:
         **tabulated("table_6"),
     log:
@@ -441,6 +444,7 @@ rule claims:
         **study_tables(),
         scores=rules.score_filters.output.scores,
         trajectories=rules.score_filters.output.trajectories,
+        texts=[TABLE_TEXTS, str(CHECKOUT / "mnmef/report/claims.yaml")],
     output:
         table=results("claims.csv"),
         page=results("claims.md"),

@@ -21,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mnmef.report.tables import markdown_table
 
+NUMBERED = re.compile(r"(figure|table)_([a-z]?)(\d+)")
 DRAWING = ("snakemake", "matplotlib", "pandas")
 """Packages that draw and arrange; those that compute are named in the files of the evaluations."""
 
@@ -44,7 +45,7 @@ class Caption:
 
 def item_name(stem: str) -> str:
     """Return the name of a figure or table: "Figure C.12" for `figure_c12`; "" where the paper has no number for it."""
-    numbered = re.fullmatch(r"(figure|table)_([a-z]?)(\d+)", stem)
+    numbered = NUMBERED.fullmatch(stem)
     if not numbered:
         return ""
     kind, appendix, number = numbered.groups()
@@ -54,8 +55,8 @@ def item_name(stem: str) -> str:
 def page_order(path: str | Path) -> tuple[int, str, int, str]:
     """Return the sort key of a figure or table: numbered ones first, by number, appendices last among them."""
     stem = Path(path).stem
-    numbered = re.fullmatch(r"(?:figure|table)_([a-z]?)(\d+)", stem)
-    return (0, numbered[1], int(numbered[2]), stem) if numbered else (1, "", 0, stem)
+    numbered = NUMBERED.fullmatch(stem)
+    return (0, numbered[2], int(numbered[3]), stem) if numbered else (1, "", 0, stem)
 
 
 def caption_file(stem: str, captions: str | Path) -> Path:
@@ -122,18 +123,14 @@ def versions(evaluations: Iterable[str | Path]) -> pd.DataFrame:
         Columns name, evaluations (as the files at `evaluations` state, all values if they differ) and page (installed
         where the page is made).
     """
-    used: dict[str, set[str]] = {}
+    found: list[dict[str, str]] = []
     for path in evaluations:
         with xr.open_dataset(path) as dataset:
-            for name, version in {"commit": dataset.attrs["commit"], **json.loads(dataset.attrs["versions"])}.items():
-                used.setdefault(name, set()).add(version)
+            found.append({"commit": dataset.attrs["commit"], **json.loads(dataset.attrs["versions"])})
+    used = {name: ", ".join(sorted(values.dropna().unique())) for name, values in pd.DataFrame(found).items()}
     here = {name: metadata.version(name) for name in DRAWING if find_spec(name)}
-    return pd.DataFrame(
-        [
-            {"name": name, "evaluations": ", ".join(sorted(used.get(name, ()))) or None, "page": here.get(name)}
-            for name in [*used, *here]
-        ]
-    )
+    rows = [(name, used.get(name), here.get(name)) for name in {**used, **here}]
+    return pd.DataFrame(rows, columns=["name", "evaluations", "page"])
 
 
 def config_page(path: str | Path) -> str:

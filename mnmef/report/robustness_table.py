@@ -1,25 +1,14 @@
 """The robustness table: means over trajectories, and the page for readers."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from mnmef.core.names import METHODS
 from mnmef.experiments.files import titles
-from mnmef.report.tables import MISSING, markdown_table
+from mnmef.report.tables import MISSING, table_page
 
 CONDITION_KEYS = ["experiment", "condition", "value", "method"]
-
-SCORE_NOTES = (
-    """Mean ± standard deviation over trajectories, no burn-in. The weights of learned filters, and inflation and
-    radius of LETKF, are those of the nominal condition in all rows.""",
-    """sigma_y: the filter is told the level. forcing: F of the truth and of the filter's model; of the truth alone: the
-    model keeps F = 8. climatological first ensemble: members drawn from the attractor. gap: cycles without
-    observations in the middle of the run.""",
-)
-RECOVERY_NOTES = (
-    """End of the gap, after the gap: relative error at its last cycle, R-RMSE of the cycles that follow it.""",
-    """Analyses: until the error is first at most its mean over the nominal run of the same trajectory; mean ± standard
-    deviation over the trajectories that get there.""",
-)
 
 
 def summarize_robustness(scores: pd.DataFrame) -> pd.DataFrame:
@@ -56,7 +45,7 @@ def summarize_robustness(scores: pd.DataFrame) -> pd.DataFrame:
     return table.assign(ratio=table["rrmse"] / table.join(nominal, on=["experiment", "method"])["nominal"])
 
 
-def robustness_page(table: pd.DataFrame, sizes: str) -> str:
+def robustness_page(table: pd.DataFrame, design: Mapping[str, object]) -> str:
     """Return the table of `summarize_robustness` as Markdown, for readers.
 
     R-RMSE of each condition (a row) and filter (a column), and recoveries.
@@ -64,48 +53,30 @@ def robustness_page(table: pd.DataFrame, sizes: str) -> str:
     Parameters
     ----------
     table : DataFrame
-    sizes : str
-        Size of the study, such as "32 trajectories of 400 cycles, N = 10".
+    design : mapping
+        Size of the study: trajectories, cycles and ensemble_size.
     """
-    scores = markdown_table(_score_page(table), title=f"R-RMSE away from the training: {sizes}", notes=SCORE_NOTES)
-    return scores + "\n" + markdown_table(_recovery_page(table), title="Recovery", notes=RECOVERY_NOTES)
-
-
-def _score_page(table: pd.DataFrame) -> pd.DataFrame:
-    methods = [method for method in METHODS if method in set(table["method"])]
-    rows = []
-    for (experiment, condition, value), part in table.groupby(CONDITION_KEYS[:3], dropna=False, sort=False):
-        cells = {
-            row.method: _mean_and_deviation(row.rrmse, row.rrmse_std, 3)
-            + (f" ({row.n_diverged} diverged)" if row.n_diverged else "")
-            for row in part.itertuples()
-        }
-        named = {METHODS[method].label: cells.get(method, MISSING) for method in methods}
-        rows.append({"experiment": titles()[experiment], "condition": _label(condition, value), **named})
-    return pd.DataFrame(rows)
-
-
-def _recovery_page(table: pd.DataFrame) -> pd.DataFrame:
-    found = table[table["recovery_cycles"].notna() | table["rrmse_end"].notna()]
-    rows = list(found.itertuples())
-    return pd.DataFrame(
-        {
-            "experiment": found["experiment"].map(titles()),
-            "condition": [_label(row.condition, row.value) for row in rows],
-            "filter": [METHODS[row.method].label for row in rows],
-            "end of the gap": found["rrmse_end"],
-            "after the gap": found["rrmse_after"],
-            "analyses": [_mean_and_deviation(row.recovery_cycles, row.recovery_cycles_std, 1) for row in rows],
-            "recovered": [f"{row.n_recovered} of {row.n_trajectories}" for row in rows],
-        }
+    methods = {name: look.label for name, look in METHODS.items() if name in set(table["method"])}
+    lost = table["n_diverged"].map(lambda count: f" ({count} diverged)" if count else "")
+    shown = table.assign(
+        experiment=table["experiment"].map(titles()),
+        condition=table["condition"] + table["value"].map(lambda value: "" if pd.isna(value) else f": {value:g}"),
+        filter=table["method"].map(methods),
+        error=_means_and_deviations(table, "rrmse", 3) + lost,
+        analyses=_means_and_deviations(table, "recovery_cycles", 1),
+        recovered=table["n_recovered"].astype(str) + " of " + table["n_trajectories"].astype(str),
     )
+    row = ["experiment", "condition"]
+    errors = shown.pivot(index=row, columns="filter", values="error")[list(methods.values())]
+    scores = shown[row].drop_duplicates().join(errors, on=row)
+    found = shown[shown["recovery_cycles"].notna() | shown["rrmse_end"].notna()]
+    found = found.rename(columns={"rrmse_end": "end of the gap", "rrmse_after": "after the gap"})
+    recovery = found[[*row, "filter", "end of the gap", "after the gap", "analyses", "recovered"]]
+    return table_page("robustness", scores, design) + "\n" + table_page("robustness_recovery", recovery)
 
 
-def _label(condition: str, value: float) -> str:
-    return condition if pd.isna(value) else f"{condition}: {value:g}"
-
-
-def _mean_and_deviation(mean: float, deviation: float, decimals: int) -> str:
-    if pd.isna(mean):
-        return MISSING
-    return f"{mean:.{decimals}f}" + ("" if pd.isna(deviation) else f" ± {deviation:.{decimals}f}")
+def _means_and_deviations(table: pd.DataFrame, name: str, decimals: int) -> pd.Series:
+    """Return a column and its standard deviation as text, a dash where there is no mean."""
+    means, deviations = (table[column].map(f"{{:.{decimals}f}}".format) for column in (name, f"{name}_std"))
+    texts = means + (" ± " + deviations).where(table[f"{name}_std"].notna(), "")
+    return texts.where(table[name].notna(), MISSING)

@@ -1,32 +1,29 @@
 """Tables of the paper, and how they are written for people.
 
 Every table comes twice: `tables/table_<number>.csv`, one row per fact, numbers at full precision, for programs; and
-`tables/table_<number>.md`, rounded and arranged as in the paper, with a title and notes, for readers.
+`tables/table_<number>.md`, rounded and arranged as in the paper, with a title and notes, for readers. Tables 5 and 6
+are made from `weights.csv`, the list of checkpoints (`mnmef.learning.inventory`).
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
+import yaml
 from tabulate import tabulate
 
 from mnmef.core.names import METHODS
 from mnmef.experiments.files import titles
-from mnmef.io.files import write_text
 
 MISSING = "-"
-
-DEVIATION_NOTES = (
-    """Ours: deviation over the test trajectories that did not diverge, then the mean over the ensemble sizes; the same
-trajectories for all filters, no burn-in. A star: some trajectories diverged and are left out.""",
-    """In brackets: the deviation over trials in the tables released with the paper's code, averaged over the same
-ensemble sizes. These trials have truths of their own, and a burn-in is dropped. The tables have neither MNMEF nor the
-localized EnKF.""",
-    """Table 4 as printed has two rows exchanged. The numbers in brackets are not read off it but looked up by filter in
-the released tables.""",
-)
-"""Notes below table 4."""
+TEXTS = Path(__file__).with_suffix(".yaml")
+"""Titles and notes of the tables; `rules/report.smk` has the file among its inputs."""
+FILTER_TITLES = {"mnmef": "MNMEF", "mnmef_conv": "MNMEF (convolutions)", "mnmef_local": "MNMEF (local analyses)"}
+PRETRAINED = "pretrained"
+TIME_KEYS = ["experiment", "sigma_y", "filter"]
+PUBLISHED_NAMES = {"trained_infl": True, "no_infl": False, "ourFT": "heads", "fullFT": "all"}
+"""Our inflation and parameters by their names in the tables of published numbers."""
 
 
 def markdown_table(table: pd.DataFrame, *, title: str, notes: Sequence[str] = (), digits: int = 3) -> str:
@@ -55,11 +52,10 @@ def markdown_table(table: pd.DataFrame, *, title: str, notes: Sequence[str] = ()
     return f"# {title}\n\n{body}\n" + (f"\n{below}" if notes else "")
 
 
-def write_markdown(
-    table: pd.DataFrame, path: str | Path, *, title: str, notes: Sequence[str] = (), digits: int = 3
-) -> None:
-    """Write the page of `markdown_table` to `path`, atomically."""
-    write_text(markdown_table(table, title=title, notes=notes, digits=digits), path)
+def table_page(name: str, table: pd.DataFrame, values: Mapping[str, object] | None = None) -> str:
+    """Return `markdown_table` with the title, `values` filled in, and the notes of `name` in `tables.yaml`."""
+    text = yaml.safe_load(TEXTS.read_text(encoding="utf-8"))[name]
+    return markdown_table(table, title=text["title"].format(**(values or {})), notes=text["notes"])
 
 
 def _cell(value: object, digits: int) -> str:
@@ -73,6 +69,12 @@ def _cell(value: object, digits: int) -> str:
 def with_published(ours: float, published: object, form: str) -> str:
     """Return our number in the format `form` (such as `{:.3g}`), and the published one in brackets if there is one."""
     return form.format(ours) + ("" if pd.isna(published) else f" ({form.format(published)})")
+
+
+def with_our_names(published: pd.DataFrame) -> pd.DataFrame:
+    """Return published numbers with our columns inflation (true or false) and parameters, where figures have them."""
+    table = published.rename(columns={"variant": "inflation", "strategy": "parameters"})
+    return table.assign(**{c: table[c].map(PUBLISHED_NAMES) for c in ("inflation", "parameters") if c in table})
 
 
 def deviation_table(scores: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
@@ -105,16 +107,117 @@ def deviation_table(scores: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFram
 
 def deviation_page(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table of `deviation_table` for readers: a row per filter, a column per experiment and noise level."""
-    rows = {(row.experiment, row.sigma_y, row.method): row for row in table.itertuples()}
+    cells = {}
+    for row in table.itertuples():
+        star = "*" if row.n_diverged > 0 else ""
+        published = "" if pd.isna(row.published) else f" ({row.published:.2g})"
+        cells[row.method, row.experiment, row.sigma_y] = f"{_cell(row.rrmse_std, 2)}{star}{published}"
     methods = [method for method in METHODS if method in set(table["method"])]
-    page = {"filter": [METHODS[method].label for method in methods]}
-    for experiment in [name for name in titles() if name in set(table["experiment"])]:
-        for level in sorted(table["sigma_y"].unique(), reverse=True):
-            cells = [rows.get((experiment, level, method)) for method in methods]
-            page[f"{titles()[experiment]}, {level:g}"] = [_deviation(row) if row else MISSING for row in cells]
-    return pd.DataFrame(page)
+    experiments = [name for name in titles() if name in set(table["experiment"])]
+    page = pd.DataFrame({"filter": [METHODS[method].label for method in methods]})
+    for experiment, level in itertools.product(experiments, sorted(table["sigma_y"].unique(), reverse=True)):
+        column = [cells.get((method, experiment, level), MISSING) for method in methods]
+        page[f"{titles()[experiment]}, {level:g}"] = column
+    return page
 
 
-def _deviation(row: Any) -> str:
-    star = "*" if row.n_diverged > 0 else ""
-    return f"{_cell(float(row.rrmse_std), 2)}{star}" + ("" if pd.isna(row.published) else f" ({row.published:.2g})")
+def parameter_table(weights: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Make table 5: the numbers of parameters of each experiment and filter.
+
+    Parameters
+    ----------
+    weights, published : DataFrame
+        The list of checkpoints, and the published table.
+
+    Returns
+    -------
+    DataFrame
+        parameters and finetuned_parameters, their ratio fraction, and the published numbers, missing where there are
+        none.
+
+    Raises
+    ------
+    ValueError
+        If checkpoints of one filter and experiment differ in their numbers.
+    """
+    keys, numbers = ["experiment", "filter"], ["parameters", "finetuned_parameters"]
+    counts = weights[keys + numbers].drop_duplicates()
+    if counts.duplicated(keys).any():
+        raise ValueError(f"checkpoints of one filter have different numbers of parameters:\n{counts}")
+    counts = counts.assign(fraction=counts["finetuned_parameters"] / counts["parameters"])
+    theirs = published.rename(columns={name: f"published_{name}" for name in numbers})
+    table = counts.merge(theirs, on=keys, how="left")
+    return _in_order(table.astype({f"published_{name}": "Int64" for name in numbers}), keys)
+
+
+def parameter_page(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of `parameter_table` for readers, published numbers in brackets."""
+    rows = [
+        {
+            "experiment": titles()[row.experiment],
+            "filter": FILTER_TITLES[row.filter],
+            "parameters": with_published(row.parameters, row.published_parameters, "{:,}"),
+            "fine-tuned": with_published(row.finetuned_parameters, row.published_finetuned_parameters, "{:,}"),
+            "fraction": f"{row.fraction:.1%}",
+        }
+        for row in table.itertuples()
+    ]
+    return pd.DataFrame(rows)
+
+
+def time_table(weights: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Make table 6: the time of each training.
+
+    Parameters
+    ----------
+    weights, published : DataFrame
+        The list of checkpoints, and the published table.
+
+    Returns
+    -------
+    DataFrame
+        seconds, their ratio to those of the pretraining in the same cell (1 for itself), steps, batch, schedule,
+        hardware; published_hours and published_ratio, NaN where there are none.
+    """
+    table = weights.assign(ratio=_per_pretraining(weights, "seconds"))
+    theirs = published.rename(columns={"hours": "published_hours"}).assign(filter="mnmef")
+    theirs["published_ratio"] = _per_pretraining(theirs, "published_hours")
+    keys = [*TIME_KEYS, "stage", "ensemble_size"]
+    table = table.merge(theirs, on=keys, how="left")
+    numbers = ["seconds", "ratio", "published_hours", "published_ratio"]
+    return _in_order(table[[*keys, *numbers, "steps", "batch", "schedule", "hardware"]], keys)
+
+
+def _per_pretraining(table: pd.DataFrame, column: str) -> pd.Series:
+    """Return the ratio of `column` to its value in the pretraining of the same cell."""
+    first = table[table["stage"] == PRETRAINED].set_index(TIME_KEYS)[column].rename("first")
+    return table[column] / table.join(first, on=TIME_KEYS)["first"]
+
+
+def time_page(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of `time_table` for readers: a row for each training, published numbers in brackets."""
+    rows = [
+        {
+            "experiment": titles()[row.experiment],
+            "sigma_y": f"{row.sigma_y:g}",
+            "filter": FILTER_TITLES[row.filter],
+            "training": row.stage,
+            "N": row.ensemble_size,
+            "hours": with_published(row.seconds / 3600, row.published_hours, "{:.3g}"),
+            "ratio": MISSING if row.stage == PRETRAINED else with_published(row.ratio, row.published_ratio, "{:.2%}"),
+            "steps x batch": f"{row.steps} x {row.batch}",
+            "hardware": row.hardware,
+        }
+        for row in table.itertuples()
+    ]
+    return pd.DataFrame(rows)
+
+
+def _in_order(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Sort by `keys`: experiments as in the figures, larger noise and pretraining first."""
+    ranks = {name: place for place, name in enumerate([*titles(), PRETRAINED, "finetuned"])}
+
+    def rank(values: pd.Series) -> pd.Series:
+        return -values if values.name == "sigma_y" else values.map(lambda value: ranks.get(value, value))
+
+    return table.sort_values(keys, key=rank, ignore_index=True)

@@ -19,6 +19,7 @@ import numpy as np
 
 from mnmef.scores.bootstrap import LEVEL, improvement_with_interval
 
+Interval = tuple[float, float]
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "fails", "undecided", "not run"
 
 
@@ -40,7 +41,9 @@ class Finding:
     ----------
     label : str
         Name of the cell.
-    value, low, high, wide_low, wide_high : float
+    value : float
+    interval, wide : pair of float
+        Ends of the intervals.
     published : float
         The published number, NaN where there is none.
     trainings : int
@@ -49,10 +52,8 @@ class Finding:
 
     label: str
     value: float
-    low: float
-    high: float
-    wide_low: float
-    wide_high: float
+    interval: Interval
+    wide: Interval
     published: float = math.nan
     trainings: int = 1
 
@@ -64,14 +65,15 @@ def improvement_in(
 
     Its intervals, at 95 % and at `level`, are widened in quadrature by the relative deviation `spread` of ours.
     """
-    narrow, wide = (improvement_with_interval(benchmark, ours, seed, level=used) for used in (LEVEL, level))
-    margin = (1 - narrow.value) * spread
-    low, high, wide_low, wide_high = (
-        estimate.value + math.copysign(math.hypot(end - estimate.value, margin), end - estimate.value)
-        for estimate in (narrow, wide)
-        for end in (estimate.low, estimate.high)
-    )
-    return Finding(label, narrow.value, low, high, wide_low, wide_high)
+    estimates = [improvement_with_interval(benchmark, ours, seed, level=used) for used in (LEVEL, level)]
+    value = estimates[0].value
+    margin = (1 - value) * spread
+
+    def widened(end: float) -> float:
+        return value + math.copysign(math.hypot(end - value, margin), end - value)
+
+    interval, wide = ((widened(estimate.low), widened(estimate.high)) for estimate in estimates)
+    return Finding(label, value, interval, wide)
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,9 @@ class Region:
     low: float = -math.inf
     high: float = math.inf
 
-    def verdict(self, low: float, high: float) -> str:
+    def verdict(self, interval: Interval) -> str:
         """Return the verdict on an interval: it lies in the region, outside, or neither; NaN is undecided."""
+        low, high = interval
         if low > self.low and high < self.high:
             return HOLDS
         return FAILS if high <= self.low or low >= self.high else UNDECIDED
@@ -109,38 +112,26 @@ class Judgement:
     n_trainings: int = 0
 
 
-def judge_every(findings: list[Finding], region: Region, measure: str) -> Judgement:
-    """Judge that the number lies in `region` in every cell; the one reported is the least favorable."""
-    if not findings:
-        return Judgement(NOT_RUN, measure)
-    holding = sum(region.verdict(found.low, found.high) == HOLDS for found in findings)
-    failing = sum(region.verdict(found.wide_low, found.wide_high) == FAILS for found in findings)
-    verdict = HOLDS if holding == len(findings) else FAILS if failing else UNDECIDED
-    worst = min(findings, key=lambda found: region.margin(found.value))
-    return Judgement(
-        verdict,
-        f"{measure}, least favorable cell",
-        *(worst.label, worst.value, worst.low, worst.high, worst.published),
-        *(len(findings), holding, failing, min(found.trainings for found in findings)),
-    )
+def judge_cells(findings: list[Finding], region: Region, measure: str, *, most: bool = False) -> Judgement:
+    """Judge that the number lies in `region` in every cell or in most of them; "not run" without any.
 
-
-def judge_most(findings: list[Finding], region: Region, measure: str) -> Judgement:
-    """Judge that the number lies in `region` in more than half of the cells.
-
-    Reported is the share of cells in which it does; its interval goes from the cells that hold to those that do not
-    fail.
+    Reported is the least favorable cell or, for most of them, the share of cells in which the number does; the interval
+    of a share goes from the cells that hold to those that do not fail.
     """
     if not findings:
         return Judgement(NOT_RUN, measure)
-    verdicts = [region.verdict(found.low, found.high) for found in findings]
-    holding, failing, count = verdicts.count(HOLDS), verdicts.count(FAILS), len(findings)
-    verdict = HOLDS if 2 * holding > count else FAILS if 2 * failing > count else UNDECIDED
-    ours = float(np.mean([region.margin(found.value) > 0 for found in findings]))
-    published = float(np.mean([region.margin(found.published) > 0 for found in findings]))
-    return Judgement(
-        verdict,
-        f"share of cells with {measure}",
-        *("all", ours, holding / count, 1 - failing / count, published),
-        *(count, holding, failing, min(found.trainings for found in findings)),
-    )
+    count = len(findings)
+    holding = sum(region.verdict(found.interval) == HOLDS for found in findings)
+    failing = sum(region.verdict(found.interval if most else found.wide) == FAILS for found in findings)
+    if most:
+        holds, fails = 2 * holding > count, 2 * failing > count
+        ours = float(np.mean([region.margin(found.value) > 0 for found in findings]))
+        published = float(np.mean([region.margin(found.published) > 0 for found in findings]))
+        reported = (f"share of cells with {measure}", "all", ours, holding / count, 1 - failing / count, published)
+    else:
+        holds, fails = holding == count, failing > 0
+        worst = min(findings, key=lambda found: region.margin(found.value))
+        measure = f"{measure}, least favorable cell"
+        reported = (measure, worst.label, worst.value, *worst.interval, worst.published)
+    verdict = HOLDS if holds else FAILS if fails else UNDECIDED
+    return Judgement(verdict, *reported, count, holding, failing, min(found.trainings for found in findings))

@@ -10,7 +10,6 @@ import xarray as xr
 from mnmef.assimilation.metrics import mean_over_survivors, relative_rmse
 from mnmef.data.published import KEYS
 from mnmef.io.files import read_dataset
-from mnmef.scores.scoring import score_keys
 
 MEANS = {
     "crps": "crps",
@@ -23,7 +22,6 @@ MEANS = {
 trajectories.
 """
 
-SCORED_FIELDS = ("error_norm", "forecast_error_norm", "truth_norm", "spread", "climatology_error_norm", *MEANS)
 CALIBRATION_COLUMNS = ["divergence_rate", "forecast_rrmse", "spread_error_ratio", *MEANS.values(), "cycles_to_converge"]
 CONVERGED = 1.1
 """A run from a climatological first ensemble has converged at this multiple of the error of the ordinary run."""
@@ -36,33 +34,31 @@ def add_calibration(scores: pd.DataFrame, paths: Sequence[str | Path]) -> pd.Dat
     spread_error_ratio, cycles_to_converge: see the functions of these names. The rest: means over trajectories of what
     `mnmef.evaluation.calibration` says; an evaluation without it yields NaN.
     """
-    rows = [row for path in paths for row in calibration_scores(read_dataset(path, kind="evaluation"))]
+    runs = (read_dataset(path, kind="evaluation") for path in paths)
+    rows = [_row(run.sel(ensemble_size=members)) for run in runs for members in run["ensemble_size"].values]
     return scores.merge(
         pd.DataFrame(rows, columns=[*KEYS, *CALIBRATION_COLUMNS]), on=KEYS, how="left", validate="one_to_one"
     )
 
 
-def calibration_scores(evaluation: xr.Dataset) -> list[dict[str, object]]:
-    """Return the rows of one evaluation, one for each ensemble size; see `add_calibration`."""
-    return [_row(evaluation.sel(ensemble_size=members)) for members in evaluation["ensemble_size"].values]
-
-
 def _row(run: xr.Dataset) -> dict[str, object]:
-    members = int(run["ensemble_size"])
-    fields = {name: run[name].values.astype(np.float64) for name in SCORED_FIELDS if name in run}
-    error, truth = fields["error_norm"], fields["truth_norm"]
-    rmse = error / run.attrs["state_size"] ** 0.5
-    means = {column: mean_over_survivors(fields[name])[0] if name in run else np.nan for name, column in MEANS.items()}
-    from_climatology = members == run.attrs.get("climatology_ensemble_size")
-    return score_keys(run, members) | {
+    """Return the keys and scores of an evaluation at one ensemble size."""
+
+    def field(name: str) -> np.ndarray:
+        return run[name].values.astype(np.float64)
+
+    members, error, truth = int(run["ensemble_size"]), field("error_norm"), field("truth_norm")
+    cell = run.attrs["experiment"], float(run.attrs["sigma_y"]), run.attrs["method"], members
+    scores = {
         "divergence_rate": float(np.isnan(error).any(-1).mean()),
-        "forecast_rrmse": mean_over_survivors(relative_rmse(fields["forecast_error_norm"], truth))[0],
-        "spread_error_ratio": spread_error_ratio(fields["spread"], rmse, members),
-        **means,
-        "cycles_to_converge": cycles_to_converge(error, fields["climatology_error_norm"])
-        if from_climatology
-        else np.nan,
+        "forecast_rrmse": mean_over_survivors(relative_rmse(field("forecast_error_norm"), truth))[0],
+        "spread_error_ratio": spread_error_ratio(field("spread"), error / run.attrs["state_size"] ** 0.5, members),
     }
+    for name, column in MEANS.items():
+        scores[column] = mean_over_survivors(field(name))[0] if name in run else np.nan
+    is_second = members == run.attrs.get("climatology_ensemble_size")
+    scores["cycles_to_converge"] = cycles_to_converge(error, field("climatology_error_norm")) if is_second else np.nan
+    return dict(zip(KEYS, cell, strict=True)) | scores
 
 
 def spread_error_ratio(spread: np.ndarray, rmse: np.ndarray, members: int) -> float:

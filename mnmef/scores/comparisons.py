@@ -12,9 +12,8 @@ import pandas as pd
 from mnmef.core.names import METHODS
 from mnmef.data.published import KEYS
 from mnmef.experiments.files import benchmarks
-from mnmef.io.files import read_dataset
-from mnmef.scores.bootstrap import improvement_with_interval, mean_with_interval
-from mnmef.scores.scoring import score_evaluations, score_keys, trajectory_rrmse
+from mnmef.scores.bootstrap import improvement_with_interval
+from mnmef.scores.scoring import summarize, trajectory_scores
 
 CELL = ["experiment", "sigma_y", "ensemble_size"]
 """Keys that filters share when they are compared."""
@@ -23,38 +22,11 @@ IMPROVEMENT_COLUMNS = [
     *(*CELL, "method", "benchmark"),
     *("improvement", "improvement_low", "improvement_high", "n_pairs", "n_left_out"),
 ]
-FIRST_TRAINING = 1
 
 
 def is_learned(method: str) -> bool:
     """Return True if a method has weights."""
     return METHODS[method].is_learned
-
-
-def trajectory_scores(paths: Sequence[str | Path]) -> pd.DataFrame:
-    """Return R-RMSE of every test trajectory from evaluation files.
-
-    Returns
-    -------
-    DataFrame
-        The keys of a score, trajectory (from 0), rrmse (NaN where it diverged), sorted by these. The same number is the
-        same truth, whatever the filter.
-    """
-    parts = []
-    for path in paths:
-        run = read_dataset(path, kind="evaluation")
-        for members, values in zip(run["ensemble_size"].values, trajectory_rrmse(run), strict=True):
-            scores = {"trajectory": np.arange(len(values)), "rrmse": values}
-            parts.append(pd.DataFrame(score_keys(run, int(members)) | scores))
-    columns = [*KEYS, "trajectory", "rrmse"]
-    return pd.concat(parts)[columns].sort_values(columns[:-1], ignore_index=True)
-
-
-def add_intervals(scores: pd.DataFrame, trajectories: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Add the 95 % interval of each R-RMSE, rrmse_low and rrmse_high, to `scores`; see `mnmef.scores.bootstrap`."""
-    values = scores_by(trajectories, KEYS)
-    estimates = [mean_with_interval(values[key], seed) for key in scores[KEYS].itertuples(index=False, name=None)]
-    return scores.assign(rrmse_low=[e.low for e in estimates], rrmse_high=[e.high for e in estimates])
 
 
 def compare_filters(trajectories: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -84,7 +56,8 @@ def add_improvements(scores: pd.DataFrame, improvements: pd.DataFrame) -> pd.Dat
     same with the prefix best_ are over the classical filter with the lowest R-RMSE in this cell (column
     best_classical), among those with the fewest diverged trajectories.
     """
-    best = _best_classical(scores)
+    classical = scores[~scores["method"].map(is_learned)].sort_values(["n_diverged", "rrmse"])
+    best = classical.groupby(CELL)["method"].first().to_dict()
     numbers = ["improvement", "improvement_low", "improvement_high"]
     for column, prefix, chosen in (
         ("benchmark", "", scores["experiment"].map(benchmarks())),
@@ -120,16 +93,13 @@ def score_trainings(scores: pd.DataFrame, paths: Sequence[str | Path], seed: int
         If a file's name does not end with the number of a training.
     """
     columns = [*KEYS, "training", "rrmse", "rrmse_std", "rrmse_low", "rrmse_high", "n_trajectories", "n_diverged"]
-    parts = [
-        add_intervals(score_evaluations([path]), trajectory_scores([path]), seed).assign(training=_training(path))
-        for path in paths
-    ]
-    if not parts:
+    if not paths:
         return pd.DataFrame(columns=columns)
-    further = pd.concat(parts)
-    cells = further[KEYS].drop_duplicates()
-    first = scores.merge(cells, on=KEYS).assign(training=FIRST_TRAINING)
-    return pd.concat([first, further])[columns].sort_values([*KEYS, "training"], ignore_index=True)
+    numbers = [_training(path) for path in paths]
+    parts = [trajectory_scores([path]).assign(training=number) for path, number in zip(paths, numbers, strict=True)]
+    further = summarize(pd.concat(parts), [*KEYS, "training"], seed)
+    first = scores.merge(further[KEYS].drop_duplicates(), on=KEYS).assign(training=1)
+    return pd.concat([first, further])[columns].sort_values(columns[:5], ignore_index=True)
 
 
 def add_trainings(scores: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame:
@@ -141,12 +111,6 @@ def add_trainings(scores: pd.DataFrame, trainings: pd.DataFrame) -> pd.DataFrame
     table = scores.merge(spread, on=KEYS, how="left")
     single = table["method"].map(is_learned).astype(int)
     return table.assign(n_trainings=table["n_trainings"].fillna(single).astype(int))
-
-
-def _best_classical(scores: pd.DataFrame) -> dict[Any, str]:
-    classical = scores[~scores["method"].map(is_learned)]
-    first = classical.sort_values(["n_diverged", "rrmse"]).groupby(CELL)["method"].first()
-    return dict(first.items())
 
 
 def scores_by(trajectories: pd.DataFrame, keys: list[str]) -> dict[Any, np.ndarray]:

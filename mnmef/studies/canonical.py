@@ -26,7 +26,7 @@ from mnmef.filters.base import Filter
 from mnmef.filters.classical import DEFAULTS, Setting, make_classical
 from mnmef.filters.dapper_bridge import assimilation_error, dapper_method, hidden_markov_model
 from mnmef.filters.options import Options
-from mnmef.studies.runs import simulate_observed
+from mnmef.studies.runs import simulate_twin
 
 TOLERANCE = 0.05, 3.0
 """Fraction of the expected score, and standard errors, whichever is larger: within it a score is reproduced."""
@@ -146,13 +146,10 @@ def run_canonical(name: str, *, fraction: float = 1.0, seed: int = 0) -> pd.Data
     """
     rows = expected_rows(name, fraction, seed)
     experiment = load_experiment(name, torch.float32)
-    size = max(row.trajectories for row in rows), max(row.burn_in + row.cycles for row in rows)
+    sizes = [(row.trajectories, row.burn_in + row.cycles, row.ensemble_size) for row in rows]
     stream = partial(numpy_generator, seed, name, "canonical")
-    states, observations = simulate_observed(experiment, rows[0].sigma_y, size, stream)
-    members = max(row.ensemble_size for row in rows)
-    draws = stream("first_ensemble").standard_normal((size[0], members, experiment.state_size))
-    first = states[:, :1] + experiment.first_spread * draws
-    data = [torch.from_numpy(part) for part in (first, observations, states[:, 1:])]
+    trajectories, cycles, members = (max(each) for each in zip(*sizes, strict=True))
+    data = simulate_twin(experiment, rows[0].sigma_y, (trajectories, cycles, members), stream)
     return pd.DataFrame([_scores(row, experiment, data, seed) for row in rows], columns=list(COLUMNS))
 
 

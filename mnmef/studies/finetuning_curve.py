@@ -10,10 +10,10 @@ config: epoch 20 is where the fine-tuning of the other figures ends, whatever it
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
@@ -89,20 +89,13 @@ def finetuning_scores(truths: xr.Dataset, test: xr.Dataset, study: ScoredFinetun
         Columns: experiment, sigma_y, ensemble_size, parameters, epoch, step, trajectory, and rrmse, R-RMSE of the
         trajectory (NaN where it diverged).
     """
-    cell = {
-        "experiment": truths.attrs["experiment"],
-        "sigma_y": study.sigma_y,
-        "ensemble_size": study.ensemble_size,
-        "parameters": study.parameters,
-    }
-    filter_ = load_checkpoint(
-        study.pretrained,
-        name=study.filter_name,
-        experiment=truths.attrs["experiment"],
-        sigma_y=study.sigma_y,
-        model=study.model,
-    ).to(default_device())
+    cell = {"experiment": truths.attrs["experiment"], "sigma_y": study.sigma_y}
+    load = partial(load_checkpoint, name=study.filter_name, model=study.model)
+    filter_ = load(study.pretrained, **cell).to(default_device())
     trainer, steps = _trainer(filter_, truths, study)
+    trial = load_trial(test, study.sigma_y, study.ensemble_size, torch.float32, cycles=study.cycles)
+    data = [part.to(default_device()) for part in trial]
+    cell |= {"ensemble_size": study.ensemble_size, "parameters": study.parameters}
     title = "{experiment} {sigma_y} N={ensemble_size} {parameters}".format(**cell)
     parts = []
     with tqdm(total=max(steps.values()), desc=title, unit="step", mininterval=5) as bar:
@@ -110,7 +103,9 @@ def finetuning_scores(truths: xr.Dataset, test: xr.Dataset, study: ScoredFinetun
             while trainer.step_number < step:
                 trainer.optimizer_step()
                 bar.update()
-            rrmse = _score(filter_, test, study)
+            # The analysis noise is the same at every epoch and for both choices of parameters.
+            record = run_on_twin(filter_, filter_.experiment, data, seed=study.seed, stream="figure_11")
+            rrmse = relative_rmse(record.error_norm.numpy(), record.truth_norm.numpy())
             scores = {"epoch": epoch, "step": step, "trajectory": range(len(rrmse)), "rrmse": rrmse}
             parts.append(pd.DataFrame({**cell, **scores}))
     return pd.concat(parts, ignore_index=True)
@@ -126,11 +121,3 @@ def _trainer(filter_: LearnedFilter, truths: xr.Dataset, study: ScoredFinetuning
     length = max(1, int(max(steps.values()) / HALVED_FROM) + 1)
     options = replace(options, heads_only=study.parameters == "heads", decay="halve", steps=length)
     return Trainer(filter_, torch.from_numpy(truths["truth"].values), options), steps
-
-
-def _score(filter_: LearnedFilter, test: xr.Dataset, study: ScoredFinetuning) -> np.ndarray:
-    """Return R-RMSE (T,); the analysis noise is the same at every epoch and for both choices of parameters."""
-    trial = load_trial(test, study.sigma_y, study.ensemble_size, torch.float32, cycles=study.cycles)
-    data = [part.to(default_device()) for part in trial]
-    record = run_on_twin(filter_, filter_.experiment, data, seed=study.seed, stream="figure_11")
-    return relative_rmse(record.error_norm.numpy(), record.truth_norm.numpy())

@@ -24,12 +24,13 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import CycleResult, Filter
 from mnmef.filters.enkf import EnKF
 from mnmef.filters.learned import initial_filter
+from mnmef.io.files import variable
 from mnmef.learning.options import TrainingOptions
 from mnmef.learning.trainer import Trainer
 from mnmef.learning.windows import Batch, Windows
 from mnmef.observations import make_observation
 from mnmef.studies.kalman import ensemble_gaussian, kalman_filter, wasserstein_2
-from mnmef.studies.runs import simulate_observed
+from mnmef.studies.runs import simulate_twin
 from mnmef.systems.linear_gaussian import LinearGaussian
 
 NAME = LinearGaussian.name
@@ -114,16 +115,17 @@ def run_linear_gaussian(run: LinearRun) -> xr.Dataset:
         until the end, -1 for never.
     """
     experiment, stream = run.experiment("test"), partial(numpy_generator, run.seed, NAME, "test")
-    states, observations = simulate_observed(experiment, run.sigma_y, (run.trajectories, run.cycles), stream)
+    size = (run.trajectories, run.cycles, run.ensemble_size)
+    _, observations, truth = (t.numpy() for t in simulate_twin(experiment, run.sigma_y, size, stream))
     exact = kalman_filter(experiment, observations, run.sigma_y)
     variances = 1 + run.sigma_v**2 * np.arange(1, run.cycles + 1)
     prior = wasserstein_2(np.zeros_like(exact[0]), variances[:, None, None] * np.eye(run.state_size), *exact)
     if run.filter_name == SAMPLING:
         mean, covariance = _sample(*exact, run)
     else:
-        mean, covariance = _filtered(run, experiment, observations, states[:, 1:])
+        mean, covariance = _filtered(run, experiment, observations, truth)
     distance = wasserstein_2(mean, covariance, *exact)
-    return _as_dataset(distance, np.linalg.norm(mean - states[:, 1:], axis=-1), prior).assign_attrs(
+    return _as_dataset(distance, np.linalg.norm(mean - truth, axis=-1), prior).assign_attrs(
         filter=run.filter_name, loss=run.loss or "none", weight_decay=run.weight_decay
     )
 
@@ -148,17 +150,13 @@ def _filtered(run: LinearRun, experiment: Experiment, observations: np.ndarray, 
 
 def _train(run: LinearRun, loss: str) -> Filter:
     """Train MNMEF from random weights."""
-    experiment, size = run.experiment("train"), run.training
+    experiment = run.experiment("train")
     filter_ = initial_filter(experiment, run.sigma_y, run.model, run.seed)
-    options = TrainingOptions(
-        **{key: value for key, value in size.items() if key != "windows"},
-        ensemble_size=run.ensemble_size,
-        loss=loss,
-        weight_decay=run.weight_decay,
-        seed=run.seed,
-    )
+    given = {key: value for key, value in run.training.items() if key != "windows"}
+    given |= {"ensemble_size": run.ensemble_size, "weight_decay": run.weight_decay, "seed": run.seed}
+    options = TrainingOptions(**given, loss=loss)
     rng = numpy_generator(run.seed, NAME, "train", "truth")
-    truths = simulate_truth(experiment, size["windows"], size["window_cycles"], rng)
+    truths = simulate_truth(experiment, run.training["windows"], options.window_cycles, rng)
     trainer = Trainer(filter_, torch.from_numpy(truths), options, PriorWindows)
     title = f"train {loss}, weight decay {run.weight_decay}"
     for _ in tqdm(range(options.steps), desc=title, unit="step", mininterval=5):
@@ -180,16 +178,17 @@ def _as_dataset(distance: np.ndarray, error: np.ndarray, prior: np.ndarray) -> x
     """Return the dataset of a run from distances, errors and distances of the prior (T, K)."""
     # From the last cycle backwards: how long the run has been outside without a break.
     outside = np.logical_and.accumulate((distance > prior)[:, ::-1], 1)[:, ::-1]
-    texts = {
-        "wasserstein": (distance, "2-Wasserstein distance of the ensemble's Gaussian from the exact posterior"),
-        "prior_distance": (prior, "2-Wasserstein distance of the forecast without observations from the posterior"),
-        "error_norm": (error, "Euclidean norm of ensemble mean minus truth"),
-    }
-    variables: dict[str, Any] = {
-        name: (("trajectory", "cycle"), values, {"long_name": text, "units": "1"})
-        for name, (values, text) in texts.items()
-    }
-    text = "first cycle index from which on the run is farther from the posterior than the prior, -1 for never"
-    variables["diverged_at"] = ("trajectory", np.where(outside.any(1), outside.argmax(1), -1), {"long_name": text})
-    cycles = ("cycle", np.arange(1, distance.shape[1] + 1), {"long_name": "assimilation cycle"})
-    return xr.Dataset(variables, coords={"cycle": cycles}, attrs={"experiment": NAME})
+    dims = ("trajectory", "cycle")
+    gaussian = "2-Wasserstein distance of the ensemble's Gaussian from the exact posterior"
+    forecast = "2-Wasserstein distance of the forecast without observations from the posterior"
+    since = "first cycle index from which on the run is farther from the posterior than the prior, -1 for never"
+    return xr.Dataset(
+        {
+            "wasserstein": variable(dims, distance, gaussian),
+            "prior_distance": variable(dims, prior, forecast),
+            "error_norm": variable(dims, error, "Euclidean norm of ensemble mean minus truth"),
+            "diverged_at": variable("trajectory", np.where(outside.any(1), outside.argmax(1), -1), since, None),
+        },
+        coords={"cycle": variable("cycle", np.arange(1, distance.shape[1] + 1), "assimilation cycle", None)},
+        attrs={"experiment": NAME},
+    )

@@ -21,6 +21,7 @@ from mnmef.experiments.load import experiment_of
 from mnmef.filters.base import CycleResult, whiten
 from mnmef.filters.localization import gaspari_cohn
 from mnmef.filters.mnmef import Mnmef
+from mnmef.io.files import variable
 from mnmef.learning.checkpoints import load_checkpoint
 
 
@@ -80,23 +81,17 @@ def record_weights(split: xr.Dataset, runs: RecordedRuns) -> xr.Dataset:
     weights = np.stack([_weights(split, runs, members, distances) for members in runs.checkpoints])
     radii = [runs.radii[members] for members in runs.checkpoints]
     tapers = np.stack([gaspari_cohn(distances, radius) for radius in radii])
-    dims = ("ensemble_size", "trajectory", "cycle", "distance")
-    texts = (
-        "learned localization weight of pairs at this cyclic distance",
-        "tuned localization radius of LETKF",
-        "taper of Gaspari and Cohn at this radius",
-    )
-    experiment = split.attrs["experiment"]
+    experiment, dims = split.attrs["experiment"], ("ensemble_size", "trajectory", "cycle", "distance")
     return xr.Dataset(
         {
-            "weight": (dims, weights, {"long_name": texts[0], "units": "1"}),
-            "radius": ("ensemble_size", radii, {"long_name": texts[1], "units": "grid points"}),
-            "taper": (("ensemble_size", "distance"), tapers, {"long_name": texts[2], "units": "1"}),
+            "weight": variable(dims, weights, "learned localization weight of pairs at this cyclic distance"),
+            "radius": variable("ensemble_size", radii, "tuned localization radius of LETKF", "grid points"),
+            "taper": variable(dims[::3], tapers, "taper of Gaspari and Cohn at this radius"),
         },
         coords={
             "ensemble_size": list(runs.checkpoints),
             "cycle": split["cycle"].values[: runs.cycles],
-            "distance": ("distance", distances, {"long_name": "cyclic distance", "units": "grid points"}),
+            "distance": variable("distance", distances, "cyclic distance", "grid points"),
         },
         attrs={
             "title": f"Learned localization of {runs.method} on {experiment}, sigma_y = {runs.sigma_y}",

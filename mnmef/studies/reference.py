@@ -14,11 +14,12 @@ import xarray as xr
 
 from mnmef.core.names import LOCALIZED_METHODS
 from mnmef.core.seeds import numpy_generator
+from mnmef.data.published import KEYS
 from mnmef.evaluation.baseline import evaluate_baseline
 from mnmef.evaluation.evaluate import EvaluationOptions
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.classical import Setting
-from mnmef.scores.scoring import score_evaluation
+from mnmef.scores.scoring import run_scores, summarize
 from mnmef.search.engines import score_batched
 from mnmef.search.search import rank_settings
 from mnmef.search.trial import Trial
@@ -98,20 +99,16 @@ def run_reference(
     """
     tune, test = (with_members(split, plan.ensemble_size, seed) for split in (tune, test))
     size = (plan.ensemble_size, plan.trajectories, plan.cycles)
-    tried = {method: settings_to_try(method, plan.inflations, plan.radii) for method in plan.methods}
-    parts = [
-        score_batched(settings, tune, Trial(tune.attrs["experiment"], sigma_y, method, *size, seed))
-        for method, settings in tried.items()
-        if settings
-    ]
+    parts = []
+    for method in plan.methods:
+        settings = settings_to_try(method, plan.inflations, plan.radii)
+        if settings:
+            parts.append(score_batched(settings, tune, Trial(tune.attrs["experiment"], sigma_y, method, *size, seed)))
     scores = pd.concat(parts, ignore_index=True)
     best = rank_settings(scores).head(1)
     chosen = best.iloc[0]
     evaluation = evaluate_baseline(test, chosen["method"], sigma_y, best, EvaluationOptions(seed))
-    result = pd.DataFrame(score_evaluation(evaluation)).assign(
-        inflation=chosen["inflation"],
-        localization_radius=chosen["localization_radius"],
-        tuning_rrmse=chosen["rrmse"],
-        seconds=float(evaluation["seconds"].item()),
-    )
-    return scores, result
+    result = summarize(run_scores(evaluation), KEYS, seed).drop(columns=["rrmse_low", "rrmse_high"])
+    for name in ("inflation", "localization_radius"):
+        result[name] = chosen[name]
+    return scores, result.assign(tuning_rrmse=chosen["rrmse"], seconds=float(evaluation["seconds"].item()))

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mnmef.assimilation.cycling import CycleRecord
 from mnmef.assimilation.metrics import relative_rmse
 from mnmef.assimilation.twin import TwinData, run_on_twin
 from mnmef.core.devices import default_device
@@ -27,12 +26,7 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import CycleResult, Filter
 from mnmef.filters.classical import Setting, make_classical
 from mnmef.learning.checkpoints import load_checkpoint
-from mnmef.studies.runs import Candidate, simulate_observed
-
-ROBUSTNESS_COLUMNS = (
-    *("experiment", "method", "condition", "value", "trajectory"),
-    *("rrmse", "rrmse_end", "rrmse_after", "recovery_cycles"),
-)
+from mnmef.studies.runs import Candidate, simulate_twin
 
 
 @dataclass(frozen=True)
@@ -158,18 +152,16 @@ def draw_condition(experiment: Experiment, condition: Condition, design: Design,
     """
     experiment = forced(experiment, condition.forcing)
     count, members = design.trajectories, design.ensemble_size
+    size = (count, design.cycles, members)
 
     def stream(label: str) -> np.random.Generator:
         return numpy_generator(seed, "robustness", experiment.name, label)
 
-    states, observations = simulate_observed(experiment, condition.sigma_y, (count, design.cycles), stream)
+    first, observations, truth = simulate_twin(experiment, condition.sigma_y, size, stream)
     if condition.is_climatological:
-        climate = simulate_truth(experiment, count * members, 0, stream("climatology")).astype(np.float64)
-        first = climate.reshape(count, members, -1)
-    else:
-        anomalies = stream("first_ensemble").standard_normal((count, members, experiment.state_size))
-        first = states[:, :1] + experiment.first_spread * anomalies
-    return torch.from_numpy(first), torch.from_numpy(observations), torch.from_numpy(states[:, 1:])
+        climate = simulate_truth(experiment, count * members, 0, stream("climatology"))
+        first = torch.from_numpy(climate.reshape(first.shape).astype(np.float64))
+    return first, observations, truth
 
 
 def learned_candidate(
@@ -226,39 +218,36 @@ def run_conditions(
         the error is first no larger than its mean over the nominal run of the same trajectory; NaN where it never is.
     """
     title = f"{experiment.name} {candidate.name}"
+    stream = f"robustness/{stream_of(candidate.name)}"
     frames, usual = [], np.empty(0)
     for condition in tqdm(conditions(experiment, sigma_y, design), desc=title, unit="condition"):
-        record = _run(candidate, experiment, condition, design, seed)
+        data = [t.to(candidate.device, candidate.dtype) for t in draw_condition(experiment, condition, design, seed)]
+        model = replace(forced(experiment, condition.model_forcing), model_dtype=torch.float32)
+        filter_ = candidate.make(condition.sigma_y)
+        if condition.gap:
+            filter_ = WithGap(filter_, design.cycles // 2, condition.gap)
+        record = run_on_twin(filter_, model, data, seed=seed, stream=stream)
         error, norm = record.error_norm.numpy(), record.truth_norm.numpy()
         if condition.name == "nominal":
             usual = error.mean(-1)
         frames.append(_score(error, norm, usual, condition))
-    table = pd.concat(frames, ignore_index=True).assign(experiment=experiment.name, method=candidate.name)
-    return table[list(ROBUSTNESS_COLUMNS)]
-
-
-def _run(candidate: Candidate, experiment: Experiment, condition: Condition, design: Design, seed: int) -> CycleRecord:
-    """Run the candidate in one condition."""
-    data = [t.to(candidate.device, candidate.dtype) for t in draw_condition(experiment, condition, design, seed)]
-    model = replace(forced(experiment, condition.model_forcing), model_dtype=torch.float32)
-    filter_ = candidate.make(condition.sigma_y)
-    if condition.gap:
-        filter_ = WithGap(filter_, design.cycles // 2, condition.gap)
-    return run_on_twin(filter_, model, data, seed=seed, stream=f"robustness/{stream_of(candidate.name)}")
+    table = pd.concat(frames, ignore_index=True)
+    table.insert(0, "experiment", experiment.name)
+    table.insert(1, "method", candidate.name)
+    return table
 
 
 def _score(error: np.ndarray, norm: np.ndarray, usual: np.ndarray, condition: Condition) -> pd.DataFrame:
     """Return the scores of a condition from norms (T, K) of the error and of the truth; usual (T,)."""
     begin = error.shape[-1] // 2 + condition.gap if condition.gap else 0
     value = np.nan if condition.value is None else condition.value
-    scores = {"condition": condition.name, "value": value, "trajectory": np.arange(len(error))}
+    scores = pd.DataFrame({"condition": condition.name, "value": value, "trajectory": np.arange(len(error))})
     scores["rrmse"] = relative_rmse(error, norm)
-    if condition.gap:
-        scores["rrmse_end"] = error[:, begin - 1] / norm[:, begin - 1]
-        scores["rrmse_after"] = relative_rmse(error[:, begin:], norm[:, begin:])
-    if condition.gap or condition.is_climatological:
-        scores["recovery_cycles"] = recovery(error[:, begin:], usual)
-    return pd.DataFrame(scores)
+    scores["rrmse_end"] = error[:, begin - 1] / norm[:, begin - 1] if condition.gap else np.nan
+    scores["rrmse_after"] = relative_rmse(error[:, begin:], norm[:, begin:]) if condition.gap else np.nan
+    is_upset = condition.gap or condition.is_climatological
+    scores["recovery_cycles"] = recovery(error[:, begin:], usual) if is_upset else np.nan
+    return scores
 
 
 def recovery(error: np.ndarray, usual: np.ndarray) -> np.ndarray:

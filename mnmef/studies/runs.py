@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter
+
+Stream = Callable[[str], np.random.Generator]
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,10 @@ class Candidate:
     device: torch.device | str = "cpu"
 
 
-def simulate_observed(
-    experiment: Experiment,
-    sigma_y: float,
-    size: tuple[int, int],
-    stream: Callable[[str], np.random.Generator],
-    dtype: type = np.float64,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Simulate truths and observe them.
+def simulate_twin(
+    experiment: Experiment, sigma_y: float, size: tuple[int, int, int], stream: Stream, dtype: type = np.float64
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Simulate truths, observe them, and draw first ensembles about their starts.
 
     Parameters
     ----------
@@ -48,19 +47,24 @@ def simulate_observed(
     sigma_y : float
         Standard deviation of the observation noise, in state units.
     size : tuple of int
-        Numbers T of trajectories and K of cycles.
+        Numbers T of trajectories, K of cycles and N of members.
     stream : callable
-        Return the generator of `truth`, of `observation` and of what is `missing`.
+        Return the generator of `truth`, of `observation`, of what is `missing` and of `first_ensemble`.
     dtype : type
-        Precision of the noise and of what is returned.
+        Precision of the draws and of what is returned.
 
     Returns
     -------
-    states : array (T, K + 1, Nx)
-        The first one lies one cycle before the first observation.
-    observations : array (T, K, d)
-        NaN where missing.
+    tuple of Tensor
+        First ensemble (T, N, Nx) one cycle before the first observation, observations (T, K, d), NaN where missing, and
+        truth (T, K, Nx).
     """
-    states: np.ndarray = simulate_truth(experiment, *size, stream("truth")).astype(dtype, copy=False)
-    draws = stream("observation").standard_normal((*size, experiment.observation_size), dtype=dtype)
-    return states, experiment.observation.simulate(states[:, 1:], [sigma_y], draws, stream("missing"))[0]
+    trajectories, cycles, members = size
+    states: np.ndarray = simulate_truth(experiment, trajectories, cycles, stream("truth")).astype(dtype, copy=False)
+    shape = (trajectories, cycles, experiment.observation_size)
+    noise = stream("observation").standard_normal(shape, dtype=dtype)
+    observations = experiment.observation.simulate(states[:, 1:], [sigma_y], noise, stream("missing"))[0]
+    shape = (trajectories, members, experiment.state_size)
+    anomalies = stream("first_ensemble").standard_normal(shape, dtype=dtype)
+    first = states[:, :1] + experiment.first_spread * anomalies
+    return torch.from_numpy(first), torch.from_numpy(observations), torch.from_numpy(states[:, 1:])

@@ -2,7 +2,7 @@
 
 import gc
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,12 +16,12 @@ from mnmef.core.clock import now
 from mnmef.core.hardware import give_freed_memory_back
 from mnmef.core.seeds import numpy_generator
 from mnmef.experiments.experiment import Experiment
-from mnmef.studies.runs import Candidate, simulate_observed
+from mnmef.studies.runs import Candidate, simulate_twin
 
-SCALING_COLUMNS = (
+SCALING_COLUMNS = [
     *("engine", "state_size", "rrmse", "rrmse_std", "relative_rms", "n_trajectories", "n_diverged", "n_cycles"),
     *("seconds_per_cycle", "seconds_per_cycle_median", "timed_cycles", "memory_mb"),
-)
+]
 """Columns of the table.
 
 rrmse: R-RMSE without burn-in, mean over trajectories, and rrmse_std, their standard deviation, NaN of a single one.
@@ -71,15 +71,13 @@ def longer(experiment: Experiment, state_size: int) -> Experiment:
 
 def simulate_grid(experiment: Experiment, sigma_y: float, plan: GridPlan, seed: int) -> TwinData:
     """Draw first ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx) on a grid, in single precision."""
-    size, count = experiment.state_size, plan.trajectories(experiment.state_size)
+    size = experiment.state_size
 
     def stream(label: str) -> np.random.Generator:
         return numpy_generator(seed, "scaling", size, label)
 
-    states, observations = simulate_observed(experiment, sigma_y, (count, plan.cycles), stream, np.float32)
-    anomalies = stream("first_ensemble").standard_normal((count, plan.ensemble_size, size), dtype=np.float32)
-    first = states[:, :1] + experiment.first_spread * anomalies
-    return torch.from_numpy(first), torch.from_numpy(observations), torch.from_numpy(states[:, 1:])
+    sizes = (plan.trajectories(size), plan.cycles, plan.ensemble_size)
+    return simulate_twin(experiment, sigma_y, sizes, stream, np.float32)
 
 
 def measure(candidate: Candidate, experiment: Experiment, sigma_y: float, plan: GridPlan, *, seed: int) -> pd.DataFrame:
@@ -121,37 +119,27 @@ def measure(candidate: Candidate, experiment: Experiment, sigma_y: float, plan: 
     )
     memory = peak_megabytes() - before
     record = run_on_twin(filter_, experiment, data, seed=seed, stream=stream, title=f"{engine} D={size}")
-    scores = _scores(record.error_norm.numpy(), record.truth_norm.numpy()) | {"memory_mb": memory}
-    return as_row(engine, size, np.diff(stamps), scores)
-
-
-def _scores(error: np.ndarray, norm: np.ndarray) -> dict[str, float]:
-    """Return the columns on errors from norms (T, K) of the error and of the truth."""
+    error, norm = record.error_norm.numpy(), record.truth_norm.numpy()
     scores = relative_rmse(error, norm)
-    alive = np.isfinite(scores)
     mean, deviation, diverged = mean_over_survivors(scores)
+    alive = np.isfinite(scores)
     squares = (np.square(norms[alive]).sum() for norms in (error, norm))
-    return {
-        "rrmse": mean,
-        "rrmse_std": deviation if alive.sum() > 1 else np.nan,
-        "relative_rms": np.sqrt(np.divide(*squares)) if alive.any() else np.nan,
-        "n_trajectories": len(scores),
-        "n_diverged": diverged,
-        "n_cycles": error.shape[1],
-    }
+    return as_row(engine, size, np.diff(stamps)).assign(
+        rrmse=mean,
+        rrmse_std=deviation if alive.sum() > 1 else np.nan,
+        relative_rms=np.sqrt(np.divide(*squares)) if alive.any() else np.nan,
+        n_trajectories=len(scores),
+        n_diverged=diverged,
+        n_cycles=error.shape[1],
+        memory_mb=memory,
+    )
 
 
-def as_row(
-    engine: str, state_size: int, seconds: Sequence[float] | np.ndarray, scores: Mapping[str, float] | None = None
-) -> pd.DataFrame:
-    """Return a table of one row from the seconds of each timed cycle and other columns; missing columns are NaN."""
-    times = {
-        "seconds_per_cycle": float(np.min(seconds)),
-        "seconds_per_cycle_median": float(np.median(seconds)),
-        "timed_cycles": len(seconds),
-    }
-    row = {"engine": engine, "state_size": state_size, **times, **(scores or {})}
-    return pd.DataFrame([row], columns=list(SCALING_COLUMNS))
+def as_row(engine: str, state_size: int, seconds: Sequence[float] | np.ndarray) -> pd.DataFrame:
+    """Return a table of one row from the seconds of each timed cycle; the other columns are NaN."""
+    times = [float(np.min(seconds)), float(np.median(seconds)), len(seconds)]
+    columns = ["engine", "state_size", "seconds_per_cycle", "seconds_per_cycle_median", "timed_cycles"]
+    return pd.DataFrame([[engine, state_size, *times]], columns=columns).reindex(columns=SCALING_COLUMNS)
 
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")

@@ -5,8 +5,8 @@ the model; an iterative filter runs it several times, and all of these count as 
 of the cycle. Analysis noise is drawn before the clock starts.
 """
 
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -38,23 +38,6 @@ class TimingPlan:
     repeats: int
     seconds: float
     batch: int
-
-
-class TimedExperiment:
-    """An experiment that adds up the seconds of its model; everything else is the experiment's."""
-
-    def __init__(self, experiment: Experiment, device: torch.device | str) -> None:
-        self._experiment, self._device, self.seconds = experiment, device, 0.0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._experiment, name)
-
-    def propagate(self, state: Tensor) -> Tensor:
-        """Advance the state as the experiment does, with the clock running."""
-        began = now(self._device)
-        result = self._experiment.propagate(state)
-        self.seconds += now(self._device) - began
-        return result
 
 
 def tile(first: Tensor, observations: Tensor, batch: int) -> TimedData:
@@ -95,27 +78,41 @@ def time_filter(
         A row for each repeat: repeat, cycles, forecast_seconds and analysis_seconds of a cycle.
     """
     first, observations = (t.to(device) for t in data)
-    timed = TimedExperiment(experiment, device)
     generator = torch_generator(seed, "timing", filter_.name, first.shape[1])
     noise = torch.randn((len(first), first.shape[1], experiment.observation_size), generator=generator).to(first)
     length = observations.shape[1]
+    timed, forecasts = _with_clock(experiment, device)
     carry, at = filter_.start(first), 0
 
     def run(count: int) -> tuple[float, float]:
         nonlocal carry, at
         if at + count > length:
             carry, at = filter_.start(first), 0
-        timed.seconds = 0.0
+        forecasts.clear()
         began = now(device)
         for k in range(at, at + count):
-            result = filter_.cycle(carry, observations[:, k], cast(Experiment, timed), noise)
+            result = filter_.cycle(carry, observations[:, k], timed, noise)
             carry = result.carry
-        total = now(device) - began
+        total, forecast = now(device) - began, sum(forecasts)
         at = at + count if bool(result.analysis.isfinite().all()) else length
-        return timed.seconds / count, (total - timed.seconds) / count
+        return forecast / count, (total - forecast) / count
 
     with torch.no_grad():
         run(1)  # compiles, allocates, fills caches
         cycles = cycles_for(plan.seconds, sum(run(1)), length)
         rows = [(repeat, cycles, *run(cycles)) for repeat in range(1, plan.repeats + 1)]
     return pd.DataFrame(rows, columns=["repeat", "cycles", "forecast_seconds", "analysis_seconds"])
+
+
+def _with_clock(experiment: Experiment, device: torch.device | str) -> tuple[Experiment, list[float]]:
+    """Return the experiment with a model that adds the seconds of each of its runs to a list, and the list."""
+    timed, seconds = copy(experiment), list[float]()
+
+    def propagate(state: Tensor) -> Tensor:
+        began = now(device)
+        result = experiment.propagate(state)
+        seconds.append(now(device) - began)
+        return result
+
+    timed.propagate = propagate  # type: ignore[method-assign]
+    return timed, seconds

@@ -71,6 +71,7 @@ PANEL_NOISE = "1.0"
 PIECES = 1000 if CONFIG.training.time_limit is not None and workflow.is_main_process else None
 """Retries of a training: each goes on, in a job of its own, after its time limit. None: as others."""
 CAPTIONS = str(CHECKOUT / "docs/captions")
+TABLE_TEXTS = str(CHECKOUT / "mnmef/report/tables.yaml")
 RUN_PAGES = ("config", "versions", "run_times")
 """What the results page says of the run itself."""
 PUBLISHED_CURVES = published_file("rrmse_figures_1_4_7")

@@ -10,7 +10,7 @@ import yaml
 from mnmef.assimilation.cycling import run_filter
 from mnmef.config.settings import at_scale
 from mnmef.core.names import CLASSICAL_METHODS, LOCALIZED_METHODS, METHODS, stream_of
-from mnmef.data.published import load_curves, load_searches
+from mnmef.data.published import KEYS, load_curves, load_searches
 from mnmef.data.twin import load_trial, simulate_split
 from mnmef.evaluation.baseline import evaluate_baseline
 from mnmef.evaluation.evaluate import EvaluationOptions
@@ -22,8 +22,8 @@ from mnmef.report.figures.calibration import figure_rank_histograms, figure_spre
 from mnmef.report.figures.curves import figure_curves
 from mnmef.report.figures.heatmaps import figure_search
 from mnmef.scores.calibration import add_calibration
-from mnmef.scores.comparisons import add_intervals, add_trainings, compare_filters, score_trainings, trajectory_scores
-from mnmef.scores.scoring import score_evaluations
+from mnmef.scores.comparisons import add_trainings, compare_filters, score_trainings
+from mnmef.scores.scoring import summarize, trajectory_scores
 from mnmef.search.grids import settings_of
 from mnmef.search.search import search_method
 
@@ -136,7 +136,7 @@ def test_its_search_can_be_drawn(evaluations):
 def test_it_has_a_line_in_figures_of_scores_and_of_calibration(evaluations):
     files, look = evaluations[1], METHODS[METHOD]
     trajectories = trajectory_scores(files)
-    scores = add_intervals(score_evaluations(files), trajectories, seed=0)
+    scores = summarize(trajectories, KEYS, seed=0)
     scores = add_calibration(add_trainings(scores, score_trainings(scores, [], seed=0)), files)
     # As if the filter were the learned one, on which improvements are.
     improvements = compare_filters(trajectories.replace({"method": {"ienkf_sqrt": "mnmef_finetuned"}}), seed=0)

@@ -8,7 +8,7 @@ import pytest
 
 from mnmef.data.published import KEYS, load_curves
 from mnmef.report.claims import CLAIM_COLUMNS, CLAIMS, ScoredRun, claims_page, judge_claims
-from mnmef.report.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED, Finding, Region, judge_every, judge_most
+from mnmef.report.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED, Finding, Region, judge_cells
 from mnmef.scores.comparisons import add_trainings, is_learned
 
 CURVES = load_curves("resources/published/rrmse_figures_1_4_7.csv")
@@ -22,7 +22,7 @@ METHODS = {
 
 def cell(low, high, slack=0.0):
     middle = (low + high) / 2
-    return Finding("here", middle, low, high, low - slack, high + slack, published=0.3, trainings=2)
+    return Finding("here", middle, (low, high), (low - slack, high + slack), published=0.3, trainings=2)
 
 
 @pytest.mark.parametrize(
@@ -38,14 +38,14 @@ def cell(low, high, slack=0.0):
     ],
 )
 def test_a_claim_about_every_cell(cells, verdict):
-    assert judge_every(cells, Region(low=0.0), "gain").verdict == verdict
+    assert judge_cells(cells, Region(low=0.0), "gain").verdict == verdict
 
 
 def test_the_number_beside_a_verdict_is_that_of_the_least_favorable_cell():
-    judgement = judge_every([cell(0.1, 0.2), cell(-0.2, -0.1), cell(0.3, 0.4)], Region(low=0.0), "gain")
+    judgement = judge_cells([cell(0.1, 0.2), cell(-0.2, -0.1), cell(0.3, 0.4)], Region(low=0.0), "gain")
     assert (judgement.ours, judgement.low, judgement.high) == pytest.approx((-0.15, -0.2, -0.1))
     assert (judgement.n_cells, judgement.n_holding, judgement.n_failing, judgement.n_trainings) == (3, 2, 1, 2)
-    assert judge_every([cell(0.0, 0.02), cell(-0.02, -0.01)], Region(-0.05, 0.05), "gain").ours == pytest.approx(-0.015)
+    assert judge_cells([cell(0.0, 0.02), cell(-0.02, -0.01)], Region(-0.05, 0.05), "gain").ours == pytest.approx(-0.015)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_the_number_beside_a_verdict_is_that_of_the_least_favorable_cell():
     ],
 )
 def test_a_claim_about_most_cells(intervals, verdict):
-    assert judge_most([cell(*ends) for ends in intervals], Region(low=0.15), "gain").verdict == verdict
+    assert judge_cells([cell(*ends) for ends in intervals], Region(low=0.15), "gain", most=True).verdict == verdict
 
 
 def make_run(level_of, trajectories=16, spread=0.0, trainings=1):

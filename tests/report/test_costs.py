@@ -9,7 +9,7 @@ from mnmef.experiments.load import load_experiment
 from mnmef.filters.learned import make_learned
 from mnmef.learning.checkpoints import save_checkpoint
 from mnmef.learning.inventory import list_checkpoints
-from mnmef.report.costs import parameter_page, parameter_table, time_page, time_table
+from mnmef.report.tables import parameter_page, parameter_table, time_page, time_table
 
 PARAMETERS = pd.read_csv("resources/published/parameters_table_5.csv")
 HOURS = pd.read_csv("resources/published/training_hours_table_6.csv")

@@ -4,13 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mnmef.report.study_claims import heads_suffice, inflation_helps, twenty_epochs_suffice, weights_decrease
+from mnmef.report.claims import CLAIMS, ScoredRun
 from mnmef.report.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
 
 PUBLISHED = {
     "published_figure_9": pd.read_csv("resources/published/inflation_ablation_figure_9.csv"),
     "published_figure_11": pd.read_csv("resources/published/finetune_strategy_figure_11.csv"),
 }
+
+
+def judge(name, studies):
+    """The judgement on a claim by the tables of studies alone."""
+    [claim] = [claim for claim in CLAIMS if claim.name == name]
+    return claim.judge(ScoredRun(*[pd.DataFrame()] * 3, seed=0, training_size=10, studies=studies))
 
 
 def with_inflation(gain, noise):
@@ -30,7 +36,7 @@ def with_inflation(gain, noise):
     ("gain", "noise", "verdict"), [(0.1, 0.01, HOLDS), (-0.1, 0.01, FAILS), (0.01, 0.1, UNDECIDED)]
 )
 def test_the_learned_inflation(gain, noise, verdict):
-    judgement = inflation_helps(with_inflation(gain, noise), seed=0)
+    judgement = judge("inflation_helps", with_inflation(gain, noise))
     assert judgement.verdict == verdict
     assert judgement.n_cells == 4
     # Published, KS: 0.511 with and 0.818 without at N = 5, sigma_y = 0.7, the others alike.
@@ -54,7 +60,7 @@ def weights(shape):
     ],
 )
 def test_the_learned_weights(shape, verdict, correlation):
-    judgement = weights_decrease(weights(shape))
+    judgement = judge("weights_decrease", weights(shape))
     assert judgement.verdict == verdict
     assert judgement.ours == pytest.approx(correlation, abs=0.1)
 
@@ -80,7 +86,7 @@ def curves(at_twenty, at_fifty, all_parameters=None, deviation=0.001, last=50):
     ("at_fifty", "deviation", "verdict"), [(0.35, 0.001, HOLDS), (0.3, 0.001, FAILS), (0.345, 0.01, UNDECIDED)]
 )
 def test_twenty_epochs(at_fifty, deviation, verdict):
-    judgement = twenty_epochs_suffice(curves(0.35, at_fifty, deviation=deviation), seed=0)
+    judgement = judge("twenty_epochs", curves(0.35, at_fifty, deviation=deviation))
     assert judgement.verdict == verdict
     assert abs(judgement.published) < 0.02
 
@@ -89,16 +95,16 @@ def test_twenty_epochs(at_fifty, deviation, verdict):
     ("all_parameters", "deviation", "verdict"), [(0.351, 0.001, HOLDS), (0.3, 0.001, FAILS), (0.345, 0.01, UNDECIDED)]
 )
 def test_heads_alone(all_parameters, deviation, verdict):
-    assert heads_suffice(curves(0.35, 0.35, all_parameters, deviation), seed=0).verdict == verdict
+    assert judge("heads_suffice", curves(0.35, 0.35, all_parameters, deviation)).verdict == verdict
 
 
 def test_what_was_not_run_is_said_to_be_so():
-    assert weights_decrease({}).verdict == NOT_RUN
-    for judge in (inflation_helps, twenty_epochs_suffice, heads_suffice):
-        assert judge({}, seed=0).verdict == NOT_RUN
+    for name in ("inflation_helps", "weights_decrease", "twenty_epochs", "heads_suffice"):
+        assert judge(name, {}).verdict == NOT_RUN
     short = curves(0.35, 0.35, last=2)
-    assert twenty_epochs_suffice(short, seed=0).verdict == NOT_RUN
-    assert heads_suffice(short, seed=0).verdict == HOLDS
+    assert judge("twenty_epochs", short).verdict == NOT_RUN
+    assert judge("heads_suffice", short).verdict == HOLDS
+    assert judge("twenty_epochs", curves(0.35, 0.35, last=20)).verdict == NOT_RUN
     gap = curves(0.35, 0.35)
     gap["figure_11"] = gap["figure_11"].query("epoch != 20")
-    assert twenty_epochs_suffice(gap, seed=0).verdict == NOT_RUN
+    assert judge("twenty_epochs", gap).verdict == NOT_RUN

@@ -5,16 +5,15 @@ import pytest
 import xarray as xr
 
 from mnmef.assimilation.metrics import relative_improvement
+from mnmef.data.published import KEYS
 from mnmef.io.files import provenance, write_dataset
 from mnmef.scores.comparisons import (
     add_improvements,
-    add_intervals,
     add_trainings,
     compare_filters,
     score_trainings,
-    trajectory_scores,
 )
-from mnmef.scores.scoring import score_evaluations
+from mnmef.scores.scoring import summarize, trajectory_scores
 
 RRMSE = {"letkf": 0.5, "esrf": 0.45, "mnmef_pretrained": 0.4}
 
@@ -41,7 +40,7 @@ def files(tmp_path):
 
 def test_every_score_lies_in_its_interval_and_is_the_mean_of_its_trajectories(files):
     trajectories = trajectory_scores(files)
-    scores = add_intervals(score_evaluations(files), trajectories, seed=0)
+    scores = summarize(trajectories, KEYS, seed=0)
     assert len(trajectories) == 3 * 2 * 6
     assert ((scores["rrmse_low"] < scores["rrmse"]) & (scores["rrmse"] < scores["rrmse_high"])).all()
     means = trajectories.groupby(["method", "ensemble_size"])["rrmse"].mean()
@@ -62,7 +61,7 @@ def test_each_learned_filter_is_compared_with_each_other_filter_on_the_pairs_tha
 
 def test_scores_name_the_benchmark_and_the_best_classical_filter_and_what_is_gained_on_them(files):
     trajectories = trajectory_scores(files)
-    scores = score_evaluations(files)
+    scores = summarize(trajectories, KEYS, seed=0)
     table = add_improvements(scores, compare_filters(trajectories, seed=0))
     ours = table[table["method"] == "mnmef_pretrained"].iloc[0]
     theirs = table[table["method"] == "letkf"].iloc[0]
@@ -78,15 +77,16 @@ def test_without_a_classical_filter_learned_ones_are_compared_and_there_is_no_be
     files = [
         write_evaluation(tmp_path / f"{m}.nc", m, e) for m, e in (("mnmef_pretrained", 0.2), ("mnmef_finetuned", 0.1))
     ]
-    improvements = compare_filters(trajectory_scores(files), seed=0)
-    table = add_improvements(score_evaluations(files), improvements)
+    trajectories = trajectory_scores(files)
+    improvements = compare_filters(trajectories, seed=0)
+    table = add_improvements(summarize(trajectories, KEYS, seed=0), improvements)
     assert len(improvements) > 0
     assert table[["benchmark", "improvement", "best_classical", "best_improvement"]].isna().all(axis=None)
 
 
 def test_the_spread_over_trainings_stands_beside_the_first_of_them(files, tmp_path):
     trajectories = trajectory_scores(files)
-    scores = add_intervals(score_evaluations(files), trajectories, seed=0)
+    scores = summarize(trajectories, KEYS, seed=0)
     others = [
         write_evaluation(tmp_path / f"lorenz96_1.0_mnmef_pretrained_{k}.nc", "mnmef_pretrained", 0.4 + 0.01 * k)
         for k in (2, 3)
@@ -101,13 +101,13 @@ def test_the_spread_over_trainings_stands_beside_the_first_of_them(files, tmp_pa
 
 
 def test_without_further_trainings_there_is_one_and_no_spread(files):
-    scores = add_intervals(score_evaluations(files), trajectory_scores(files), seed=0)
+    scores = summarize(trajectory_scores(files), KEYS, seed=0)
     table = add_trainings(scores, score_trainings(scores, [], seed=0))
     assert table["n_trainings"].tolist() == [0 if m in ("letkf", "esrf") else 1 for m in table["method"]]
     assert table["rrmse_training_std"].isna().all()
 
 
 def test_an_evaluation_without_a_number_of_its_training_is_refused(files):
-    scores = add_intervals(score_evaluations(files), trajectory_scores(files), seed=0)
+    scores = summarize(trajectory_scores(files), KEYS, seed=0)
     with pytest.raises(ValueError, match="number of a training"):
         score_trainings(scores, [files[-1]], seed=0)

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from mnmef.data.published import load_curves, load_searches
+from mnmef.data.published import KEYS, load_curves, load_searches
 from mnmef.io.files import provenance, write_dataset
-from mnmef.scores.scoring import SCORE_COLUMNS, compare_with_published, score_evaluations
+from mnmef.scores.scoring import SCORE_NUMBERS, compare_with_published, summarize, trajectory_scores
 
 CURVES = "resources/published/rrmse_figures_1_4_7.csv"
 SEARCHES = "resources/published/dapper_grid_search_best.csv"
@@ -30,8 +30,9 @@ def test_scores_are_means_over_surviving_trajectories_with_the_others_counted(tm
     error[0, 1] = 3.0
     error[0, 2, 2:] = np.nan
     error[1] = np.nan
-    table = score_evaluations([write_evaluation(tmp_path / "a.nc", "letkf", error, truth)])
-    assert list(table.columns) == SCORE_COLUMNS
+    file = write_evaluation(tmp_path / "a.nc", "letkf", error, truth)
+    table = summarize(trajectory_scores([file]), KEYS, seed=0)
+    assert list(table.columns) == [*KEYS, *SCORE_NUMBERS]
     some, none = table.to_dict("records")
     assert some["rrmse"] == pytest.approx(0.2)
     assert some["rrmse_std"] == pytest.approx(np.std([0.1, 0.3], ddof=1))
@@ -42,7 +43,7 @@ def test_scores_are_means_over_surviving_trajectories_with_the_others_counted(tm
 
 def test_every_published_number_stands_beside_ours_or_beside_nothing():
     curves, searches = load_curves(CURVES), load_searches(SEARCHES)
-    scores = pd.DataFrame([["lorenz96", 1.0, "letkf", 10, 0.5, 0.01, 4, 0]], columns=SCORE_COLUMNS)
+    scores = pd.DataFrame([["lorenz96", 1.0, "letkf", 10, 0.5, 0.01, 4, 0, 0.4, 0.6]], columns=[*KEYS, *SCORE_NUMBERS])
     table = compare_with_published(scores, curves, searches)
     assert len(table) == len(curves) + len(searches) == 476
     ours = table[table["ours"].notna()]

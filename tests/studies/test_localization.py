@@ -9,8 +9,8 @@ from mnmef.experiments.load import load_experiment
 from mnmef.filters.learned import make_learned
 from mnmef.filters.localization import gaspari_cohn
 from mnmef.learning.checkpoints import save_checkpoint
+from mnmef.report.figures.localization import localization_table
 from mnmef.studies.localization import RecordedRuns, record_weights
-from mnmef.studies.localization_table import localization_table
 
 
 def runs(method, checkpoints, radii):

@@ -149,7 +149,7 @@ def test_the_table_has_means_deviations_and_ratios_of_the_runs():
     # Less noise, smaller errors; no observations for a while, larger ones.
     assert table.loc["sigma_y", "ratio"] < 1.0 < table.loc["gap", "ratio"]
     assert table.loc["gap", "rrmse_end"] > table.loc["gap", "rrmse"]
-    text = robustness_page(summarize_robustness(scores), "3 trajectories")
+    text = robustness_page(summarize_robustness(scores), {"trajectories": 3, "cycles": 12, "ensemble_size": 5})
     row = next(line for line in text.splitlines() if "nominal" in line and "0." in line)
     assert f"{table.loc['nominal', 'rrmse']:.3f} ± {table.loc['nominal', 'rrmse_std']:.3f}" in row
     # Up to the gap the run is the one without it.
@@ -164,7 +164,9 @@ def test_a_diverged_trajectory_is_counted_and_not_averaged():
     )
     row = summarize_robustness(scores).iloc[0]
     assert (row["rrmse"], row["n_diverged"], row["n_trajectories"]) == (pytest.approx(0.6), 1, 3)
-    assert "(1 diverged)" in robustness_page(summarize_robustness(scores), "3 trajectories")
+    assert "(1 diverged)" in robustness_page(
+        summarize_robustness(scores), {"trajectories": 3, "cycles": 12, "ensemble_size": 5}
+    )
 
 
 def test_a_gap_that_nothing_follows_is_refused():

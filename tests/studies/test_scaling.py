@@ -20,7 +20,7 @@ from mnmef.studies.scaling import (
     reset_peak,
     simulate_grid,
 )
-from mnmef.studies.timing_dapper import time_dapper_on_grid
+from mnmef.studies.timing_study import time_dapper_on_grid
 
 LORENZ96 = load_experiment("lorenz96")
 PLAN = GridPlan(points=160, cycles=6, timed_cycles=3, ensemble_size=10)

@@ -7,11 +7,10 @@ import torch
 
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.classical import Setting, make_classical
+from mnmef.report.figures.timing import timing_summary
 from mnmef.studies import timing
 from mnmef.studies.timing import TimingPlan, tile, time_filter
-from mnmef.studies.timing_dapper import time_dapper_letkf
-from mnmef.studies.timing_study import nearest_published_setting
-from mnmef.studies.timing_summary import TIMING_COLUMNS, timing_summary
+from mnmef.studies.timing_study import TIMING_COLUMNS, nearest_published_setting, time_dapper_letkf
 
 
 @pytest.fixture

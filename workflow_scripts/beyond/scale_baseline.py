@@ -13,7 +13,7 @@ from mnmef.io.files import write_table
 from mnmef.io.logs import job_log
 from mnmef.studies.runs import Candidate
 from mnmef.studies.scaling import GridPlan, longer, measure
-from mnmef.studies.timing_dapper import time_dapper_on_grid
+from mnmef.studies.timing_study import time_dapper_on_grid
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mnmef.io.files import write_table
+from mnmef.io.files import write_table, write_text
 from mnmef.io.logs import job_log
-from mnmef.report.tables import write_markdown
+from mnmef.report.tables import markdown_table
 from mnmef.studies.canonical import gather_canonical
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def tabulate_canonical(*, runs: Sequence[Path], table: Path, page: Path) -> None
     """Write all rows as CSV and for readers."""
     found, shown, notes = gather_canonical([pd.read_csv(path) for path in runs])
     write_table(found, table)
-    write_markdown(shown, page, title="Scores that the field knows", notes=notes)
+    write_text(markdown_table(shown, title="Scores that the field knows", notes=notes), page)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,7 @@ def tabulate_robustness(*, runs: Sequence[Path], design: Mapping[str, Any], tabl
         )
     summary = summarize_robustness(pd.concat([pd.read_csv(path) for path in runs], ignore_index=True))
     write_table(summary, table)
-    sizes = "{trajectories} trajectories of {cycles} cycles, N = {ensemble_size}".format(**design)
-    write_text(robustness_page(summary, sizes), page)
+    write_text(robustness_page(summary, design), page)
 
 
 if __name__ == "__main__":

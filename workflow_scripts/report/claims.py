@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mnmef.data.published import load_curves
-from mnmef.io.files import write_table
+from mnmef.io.files import write_table, write_text
 from mnmef.io.logs import job_log
-from mnmef.report.claims import CLAIM_NOTES, ScoredRun, claims_page
+from mnmef.report.claims import ScoredRun, claims_page
 from mnmef.report.claims import judge_claims as judge
-from mnmef.report.tables import write_markdown
+from mnmef.report.tables import table_page
 
 STUDIES = ("figure_9", "figure_10", "figure_11", "published_figure_9", "published_figure_11")
 """Inputs of the rule with the numbers of figures 9 to 11, as far as the config runs them; see
-`mnmef.report.study_claims`.
+`mnmef.report.claims.ScoredRun`.
 """
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def claims(
     )
     claims = judge(run, settings.scale)
     write_table(claims, table)
-    title = f"Claims of the paper at scale {settings.scale}: {claims['n_trajectories'].iloc[0]} test trajectories"
-    write_markdown(claims_page(claims), page, title=title, notes=CLAIM_NOTES)
+    size = {"scale": settings.scale, "trajectories": claims["n_trajectories"].iloc[0]}
+    write_text(table_page("claims", claims_page(claims), size), page)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from mnmef.io.files import read_dataset, write_table
 from mnmef.io.logs import job_log
-from mnmef.report.figures.localization import figure_localization
+from mnmef.report.figures.localization import figure_localization, localization_table
 from mnmef.report.figures.style import save_figure
-from mnmef.studies.localization_table import localization_table
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -8,7 +8,7 @@ import pandas as pd
 
 from mnmef.io.files import write_table
 from mnmef.io.logs import job_log
-from mnmef.report.figures.finetuning import figure_tuning_curves
+from mnmef.report.figures.curves import figure_tuning_curves
 from mnmef.report.figures.style import save_figure
 
 if TYPE_CHECKING:

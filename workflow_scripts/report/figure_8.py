@@ -9,8 +9,7 @@ import pandas as pd
 from mnmef.io.files import write_table
 from mnmef.io.logs import job_log
 from mnmef.report.figures.style import save_figure
-from mnmef.report.figures.timing import figure_timing
-from mnmef.studies.timing_summary import timing_summary
+from mnmef.report.figures.timing import figure_timing, timing_summary
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -10,7 +10,7 @@ from mnmef.io.files import write_table
 from mnmef.io.logs import job_log
 from mnmef.report.figures.curves import figure_inflation
 from mnmef.report.figures.style import save_figure
-from mnmef.studies.inflation import inflation_scores, inflation_summary
+from mnmef.scores.scoring import ABLATION_KEYS, inflation_scores, summarize
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -25,8 +25,9 @@ def figure_9(*, runs: Sequence[Path], published: Path, seed: int, table: Path, s
         raise ValueError(
             "the config runs no evaluations to compare: that needs ks among experiments and mnmef among learned"
         )
-    write_table(inflation_scores(runs), table)
-    save_figure(figure_inflation(inflation_summary(runs, seed), pd.read_csv(published)), svg, png)
+    scores = inflation_scores(runs)
+    write_table(scores, table)
+    save_figure(figure_inflation(summarize(scores, ABLATION_KEYS, seed), pd.read_csv(published)), svg, png)
 
 
 if __name__ == "__main__":

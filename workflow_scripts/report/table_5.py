@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mnmef.io.files import write_table
+from mnmef.io.files import write_table, write_text
 from mnmef.io.logs import job_log
-from mnmef.report.costs import PARAMETER_NOTES, parameter_page, parameter_table
-from mnmef.report.tables import write_markdown
+from mnmef.report.tables import parameter_page, parameter_table, table_page
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -18,8 +17,7 @@ def table_5(*, weights: Path, published: Path, table: Path, page: Path) -> None:
     """Write table 5 of the checkpoints listed in `weights` as CSV to `table` and as Markdown to `page`."""
     counts = parameter_table(pd.read_csv(weights), pd.read_csv(published))
     write_table(counts, table)
-    title = "Table 5: parameters of the learned filters; published in brackets"
-    write_markdown(parameter_page(counts), page, title=title, notes=PARAMETER_NOTES)
+    write_text(table_page("table_5", parameter_page(counts)), page)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mnmef.io.files import write_table
+from mnmef.io.files import write_table, write_text
 from mnmef.io.logs import job_log
-from mnmef.report.costs import TIME_NOTES, time_page, time_table
-from mnmef.report.tables import write_markdown
+from mnmef.report.tables import table_page, time_page, time_table
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -18,8 +17,7 @@ def table_6(*, weights: Path, published: Path, table: Path, page: Path) -> None:
     """Write table 6 of the checkpoints listed in `weights` as CSV to `table` and as Markdown to `page`."""
     times = time_table(pd.read_csv(weights), pd.read_csv(published))
     write_table(times, table)
-    title = "Table 6: hours of training, and fine-tuning over pretraining; published in brackets"
-    write_markdown(time_page(times), page, title=title, notes=TIME_NOTES)
+    write_text(table_page("table_6", time_page(times)), page)
 
 
 if __name__ == "__main__":

@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnmef.data.published import load_curves, load_searches
+from mnmef.data.published import KEYS, load_curves, load_searches
 from mnmef.io.files import write_table
 from mnmef.io.logs import job_log
 from mnmef.scores.calibration import add_calibration
 from mnmef.scores.comparisons import (
     add_improvements,
-    add_intervals,
     add_trainings,
     compare_filters,
     score_trainings,
-    trajectory_scores,
 )
-from mnmef.scores.scoring import compare_with_published, score_evaluations
+from mnmef.scores.scoring import compare_with_published, summarize, trajectory_scores
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -46,11 +44,10 @@ def score_filters(
     tables: Tables,
 ) -> None:
     """Write the scores of all `evaluations`, with those of further `trainings`, to `tables`."""
-    table = score_evaluations(evaluations)
-    write_table(compare_with_published(table, load_curves(curves), load_searches(searches)), tables.reproduction)
     by_trajectory = trajectory_scores(evaluations)
     write_table(by_trajectory, tables.trajectories)
-    table = add_intervals(table, by_trajectory, seed)
+    table = summarize(by_trajectory, KEYS, seed)
+    write_table(compare_with_published(table, load_curves(curves), load_searches(searches)), tables.reproduction)
     by_training = score_trainings(table, trainings, seed)
     write_table(by_training, tables.seeds)
     compared = compare_filters(by_trajectory, seed)

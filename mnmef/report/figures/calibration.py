@@ -9,11 +9,10 @@ import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FormatStrFormatter, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
-from mnmef.core.names import Look
+from mnmef.core.names import METHODS
 from mnmef.experiments.files import titles
 from mnmef.report.figures import style
 
@@ -38,17 +37,17 @@ def figure_rank_histograms(evaluations: Sequence[xr.Dataset], members: int) -> F
         Ensemble size.
     """
     runs = _runs(evaluations, members)
-    methods = style.shown_methods({method for _, method, _ in runs})
-    experiments = [name for name in titles() if any(experiment == name for experiment, _, _ in runs)]
-    levels = sorted({level for _, _, level in runs}, reverse=True)
+    found_experiments, found_methods, found_levels = map(set, zip(*runs, strict=True))
+    methods, experiments = style.shown_methods(found_methods), style.shown_experiments(found_experiments)
+    levels = sorted(found_levels, reverse=True)
     figure = style.new_figure(style.COLUMN_WIDTH, 1.1 + 0.72 * len(methods))
     axes = figure.subplots(len(methods), len(experiments), squeeze=False, sharex=True, sharey=True)
     for look, row in zip(methods, axes, strict=True):
         for experiment, axis in zip(experiments, row, strict=True):
-            found = [level for level in levels if (experiment, look.name, level) in runs]
-            axis.set_visible(bool(found))
-            for level in found:
-                _draw_ranks(axis, runs[experiment, look.name, level], members, look, filled=level == levels[0])
+            shown = [level for level in levels if (experiment, look.name, level) in runs]
+            axis.set_visible(bool(shown))
+            for level in shown:
+                _draw_ranks(axis, runs[experiment, look.name, level], members, look.color, filled=level == levels[0])
             axis.axhline(1.0, color="black", linewidth=0.6)
             axis.text(0.5, 0.96, look.label, transform=axis.transAxes, ha="center", va="top", fontsize=7)
         next(axis for axis in row if axis.get_visible()).tick_params(labelleft=True)
@@ -58,16 +57,15 @@ def figure_rank_histograms(evaluations: Sequence[xr.Dataset], members: int) -> F
         lowest.tick_params(labelbottom=True)
         lowest.set_xlabel(f"rank of the truth among {members} members")
     axes[0, 0].set(yscale="log", ylim=(LOWEST, 2.0 * (members + 1)), xlim=(-0.5, members + 0.5))
-    axes[0, 0].yaxis.set_major_locator(FixedLocator([0.1, 1, 10]))
-    axes[0, 0].yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes[0, 0].set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
     figure.supylabel("frequency of a rank, 1 if all are equally likely", fontsize=8)
     handles: list[Artist] = [Patch(color="0.4", alpha=0.45, label=f"area: $\\sigma_y$ = {levels[0]:g}")]
-    handles += [Line2D([], [], color="0.4", linewidth=1.0, label=f"line: $\\sigma_y$ = {y:g}") for y in levels[1:]]
+    handles += [style.handle(f"line: $\\sigma_y$ = {level:g}", {"linewidth": 1.0}) for level in levels[1:]]
     style.add_legend(figure, handles)
     return figure
 
 
-def _draw_ranks(axis: Axes, run: xr.Dataset, members: int, look: Look, *, filled: bool) -> None:
+def _draw_ranks(axis: Axes, run: xr.Dataset, members: int, color: str, *, filled: bool) -> None:
     counts = run["rank_count"].values[:, : members + 1].sum(0)
     total = counts.sum()
     if total == 0:
@@ -75,7 +73,7 @@ def _draw_ranks(axis: Axes, run: xr.Dataset, members: int, look: Look, *, filled
         return
     relative = np.maximum(counts * (members + 1) / total, LOWEST)
     area: dict[str, Any] = {"fill": True, "alpha": 0.45, "linewidth": 0} if filled else {"linewidth": 1.0}
-    axis.stairs(relative, np.arange(members + 2) - 0.5, baseline=1.0, color=look.color, **area)
+    axis.stairs(relative, np.arange(members + 2) - 0.5, baseline=1.0, color=color, **area)
 
 
 def figure_spread_skill(scores: pd.DataFrame, evaluations: Sequence[xr.Dataset], members: int) -> Figure:
@@ -96,33 +94,33 @@ def figure_spread_skill(scores: pd.DataFrame, evaluations: Sequence[xr.Dataset],
     """
     level = scores["sigma_y"].max()
     scores = scores[scores["sigma_y"] == level]
-    experiments = [experiment for experiment in titles() if experiment in set(scores["experiment"])]
-    methods = style.shown_methods(set(scores["method"]))
+    experiments, methods = (
+        style.shown_experiments(set(scores["experiment"])),
+        style.shown_methods(set(scores["method"])),
+    )
     runs = _runs(evaluations, members)
     figure = style.new_figure(style.COLUMN_WIDTH, 7.4)
     axes = figure.subplots(3, len(experiments), squeeze=False, height_ratios=(1, 1, 1.15))
     for (ratio, coverage, skill), experiment in zip(axes.T, experiments, strict=True):
-        part = scores[scores["experiment"] == experiment].sort_values("ensemble_size")
+        part = scores[scores["experiment"] == experiment]
         for axis, column, nominal in ((ratio, "spread_error_ratio", 1.0), (coverage, "coverage_95", NOMINAL)):
             axis.axhline(nominal, **style.CALIBRATED)
-            for look in style.shown_methods(set(part["method"])):
-                style.draw_curve(axis, look, part[part["method"] == look.name], "ensemble_size", column)
-            style.use_sizes(axis, sorted(part["ensemble_size"].unique()))
+            style.draw_curves(axis, METHODS, "method", part, y=column)
         for look in methods:
             if (experiment, look.name, level) in runs:
                 binned = binned_spread_skill(runs[experiment, look.name, level], members)
                 skill.plot(*binned, color=look.color, marker=look.marker, markersize=3)
         _finish_square(skill)
-        ratio.set_title(style.cell_title(experiment, level))
-        coverage.set_xlabel("ensemble size $N$")
-        skill.set_xlabel(f"spread at $N$ = {members} (state units)")
-        ratio.set_ylim(0, 1.1 * max(1.2, scores["spread_error_ratio"].max()))
-        coverage.set_ylim(0, 1.04)
+        ratio.set(
+            title=style.cell_title(experiment, level), ylim=(0, 1.1 * max(1.2, scores["spread_error_ratio"].max()))
+        )
+        coverage.set(xlabel="ensemble size $N$", ylim=(0, 1.04))
         coverage.yaxis.set_major_formatter(PercentFormatter(1.0))
+        skill.set_xlabel(f"spread at $N$ = {members} (state units)")
     labels = ("spread / error", "coverage of the 95 % interval", "RMSE of the mean (state units)")
     for axis, label in zip(axes[:, 0], labels, strict=True):
         axis.set_ylabel(label)
-    style.add_legend(figure, [*style.look_handles(methods), Line2D([], [], label="calibrated", **style.CALIBRATED)])
+    style.add_legend(figure, [*style.look_handles(methods), style.handle("calibrated", style.CALIBRATED)])
     return figure
 
 
@@ -138,9 +136,8 @@ def binned_spread_skill(run: xr.Dataset, members: int) -> tuple[np.ndarray, np.n
         return np.empty(0), np.empty(0)
     order = np.argsort(spread[whole], axis=None, kind="stable")
     squares = ((members + 1) / members * spread[whole] ** 2, error[whole] ** 2 / run.attrs["state_size"])
-    spreads, errors = (
-        np.array([np.sqrt(part.mean()) for part in np.array_split(values.ravel()[order], BINS)]) for values in squares
-    )
+    groups = [np.array_split(values.ravel()[order], BINS) for values in squares]
+    spreads, errors = (np.sqrt([group.mean() for group in parts]) for parts in groups)
     return spreads, errors
 
 

@@ -1,25 +1,28 @@
-"""Figures 1, 4, 7 and 9: R-RMSE and relative improvement against ensemble size."""
+"""Figures 1, 4, 7, 9 and 11: R-RMSE and relative improvement against ensemble size or fine-tuning epoch."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from mnmef.assimilation.metrics import relative_improvement
 from mnmef.core.names import METHODS, Look
 from mnmef.report.figures import style
-from mnmef.report.study_claims import with_our_names
+from mnmef.report.tables import with_our_names
+from mnmef.scores.scoring import summarize
 
 OURS = METHODS["mnmef_finetuned"]
 BOUND: dict[str, Any] = {"color": "black", "linestyle": ":", "linewidth": 1.0}
+TRAININGS: dict[str, Any] = {"fmt": "none", "capsize": 4.0, "color": "black", "elinewidth": 0.8, "zorder": 3}
 INFLATION_LOOKS = {
     True: Look("with the learned inflation", OURS.color, OURS.marker),
     False: Look("without", "#6A6A6A", "D"),
+}
+STRATEGY_LOOKS = {
+    "heads": Look("heads only", OURS.color, OURS.marker),
+    "all": Look("all parameters", style.SECOND_COLOR, "D"),
 }
 
 
@@ -52,16 +55,22 @@ def figure_curves(
     ValueError
         If `scores` has no row of the experiment.
     """
-    scores, improvements, published = (t[t["experiment"] == experiment] for t in (scores, improvements, published))
+    scores, gains, published = (t[t["experiment"] == experiment] for t in (scores, improvements, published))
+    gains = gains[gains["method"] == OURS.name]
     levels = sorted(scores["sigma_y"].unique(), reverse=True)
     if not levels:
         raise ValueError(f"the scores hold no row of experiment {experiment!r}")
     figure = style.new_figure(style.COLUMN_WIDTH, 6.2)
     axes = figure.subplots(2, len(levels), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 2))
     for (top, bottom), level in zip(axes.T, levels, strict=True):
-        reference = published[np.isclose(published["sigma_y"], level)]
-        _draw_errors(top, scores[scores["sigma_y"] == level], reference)
-        _draw_improvements(bottom, improvements[improvements["sigma_y"] == level], reference)
+        ours, gain, theirs = (t[np.isclose(t["sigma_y"], level)] for t in (scores, gains, published))
+        style.draw_curves(top, METHODS, "method", ours, theirs)
+        several = ours[ours["n_trainings"] > 1]
+        if len(several):
+            top.errorbar(several["ensemble_size"], several["rrmse"], several["rrmse_training_std"], **TRAININGS)
+        style.draw_curves(bottom, METHODS, "benchmark", gain, published_gains(theirs), y="improvement")
+        bottom.axhline(0.0, color="black", linewidth=0.6)
+        bottom.yaxis.set_major_formatter(PercentFormatter(1.0))
         if large is not None:
             for bound in large.loc[np.isclose(large["sigma_y"], level) & (large["experiment"] == experiment), "rrmse"]:
                 top.axhline(bound, **BOUND)
@@ -69,52 +78,30 @@ def figure_curves(
         bottom.set_xlabel("ensemble size $N$")
     axes[0, 0].set_ylabel("R-RMSE")
     axes[1, 0].set_ylabel("relative improvement\nby fine-tuned MNMEF")
-    highest = scores["rrmse_high"].fillna(scores["rrmse"]).max()
     # The top edge is for cells in which every trajectory diverged.
-    axes[0, 0].set_ylim(0, 1.08 * highest if np.isfinite(highest) else 1.0)
-    style.add_legend(figure, _curve_handles(scores, large, has_published=not published.empty))
+    style.start_at_zero(axes[0, 0], scores["rrmse_high"].fillna(scores["rrmse"]))
+    looks = style.shown_methods(set(scores["method"]))
+    handles = style.score_handles(looks, scores, has_published=not published.empty)
+    style.add_legend(figure, handles + _further_handles(scores, large))
     return figure
 
 
-def _draw_errors(axis: Axes, scores: pd.DataFrame, published: pd.DataFrame) -> None:
-    sizes = sorted(scores["ensemble_size"].unique())
-    published = published[published["ensemble_size"].isin(sizes)]
-    for look in style.shown_methods(set(scores["method"])):
-        ours = scores[scores["method"] == look.name].sort_values("ensemble_size")
-        theirs = published[published["method"] == look.name]
-        axis.plot(theirs["ensemble_size"], theirs["rrmse"], color=look.color, alpha=0.8, **style.PUBLISHED)
-        style.draw_curve(axis, look, ours, "ensemble_size", "rrmse")
-        for row in ours[ours["n_trainings"] > 1].itertuples():
-            bar = {"yerr": row.rrmse_training_std, "capsize": 4.0, "color": "black", "elinewidth": 0.8, "zorder": 3}
-            axis.errorbar(row.ensemble_size, row.rrmse, **bar)
-        style.draw_lost(axis, look, ours.loc[ours["rrmse"].isna(), "ensemble_size"], 0.985)
-    style.use_sizes(axis, sizes)
-
-
-def _draw_improvements(axis: Axes, improvements: pd.DataFrame, published: pd.DataFrame) -> None:
-    sizes = sorted(improvements["ensemble_size"].unique())
-    theirs = published[published["ensemble_size"].isin(sizes)]
-    theirs = theirs.pivot(index="ensemble_size", columns="method", values="rrmse")
-    ours = improvements[improvements["method"] == OURS.name].sort_values("ensemble_size")
-    for look in style.shown_methods(set(ours["benchmark"])):
-        if {look.name, OURS.name} <= set(theirs.columns):
-            gain = relative_improvement(theirs[look.name].to_numpy(), theirs[OURS.name].to_numpy())
-            axis.plot(theirs.index, gain, color=look.color, **style.PUBLISHED)
-        style.draw_curve(axis, look, ours[ours["benchmark"] == look.name], "ensemble_size", "improvement")
-    axis.axhline(0.0, color="black", linewidth=0.6)
-    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
-    style.use_sizes(axis, sizes)
-
-
-def _curve_handles(scores: pd.DataFrame, large: pd.DataFrame | None, *, has_published: bool) -> list[Artist]:
-    handles = style.score_handles(style.shown_methods(set(scores["method"])), has_published=has_published)
+def _further_handles(scores: pd.DataFrame, large: pd.DataFrame | None) -> list[Artist]:
+    """Return the handles of a very large ensemble and of several trainings, as far as needed."""
+    handles = []
     if large is not None:
-        handles.append(Line2D([], [], label=f"best classical, $N$ = {large['ensemble_size'].iloc[0]:g}", **BOUND))
-    trainings = scores["n_trainings"].max()
-    if trainings > 1:
-        label = f"deviation over {trainings} trainings"
-        handles.append(Line2D([], [], color="black", marker="|", linestyle="none", label=label))
-    return handles + _diverged_handles(scores)
+        handles.append(style.handle(f"best classical, $N$ = {large['ensemble_size'].iloc[0]:g}", BOUND))
+    if scores["n_trainings"].max() > 1:
+        bar = {"color": "black", "marker": "|", "linestyle": "none"}
+        handles.append(style.handle(f"deviation over {scores['n_trainings'].max()} trainings", bar))
+    return handles
+
+
+def published_gains(published: pd.DataFrame) -> pd.DataFrame:
+    """Return the published improvement of fine-tuned MNMEF on each filter of one experiment and noise level."""
+    ours = published[published["method"] == OURS.name].set_index("ensemble_size")["rrmse"]
+    gain = 1 - published["ensemble_size"].map(ours) / published["rrmse"]
+    return published.assign(benchmark=published["method"], improvement=gain)
 
 
 def figure_inflation(scores: pd.DataFrame, published: pd.DataFrame) -> Figure:
@@ -125,34 +112,56 @@ def figure_inflation(scores: pd.DataFrame, published: pd.DataFrame) -> Figure:
     Parameters
     ----------
     scores : DataFrame
-        Table of `mnmef.studies.inflation.inflation_summary`, of one experiment; its 95 % intervals over trajectories
+        Summary of `mnmef.scores.scoring.inflation_scores`, of one experiment; its 95 % intervals over trajectories
         are bands.
     published : DataFrame
         The paper's figure 9, drawn thin and dashed.
     """
-    experiment = scores["experiment"].iloc[0]
+    (experiment,) = scores["experiment"].unique()
+    theirs = with_our_names(published[published["experiment"] == experiment])
+    theirs = theirs[theirs["ensemble_size"].isin(scores["ensemble_size"])]
     levels = sorted(scores["sigma_y"].unique(), reverse=True)
-    sizes = sorted(scores["ensemble_size"].unique())
-    theirs = published[(published["experiment"] == experiment) & published["ensemble_size"].isin(sizes)]
-    theirs = with_our_names(theirs).sort_values("ensemble_size")
     figure = style.new_figure(style.COLUMN_WIDTH, 3.2)
     axes = figure.subplots(1, len(levels), squeeze=False, sharey=True)[0]
     for axis, level in zip(axes, levels, strict=True):
-        for state, look in INFLATION_LOOKS.items():
-            part = theirs[(theirs["inflation"] == state) & np.isclose(theirs["sigma_y"], level)]
-            axis.plot(part["ensemble_size"], part["rrmse"], color=look.color, **style.PUBLISHED)
-            ours = scores[(scores["inflation"] == state) & (scores["sigma_y"] == level)].sort_values("ensemble_size")
-            style.draw_curve(axis, look, ours, "ensemble_size", "rrmse")
-            style.draw_lost(axis, look, ours.loc[ours["rrmse"].isna(), "ensemble_size"], 0.97)
-        style.use_sizes(axis, sizes)
-        axis.set_title(style.cell_title(experiment, level))
-        axis.set_xlabel("ensemble size $N$")
+        ours, shown = (table[np.isclose(table["sigma_y"], level)] for table in (scores, theirs))
+        style.draw_curves(axis, INFLATION_LOOKS, "inflation", ours, shown)
+        axis.set(title=style.cell_title(experiment, level), xlabel="ensemble size $N$")
     axes[0].set_ylabel("R-RMSE")
-    top = pd.concat([scores["rrmse_high"], scores["rrmse"], theirs["rrmse"]]).max()
-    axes[0].set_ylim(0, 1.1 * top if np.isfinite(top) else 1.0)
-    style.add_legend(figure, style.score_handles(INFLATION_LOOKS.values()) + _diverged_handles(scores), columns=3)
+    style.start_at_zero(axes[0], pd.concat([scores["rrmse_high"], scores["rrmse"], theirs["rrmse"]]))
+    style.add_legend(figure, style.score_handles(INFLATION_LOOKS.values(), scores), columns=3)
     return figure
 
 
-def _diverged_handles(scores: pd.DataFrame) -> list[Artist]:
-    return style.diverged_handles(some=(scores["n_diverged"] > 0).any(), everything=scores["rrmse"].isna().any())
+def figure_tuning_curves(table: pd.DataFrame, published: pd.DataFrame, cycles: int, seed: int) -> Figure:
+    """Draw mean R-RMSE over test trajectories with its 95 % interval against the epoch, a column per ensemble size.
+
+    A hollow marker: some trajectories diverged.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of `mnmef.studies.finetuning_curve`, of one experiment and noise level.
+    published : DataFrame
+        The paper's figure 11, drawn as thin dashed lines.
+    cycles : int
+        Number of cycles of a test trajectory, for the label.
+    seed : int
+        Seed of the bootstrap.
+    """
+    (experiment,), (level,) = table["experiment"].unique(), table["sigma_y"].unique()
+    scores = summarize(table, ["ensemble_size", "parameters", "epoch", "step"], seed)
+    published = with_our_names(published[(published["experiment"] == experiment) & (published["sigma_y"] == level)])
+    sizes = sorted(table["ensemble_size"].unique())
+    figure = style.new_figure(style.COLUMN_WIDTH, 3.4)
+    axes = figure.subplots(1, len(sizes), squeeze=False, sharey=True)[0]
+    for axis, size in zip(axes, sizes, strict=True):
+        ours, theirs = (t[t["ensemble_size"] == size] for t in (scores, published))
+        style.draw_curves(axis, STRATEGY_LOOKS, "parameters", ours, theirs, x="epoch")
+        last = ours.loc[ours["epoch"].idxmax()]
+        axis.set_xlabel(f"fine-tuning epoch (epoch {last['epoch']}: {last['step']} optimizer steps)")
+        axis.set_title(f"{style.cell_title(experiment, level)}, $N$ = {size}")
+        style.draw_grid(axis)
+    axes[0].set_ylabel(f"R-RMSE (first {cycles} cycles)")
+    style.add_legend(figure, style.score_handles(STRATEGY_LOOKS.values(), scores))
+    return figure

@@ -33,29 +33,26 @@ def figure_linear(runs: Sequence[xr.Dataset], members: int) -> Figure:
         Ensemble size, for the title.
     """
     references = [run for run in runs if run.attrs["filter"] in REFERENCES]
-    losses = list(dict.fromkeys(run.attrs["loss"] for run in runs if run.attrs["filter"] not in REFERENCES))
+    learned = [run for run in runs if run.attrs["filter"] not in REFERENCES]
+    losses = list(dict.fromkeys(run.attrs["loss"] for run in learned))
     figure = style.new_figure(style.COLUMN_WIDTH, 3.6)
     axes = figure.subplots(1, len(losses), squeeze=False, sharex=True, sharey=True)[0]
-    looks = {}
     for axis, loss in zip(axes, losses, strict=True):
-        lines = []
-        for run in [*references, *(run for run in runs if run.attrs["loss"] == loss)]:
+        counts = []
+        for run in [*references, *(run for run in learned if run.attrs["loss"] == loss)]:
             look = _look(run)
             _draw_run(axis, run, look)
-            looks[look.label] = look
             lost = int((run["diverged_at"] >= 0).sum())
-            lines += [f"{look.label}: {lost} of {run.sizes['trajectory']} diverged"] if lost else []
-        axis.set_title(f"linear-Gaussian system, loss {loss}, $N$ = {members}")
-        axis.set_xlabel("assimilation cycle")
+            counts += [f"{look.label}: {lost} of {run.sizes['trajectory']} diverged"] if lost else []
+        axis.set(title=f"linear-Gaussian system, loss {loss}, $N$ = {members}", xlabel="assimilation cycle")
+        axis.text(0.98, 0.98, "\n".join(counts), transform=axis.transAxes, ha="right", va="top", fontsize=6.5)
         style.draw_grid(axis)
-        if lines:
-            axis.text(0.98, 0.98, "\n".join(lines), transform=axis.transAxes, ha="right", va="top", fontsize=6.5)
-    axes[0].set_yscale("log")
+    axes[0].set(yscale="log", ylabel="2-Wasserstein distance\nfrom the exact posterior (state units)")
     style.use_decades(axes[0].yaxis)
-    axes[0].set_ylabel("2-Wasserstein distance\nfrom the exact posterior (state units)")
+    looks = {look.label: look for look in map(_look, [*references, *learned])}
     handles = [*style.look_handles(looks.values()), style.band_handle("80 % of the trajectories")]
     if any((run["diverged_at"] >= 0).any() for run in runs):
-        handles.append(style.marker_handle("x", "a trajectory diverges"))
+        handles.append(style.handle("a trajectory diverges", {"marker": "x", "linestyle": "none"}))
     style.add_legend(figure, handles, columns=3)
     return figure
 

@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mnmef.core.names import METHODS
@@ -62,7 +60,7 @@ def figure_fields(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], sigm
     figure.colorbar(state_image, ax=axes[:2], label="state", extend="both", aspect=30)
     units = "absolute error, spread (units of the state)"
     figure.colorbar(size_image, ax=axes[2:], label=units, extend="max", aspect=30)
-    figure.suptitle(_title(split, evaluations, sigma_y), fontsize=9)
+    figure.suptitle(shared.attrs["title"], fontsize=9)
     return figure
 
 
@@ -86,31 +84,29 @@ def figure_components(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], 
     for component, group in zip(components, axes.reshape(len(components), -1), strict=True):
         for axis, (method, view) in zip(group, views.items(), strict=True):
             look, part, cycles = METHODS[method], view.isel(state=component), view["cycle"].values
-            mean, deviation = part["mean"].values, part["deviation"].values
-            band = (mean - 1.96 * deviation, mean + 1.96 * deviation)
+            band = [part["mean"] + side * 1.96 * part["deviation"] for side in (-1, 1)]
             axis.fill_between(cycles, *band, color=look.color, alpha=0.3, linewidth=0)
             axis.plot(cycles, part["truth"], color="black", linewidth=1.0)
-            axis.plot(cycles, mean, color=look.color, linewidth=1.0, linestyle="--")
+            axis.plot(cycles, part["mean"], color=look.color, linewidth=1.0, linestyle="--")
             if component == observed:
                 axis.plot(cycles, part["observation"], ".", color="0.35", markersize=3)
             axis.set_title(f"{look.label}, component {component} ({components[component]})", loc="left", fontsize=8)
             axis.set_ylabel("state")
+            axis.margins(x=0.01)
+            style.draw_grid(axis)
         # Equal limits for the panels of one component, so that bands can be compared by eye.
-        lows, highs = zip(*(axis.get_ylim() for axis in group), strict=True)
+        limits = [end for axis in group for end in axis.get_ylim()]
         for axis in group:
-            axis.set_ylim(min(lows), max(highs))
-    for axis in axes:
-        axis.margins(x=0.01)
-        style.draw_grid(axis)
+            axis.set_ylim(min(limits), max(limits))
     axes[-1].set_xlabel("assimilation cycle")
-    handles: list[Artist] = [
-        Line2D([], [], color="black", label="truth"),
-        Line2D([], [], color="0.35", marker=".", linestyle="none", label="observation"),
-        Line2D([], [], color="0.5", linestyle="--", label="analysis mean"),
+    handles = [
+        style.handle("truth", {"color": "black"}),
+        style.handle("observation", {"color": "0.35", "marker": ".", "linestyle": "none"}),
+        style.handle("analysis mean", {"color": "0.5", "linestyle": "--"}),
         Patch(facecolor="0.8", label="mean ± 1.96 standard deviations (95 % band)"),
     ]
     style.add_legend(figure, handles)
-    figure.suptitle(_title(split, evaluations, sigma_y), fontsize=9)
+    figure.suptitle(next(iter(views.values())).attrs["title"], fontsize=9)
     return figure
 
 
@@ -125,18 +121,18 @@ def _views(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], sigma_y: fl
                 f"the evaluation of {method} holds no traced trajectory: "
                 "evaluation.traced.ensemble_size must be one of ensemble_sizes"
             )
-    last = slice(-min(LAST_CYCLES, split.sizes["cycle"]), None)
+    truth = split["truth"].isel(trajectory=0).drop_vars("sigma_y", errors="ignore")
     level = int(np.flatnonzero(np.isclose(split["sigma_y"].values, sigma_y))[0])
-    truth = split["truth"].values[0, last]
-    observation = np.full_like(truth, np.nan)
+    last = slice(-min(LAST_CYCLES, split.sizes["cycle"]), None)
+    observation = xr.full_like(truth, np.nan)
     placed = split["observed"].values >= 0  # those without a place on the grid are not drawn
-    observation[:, split["observed"].values[placed]] = split["observation"].values[level, 0, last][:, placed]
-    cycle = {"cycle": split["cycle"].values[last]}
+    observation[:, split["observed"].values[placed]] = split["observation"].values[level, 0][:, placed]
     views = {}
     for method, evaluation in evaluations.items():
-        fields = {name: evaluation[name].values[0, last] for name in ("mean", "deviation")}
-        fields |= {"truth": truth, "observation": observation}
-        views[method] = xr.Dataset({name: (("cycle", "state"), values) for name, values in fields.items()}, cycle)
+        fields = {name: (("cycle", "state"), evaluation[name].values[0]) for name in ("mean", "deviation")}
+        view = xr.Dataset({**fields, "truth": truth, "observation": observation}).isel(cycle=last)
+        title = f"{titles()[split.attrs['experiment']]}, $N$ = {evaluation.attrs['traced_ensemble_size']}"
+        views[method] = view.assign_attrs(title=f"{title}, $\\sigma_y$ = {sigma_y:g}")
     return views
 
 
@@ -145,8 +141,3 @@ def _image(axis: Axes, field: xr.DataArray, title: str, scale: dict[str, Any]) -
     extent = (cycles[0] - 0.5, cycles[-1] + 0.5, -0.5, field.sizes["state"] - 0.5)
     axis.set_title(title, loc="left", fontsize=8)
     return axis.imshow(field.values.T, origin="lower", aspect="auto", extent=extent, interpolation="nearest", **scale)
-
-
-def _title(split: xr.Dataset, evaluations: Mapping[str, xr.Dataset], sigma_y: float) -> str:
-    members = next(iter(evaluations.values())).attrs["traced_ensemble_size"]
-    return f"{titles()[split.attrs['experiment']]}, $N$ = {members}, $\\sigma_y$ = {sigma_y:g}"

@@ -4,10 +4,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from mnmef.core.names import METHODS, Look
 from mnmef.report.figures import style
@@ -25,6 +23,7 @@ PANELS = (
     ("memory_mb", "memory of a run (MB)"),
 )
 GUIDE: dict[str, Any] = {"color": "0.7", "linewidth": 0.8}
+ROOT: dict[str, Any] = {"linestyle": ":", "markerfacecolor": "white"}
 
 
 def figure_scaling(table: pd.DataFrame) -> Figure:
@@ -41,30 +40,23 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
     figure = style.new_figure(style.COLUMN_WIDTH, 2.7)
     axes = figure.subplots(1, len(PANELS))
     for axis, (column, label) in zip(axes, PANELS, strict=True):
-        for engine, look in ENGINE_LOOKS.items():
+        for engine in ENGINE_LOOKS:
             part = table[(table["engine"] == engine) & table[column].notna()].sort_values("state_size")
             bars = part["rrmse_std"] if column == "rrmse" else None
             axis.errorbar(part["state_size"], part[column], bars, capsize=2, linewidth=1.2, **_line(engine))
             if column == "rrmse":
-                root: dict[str, Any] = {"color": look.color, "markerfacecolor": "white"}
-                axis.plot(part["state_size"], part["relative_rms"], look.marker + ":", **root)
-        axis.set_xscale("log")
-        axis.set_xlabel("variables $D$ of Lorenz '96")
-        axis.set_title(label)
+                axis.plot(part["state_size"], part["relative_rms"], **_line(engine) | ROOT)
+        axis.set(xscale="log", xlabel="variables $D$ of Lorenz '96", title=label)
         style.draw_grid(axis)
         if column != "rrmse":
             axis.set_yscale("log")
             _draw_guide(axis, table, column)
-    top = (table[["rrmse", "relative_rms"]].max(axis=1) + table["rrmse_std"].fillna(0.0)).max()
-    axes[0].set_ylim(0.0, 1.15 * top if np.isfinite(top) else 1.0)
+    style.start_at_zero(axes[0], table[["rrmse", "relative_rms"]].max(axis=1) + table["rrmse_std"].fillna(0.0))
     present = set(table["engine"])
-    handles: list[Artist] = [
-        Line2D([], [], label=look.label, **_line(engine)) for engine, look in ENGINE_LOOKS.items() if engine in present
-    ]
-    handles.append(Line2D([], [], color="0.3", label="left: R-RMSE"))
-    square: dict[str, Any] = {"color": "0.3", "marker": "o", "markerfacecolor": "white", "linestyle": ":"}
-    handles.append(Line2D([], [], label="left: root of mean squares", **square))
-    handles.append(Line2D([], [], label=r"$\propto D$", **GUIDE))
+    handles = [style.handle(look.label, _line(name)) for name, look in ENGINE_LOOKS.items() if name in present]
+    handles.append(style.handle("left: R-RMSE", {"color": "0.3"}))
+    handles.append(style.handle("left: root of mean squares", {"color": "0.3", "marker": "o", **ROOT}))
+    handles.append(style.handle(r"$\propto D$", GUIDE))
     style.add_legend(figure, handles)
     return figure
 
@@ -78,11 +70,11 @@ def _line(engine: str) -> dict[str, Any]:
 
 def _draw_guide(axis: Axes, table: pd.DataFrame, column: str) -> None:
     """Draw a line proportional to D through the largest grid's entry of the engine that goes farthest."""
-    known = table[table[column] > 0]
+    known = table[table[column] > 0].sort_values("state_size", kind="stable")
     if known.empty:
         return
     last = known.loc[known["state_size"].idxmax()]
-    sizes = np.array([known["state_size"].min(), last["state_size"]])
+    sizes = known["state_size"].iloc[[0, -1]]
     limits = axis.get_ylim()
     axis.plot(sizes, last[column] * sizes / last["state_size"], zorder=0, **GUIDE)
     axis.set_ylim(limits)  # the line may leave the panel

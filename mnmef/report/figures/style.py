@@ -1,6 +1,6 @@
 """One look for all figures: the same color, marker and line for the same filter everywhere."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FormatStrFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from mnmef.core.names import METHODS, Look, Method
 from mnmef.experiments.files import titles
@@ -28,6 +28,9 @@ BAND: dict[str, Any] = {"alpha": 0.15, "linewidth": 0}
 
 PUBLISHED: dict[str, Any] = {"linestyle": "--", "linewidth": 0.7}
 """How a published curve is drawn."""
+
+HOLLOW: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white"}
+"""How the marker of what diverged is drawn in a legend."""
 
 CALIBRATED: dict[str, Any] = {"color": "black", "linewidth": 0.8}
 """How the value that an ideal filter has is drawn."""
@@ -71,6 +74,11 @@ def shown_methods(names: Collection[str]) -> list[Method]:
     return [method for name, method in METHODS.items() if name in names]
 
 
+def shown_experiments(names: Collection[str]) -> list[str]:
+    """Return the experiments among `names`, in the order of figures."""
+    return [name for name in titles() if name in names]
+
+
 def cell_title(experiment: str, sigma_y: float) -> str:
     """Return the title of a panel for an experiment and noise level."""
     return f"{titles()[experiment]}, $\\sigma_y$ = {sigma_y:g}"
@@ -87,9 +95,8 @@ def draw_grid(axis: Axes) -> None:
 def use_sizes(axis: Axes, sizes: list[int]) -> None:
     """Make the horizontal axis logarithmic, with a tick at each ensemble size."""
     axis.set_xscale("log")
-    axis.xaxis.set_major_locator(FixedLocator(sizes))
+    axis.set_xticks(sizes, [str(size) for size in sizes])
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xticklabels([str(n) for n in sizes])
     draw_grid(axis)
 
 
@@ -103,23 +110,52 @@ def use_decades(direction: Axis) -> None:
 # Curves
 
 
-def draw_curve(axis: Axes, look: Look, table: pd.DataFrame, x: str, y: str) -> None:
-    """Draw column `y` of `table` against column `x` with its interval.
+def draw_curves(
+    axis: Axes,
+    looks: Mapping[Any, Look],
+    by: str,
+    ours: pd.DataFrame,
+    published: pd.DataFrame | None = None,
+    x: str = "ensemble_size",
+    y: str = "rrmse",
+) -> None:
+    """Draw column `y` of `ours` with its interval against column `x`, a curve for each value of column `by`.
 
-    Columns `y`_low and `y`_high, where there are any, are a band; markers are hollow where n_diverged is not 0.
+    Columns `y`_low and `y`_high, where there are any, are a band; markers are hollow where n_diverged is not 0; open
+    triangles near the top edge are where no R-RMSE is left, as all trajectories diverged. Published curves are dashed.
     """
-    axis.plot(table[x], table[y], color=look.color)
-    if f"{y}_low" in table:
-        axis.fill_between(table[x], table[f"{y}_low"], table[f"{y}_high"], color=look.color, **BAND)
-    whole = table.get("n_diverged", pd.Series(0, table.index)) == 0
-    for part, face in ((table[whole], look.color), (table[~whole], "white")):
-        axis.plot(part[x], part[y], look.marker, color=look.color, markerfacecolor=face)
+    if x == "ensemble_size":
+        use_sizes(axis, sorted(ours[x].unique()))
+        published = None if published is None else published[published[x].isin(ours[x])]
+    for value, look in looks.items():
+        part = ours[ours[by] == value].sort_values(x)
+        if part.empty:
+            continue
+        if published is not None:
+            theirs = published[published[by] == value].sort_values(x)
+            axis.plot(theirs[x], theirs[y], color=look.color, **PUBLISHED)
+        axis.plot(part[x], part[y], color=look.color)
+        if f"{y}_low" in part:
+            axis.fill_between(part[x], part[f"{y}_low"], part[f"{y}_high"], color=look.color, **BAND)
+        whole = part.get("n_diverged", pd.Series(0, part.index)) == 0
+        for some, face in ((part[whole], look.color), (part[~whole], "white")):
+            axis.plot(some[x], some[y], look.marker, color=look.color, markerfacecolor=face)
+        if y == "rrmse":
+            draw_lost(axis, look.color, part.loc[part[y].isna(), x])
 
 
-def draw_lost(axis: Axes, look: Look, x: pd.Series, height: float) -> None:
-    """Draw open triangles near the top edge, at `height` of the panel, where all trajectories diverged."""
-    place: dict[str, Any] = {"transform": axis.get_xaxis_transform(), "markerfacecolor": "none"}
-    axis.plot(x, np.full(len(x), height), "^", color=look.color, **place)
+def draw_lost(axis: Axes, color: str, x: pd.Series, face: str = "none", label: str = "") -> None:
+    """Draw triangles near the top edge, open where all trajectories diverged; none if there is no `x`."""
+    # The layout takes a line without points for one that reaches far out of the figure.
+    if len(x):
+        place: dict[str, Any] = {"transform": axis.get_xaxis_transform(), "markerfacecolor": face, "label": label}
+        axis.plot(x, np.full(len(x), 0.97), "^", color=color, **place)
+
+
+def start_at_zero(axis: Axes, values: pd.Series) -> None:
+    """Let the vertical axis begin at 0 and end somewhat above the largest of `values`."""
+    top = values.max()
+    axis.set_ylim(0, 1.1 * top if np.isfinite(top) else 1.0)
 
 
 # Legends
@@ -130,28 +166,41 @@ def add_legend(figure: Figure, handles: list[Artist], columns: int = 4, title: s
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, title=title)
 
 
+def handle(label: str, look: Look | Mapping[str, Any]) -> Artist:
+    """Return a line for a legend: with a look's color and marker, or with properties of its own, else gray."""
+    own = {"color": look.color, "marker": look.marker} if isinstance(look, Look) else look
+    return Line2D([], [], label=label, **{"color": "0.4", **own})
+
+
 def look_handles(looks: Iterable[Look]) -> list[Artist]:
     """Return a line with a marker for each look."""
-    return [Line2D([], [], color=look.color, marker=look.marker, label=look.label) for look in looks]
+    return [handle(look.label, look) for look in looks]
 
 
-def marker_handle(marker: str, label: str, face: str = "white", color: str = "0.4") -> Artist:
-    """Return a marker without a line."""
-    return Line2D([], [], color=color, linestyle="none", marker=marker, markerfacecolor=face, label=label)
+def drawn_handles(figure: Figure) -> list[Artist]:
+    """Return the labeled artists of all panels, one for each label."""
+    found: dict[str, Artist] = {}
+    for axis in figure.axes:
+        handles, labels = axis.get_legend_handles_labels()
+        found |= dict(zip(labels, handles, strict=True))
+    return list(found.values())
 
 
-def score_handles(looks: Iterable[Look], *, has_published: bool = True) -> list[Artist]:
-    """Return the handles of curves of R-RMSE: `looks`, published curves where there are some, and intervals."""
-    published = [Line2D([], [], color="0.4", label="published", **PUBLISHED)] if has_published else []
-    return [*look_handles(looks), *published, band_handle("95 % interval over trajectories")]
+def score_handles(looks: Iterable[Look], scores: pd.DataFrame, *, has_published: bool = True) -> list[Artist]:
+    """Return the handles of curves of R-RMSE: `looks`, published curves, intervals, and what diverged in `scores`."""
+    published = [handle("published", PUBLISHED)] if has_published else []
+    interval = band_handle("95 % interval over trajectories")
+    return [*look_handles(looks), *published, interval, *diverged_handles(scores)]
+
+
+def diverged_handles(scores: pd.DataFrame) -> list[Artist]:
+    """Return the markers of scores of which some trajectories or all of them diverged, as far as needed."""
+    lost = scores["rrmse"].isna()
+    some = ((scores["n_diverged"] > 0) & ~lost).any()
+    hollow = [handle("hollow: some trajectories diverged", HOLLOW | {"marker": "o"})] if some else []
+    return hollow + ([handle("at the top edge: all diverged", HOLLOW | {"marker": "^"})] if lost.any() else [])
 
 
 def band_handle(label: str) -> Artist:
     """Return a patch that looks like a band."""
     return Patch(color="0.4", alpha=BAND["alpha"], label=label)
-
-
-def diverged_handles(*, some: bool, everything: bool) -> list[Artist]:
-    """Return the markers of cells in which some trajectories or all of them diverged, as far as needed."""
-    hollow = [marker_handle("o", "hollow: some trajectories diverged")] if some else []
-    return hollow + ([marker_handle("^", "at the top edge: all diverged")] if everything else [])

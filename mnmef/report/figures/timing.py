@@ -3,10 +3,8 @@
 from typing import Any
 
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from mnmef.core.names import METHODS, Look
 from mnmef.experiments.files import titles
@@ -29,6 +27,7 @@ PUBLISHED_FILTERS = {
 }
 """Filters of the published table, and whose color they have; the classical ones are DAPPER's."""
 PUBLISHED_GPU: dict[str, Any] = {"linestyle": (0, (1, 2)), "linewidth": 0.7}
+GPU: dict[str, Any] = {"linestyle": ":", "markerfacecolor": "white"}
 
 
 def figure_timing(summary: pd.DataFrame, published: pd.DataFrame) -> Figure:
@@ -40,12 +39,11 @@ def figure_timing(summary: pd.DataFrame, published: pd.DataFrame) -> Figure:
     Parameters
     ----------
     summary : DataFrame
-        Table of `mnmef.studies.timing_summary`.
+        Table of `timing_summary`.
     published : DataFrame
         Seconds per analysis step of the paper's figure 8, drawn thin and dashed; `mnmef_gpu` dotted.
     """
-    experiments = [name for name in titles() if name in set(summary["experiment"])]
-    batch = int(summary["batch"].max())
+    experiments, batch = style.shown_experiments(set(summary["experiment"])), int(summary["batch"].max())
     panels = (
         ("analysis", 1, "analysis, one\ntrajectory alone (s)"),
         ("analysis", batch, f"analysis, each of {batch}\ntogether (s)"),
@@ -54,32 +52,39 @@ def figure_timing(summary: pd.DataFrame, published: pd.DataFrame) -> Figure:
     figure = style.new_figure(style.COLUMN_WIDTH, 7.6)
     axes = figure.subplots(len(panels), len(experiments), squeeze=False, sharex=True, sharey="row")
     for column, experiment in zip(axes.T, experiments, strict=True):
-        own = summary[summary["experiment"] == experiment]
-        sizes = sorted(own["ensemble_size"].unique())
-        theirs = published[(published["experiment"] == experiment) & published["ensemble_size"].isin(sizes)]
-        _draw_published(column[0], theirs)
-        for axis, (part, trajectories, _) in zip(column, panels, strict=True):
-            _draw_seconds(axis, own[(own["part"] == part) & (own["batch"] == trajectories)])
+        own = summary[summary["experiment"] == experiment].sort_values("ensemble_size")
+        theirs = published[published["experiment"] == experiment].sort_values("ensemble_size")
+        theirs = theirs[theirs["ensemble_size"].isin(own["ensemble_size"])]
+        for name, method in PUBLISHED_FILTERS.items():
+            line = PUBLISHED_GPU if name == "mnmef_gpu" else style.PUBLISHED
+            part = theirs[theirs["method"] == name]
+            column[0].plot(
+                part["ensemble_size"], part["seconds_per_analysis_step"], color=FILTERS[method].color, **line
+            )
+        for axis, (name, trajectories, _) in zip(column, panels, strict=True):
+            _draw_seconds(axis, own[(own["part"] == name) & (own["batch"] == trajectories)])
             axis.set_yscale("log")
-            style.use_sizes(axis, sizes)
+            style.use_sizes(axis, sorted(own["ensemble_size"].unique()))
         column[0].set_title(titles()[experiment])
         column[-1].set_xlabel("ensemble size $N$")
     for axis, (_, _, label) in zip(axes[:, 0], panels, strict=True):
         axis.set_ylabel(label)
-    style.add_legend(figure, _handles(summary), title=_origin(summary))
+    handles = [style.handle(FILTERS[name].label, _line(name)) for name in FILTERS if name in set(summary["method"])]
+    handles.append(style.band_handle("least to most of the repeats"))
+    if "cuda" in set(summary["device"]):
+        handles.append(style.handle("GPU", {"marker": "o", **GPU}))
+    handles.append(style.handle("published, CPU", style.PUBLISHED))
+    handles.append(style.handle("published MNMEF, GPU", PUBLISHED_GPU))
+    style.add_legend(figure, handles, title=_origin(summary))
     return figure
 
 
 def _draw_seconds(axis: Axes, summary: pd.DataFrame) -> None:
     for (method, device), part in summary.groupby(["method", "device"], sort=False):
-        line = _line(str(method))
-        if device == "cuda":
-            line |= {"linestyle": ":", "markerfacecolor": "white"}
-        part = part.sort_values("ensemble_size")
+        line = _line(str(method)) | (GPU if device == "cuda" else {})
         axis.plot(part["ensemble_size"], part["seconds"], **line)
-        axis.fill_between(
-            part["ensemble_size"], part["seconds_low"], part["seconds_high"], color=line["color"], **style.BAND
-        )
+        ends = part["seconds_low"], part["seconds_high"]
+        axis.fill_between(part["ensemble_size"], *ends, color=line["color"], **style.BAND)
 
 
 def _line(method: str) -> dict[str, Any]:
@@ -87,31 +92,34 @@ def _line(method: str) -> dict[str, Any]:
     return {"color": look.color, "marker": look.marker, "linestyle": "-." if method == DAPPER_LETKF else "-"}
 
 
-def _draw_published(axis: Axes, published: pd.DataFrame) -> None:
-    for name, method in PUBLISHED_FILTERS.items():
-        part = published[published["method"] == name].sort_values("ensemble_size")
-        line = PUBLISHED_GPU if name == "mnmef_gpu" else style.PUBLISHED
-        axis.plot(part["ensemble_size"], part["seconds_per_analysis_step"], color=FILTERS[method].color, **line)
-
-
 def _origin(summary: pd.DataFrame) -> str:
     """Return hardware, threads and repeats of the timings."""
-    places = summary[["device", "hardware", "threads"]].drop_duplicates()
     texts = [
         f"{row.hardware}, {row.threads} thread{'s' * (row.threads > 1)}" if row.device == "cpu" else str(row.hardware)
-        for row in places.itertuples()
+        for row in summary[["device", "hardware", "threads"]].drop_duplicates().itertuples()
     ]
     return "; ".join([*texts, f"{summary['repeats'].min()} repeats"])
 
 
-def _handles(summary: pd.DataFrame) -> list[Artist]:
-    present = set(summary["method"])
-    handles: list[Artist] = [
-        Line2D([], [], label=look.label, **_line(name)) for name, look in FILTERS.items() if name in present
-    ]
-    handles.append(style.band_handle("least to most of the repeats"))
-    if "cuda" in set(summary["device"]):
-        handles.append(Line2D([], [], color="0.4", linestyle=":", marker="o", markerfacecolor="white", label="GPU"))
-    handles.append(Line2D([], [], color="0.4", label="published, CPU", **style.PUBLISHED))
-    handles.append(Line2D([], [], color="0.4", label="published MNMEF, GPU", **PUBLISHED_GPU))
-    return handles
+def timing_summary(timings: pd.DataFrame) -> pd.DataFrame:
+    """Compute median, minimum and maximum over repeats of the seconds of a cycle and trajectory.
+
+    Parameters
+    ----------
+    timings : DataFrame
+        Rows of `mnmef.studies.timing_study.time_all`.
+
+    Returns
+    -------
+    DataFrame
+        The columns that describe a filter, then part (forecast or analysis), seconds, seconds_low, seconds_high and
+        repeats.
+    """
+    parts = ["forecast_seconds", "analysis_seconds"]
+    keys = [name for name in timings.columns if name not in ("repeat", "cycles", *parts)]
+    long = timings.melt(keys, parts, var_name="part", value_name="seconds")
+    long["seconds"] /= long["batch"]
+    long["part"] = long["part"].str.removesuffix("_seconds")
+    grouped = long.groupby([*keys, "part"], sort=False)["seconds"]
+    found = grouped.agg(seconds="median", seconds_low="min", seconds_high="max", repeats="count")
+    return found.reset_index()

@@ -5,13 +5,10 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PatchCollection
-from matplotlib.colors import to_hex
 from matplotlib.image import imread
-from matplotlib.patches import Rectangle
 
 from mnmef.data.published import load_searches
-from mnmef.report.figures.heatmaps import CHOSEN, cells, figure_search, setting_scores
+from mnmef.report.figures.heatmaps import ALL_DIVERGED, CHOSEN, SOME_DIVERGED, figure_search, setting_scores
 from mnmef.report.figures.style import save_figure
 from mnmef.search.search import rank_settings
 
@@ -60,15 +57,11 @@ def panels_of(figure):
 
 
 def colors_of(axis):
-    return next(c for c in axis.collections if isinstance(c, PatchCollection)).get_array()
-
-
-def hatched(axis):
-    return {
-        (*np.round(patch.get_center(), 6), patch.get_hatch())
-        for patch in axis.patches
-        if isinstance(patch, Rectangle) and patch.get_hatch()
-    }
+    """R-RMSE of each square that is drawn, by its inflation and radius."""
+    squares = axis.collections[0]
+    shown = ~np.ma.getmaskarray(squares.get_array())
+    places, values = (np.ma.getdata(part)[shown].tolist() for part in (squares.get_offsets(), squares.get_array()))
+    return dict(zip(map(tuple, places), values, strict=True))
 
 
 def marks(axis, marker):
@@ -117,20 +110,6 @@ def test_a_search_of_one_other_engine_is_shown_as_it_is():
     pd.testing.assert_frame_equal(setting_scores(without_radius), without_radius)
 
 
-def test_cells_of_a_regular_grid_tile_it_and_one_between_them_does_not_cut_it():
-    rows = make_search(sizes=(5,))
-    more = pd.concat([rows, pd.DataFrame([make_row(5, 1.03, 9.0, 0.5)])], ignore_index=True)
-    plain, boxes = cells(rows), cells(more)
-    assert not plain["inset"].any()
-    area = (plain["width"] * plain["height"]).sum()
-    assert np.isclose(area, (1.15 - 0.97) * (14.0 - (0.001 - 3.999 / 2)))
-    pd.testing.assert_frame_equal(boxes[: len(rows)], plain)
-    inset = boxes.iloc[-1]
-    assert inset["inset"]
-    assert np.isclose(inset["x"] + inset["width"] / 2, 1.03)
-    assert np.isclose(inset["y"] + inset["height"] / 2, 9.0)
-
-
 def test_a_map_has_a_panel_per_ensemble_size_with_each_score_and_both_marks():
     grid = make_search()
     figure = figure_search(grid, best_of(grid), PUBLISHED)
@@ -139,11 +118,13 @@ def test_a_map_has_a_panel_per_ensemble_size_with_each_score_and_both_marks():
     published = PUBLISHED[(PUBLISHED["experiment"] == "ks") & (PUBLISHED["method"] == "letkf")]
     published = published[published["sigma_y"] == 1.0].set_index("ensemble_size")
     for axis, members in zip(panels, (5, 10), strict=True):
-        assert sorted(colors_of(axis)) == sorted(grid[grid["ensemble_size"] == members]["rrmse"])
+        rows = grid[grid["ensemble_size"] == members]
+        assert colors_of(axis) == rows.set_index(["inflation", "localization_radius"])["rrmse"].to_dict()
         assert marks(axis, "*") == [(1.06, 8.0)]
         expected = tuple(published.loc[members, ["inflation", "localization_radius"]])
         assert set(marks(axis, "o")) == {expected}
-        assert not hatched(axis)
+        assert not marks(axis, SOME_DIVERGED["marker"])
+        assert not marks(axis, ALL_DIVERGED["marker"])
     assert labels(figure) == ["chosen", "published best"]
 
 
@@ -157,19 +138,18 @@ def test_colors_tell_scores_below_twice_the_best_apart():
     assert collection.get_clim() == (0.5, 0.625)
 
 
-def test_a_setting_that_diverged_is_hatched_and_never_the_best_of_the_colors():
+def test_a_setting_that_diverged_is_marked_and_never_the_best_of_the_colors():
     grid = make_search(sizes=(5,))
     grid.loc[0, ["rrmse", "n_diverged"]] = (0.1, 1)
     grid.loc[11, ["rrmse", "n_diverged"]] = (np.nan, 4)
     figure = figure_search(grid, best_of(grid), PUBLISHED)
     axis = panels_of(figure)[0]
-    assert hatched(axis) == {(1.0, 0.001, "////"), (1.12, 12.0, "xxxx")}
+    assert marks(axis, SOME_DIVERGED["marker"]) == [(1.0, 0.001)]
+    assert marks(axis, ALL_DIVERGED["marker"]) == [(1.12, 12.0)]
     assert axis.collections[0].get_clim()[0] == 0.5
-    axis.collections[0].update_scalarmappable()
-    faces = [to_hex(face) for face in axis.collections[0].get_facecolor()]
-    assert faces[11] == "#d9d9d9"
-    assert faces.count("#d9d9d9") == 1
-    assert {"hatched: some trajectories diverged", "cross-hatched: all diverged"} <= set(labels(figure))
+    assert len(colors_of(axis)) == 11
+    assert (1.12, 12.0) not in colors_of(axis)
+    assert {"cross: some trajectories diverged", "gray: all diverged"} <= set(labels(figure))
 
 
 def test_a_method_without_radius_is_a_curve_through_its_scores():
@@ -184,7 +164,7 @@ def test_a_method_without_radius_is_a_curve_through_its_scores():
         assert marks(axis, "*") == [(1.06, 0.5)]
         assert axis.get_ylim()[1] < 1.1
     said = set(labels(figure))
-    assert {"hollow: some trajectories diverged", "open triangle: all diverged"} <= said
+    assert {"hollow: some trajectories diverged", "at the top edge: all diverged"} <= said
     assert "filled triangle: above the panel" in said
 
 

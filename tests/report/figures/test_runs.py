@@ -14,7 +14,7 @@ from mnmef.report.figures.calibration import (
     figure_rank_histograms,
     figure_spread_skill,
 )
-from mnmef.report.figures.finetuning import STRATEGY_LOOKS, figure_tuning_curves
+from mnmef.report.figures.curves import STRATEGY_LOOKS, figure_tuning_curves
 from mnmef.report.figures.linear import figure_linear
 
 PUBLISHED = pd.read_csv("resources/published/finetune_strategy_figure_11.csv")

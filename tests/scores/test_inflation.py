@@ -1,13 +1,14 @@
 """The learned inflation, on and off."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
 from mnmef.io.files import provenance, write_dataset
-from mnmef.report.study_claims import inflation_helps
+from mnmef.report.claims import CLAIMS, ScoredRun
 from mnmef.report.verdicts import HOLDS
-from mnmef.studies.inflation import inflation_scores, inflation_summary
+from mnmef.scores.scoring import ABLATION_KEYS, inflation_scores, summarize
 
 
 @pytest.fixture
@@ -39,15 +40,18 @@ def test_an_evaluation_says_itself_whether_it_inflates(runs):
 
 
 def test_the_summary_counts_what_diverged(runs):
-    summary = inflation_summary(runs, 0).set_index(["ensemble_size", "inflation"])
+    summary = summarize(inflation_scores(runs), ABLATION_KEYS, seed=0).set_index(["ensemble_size", "inflation"])
     assert summary["n_diverged"].to_dict() == {(5, False): 0, (5, True): 0, (10, False): 1, (10, True): 0}
     assert summary.loc[(5, True), "rrmse"] == pytest.approx(0.25 * 1.1)
     assert (summary["rrmse_low"] < summary["rrmse"]).all()
 
 
 def test_the_claim_is_judged_in_pairs(runs):
-    published = {"published_figure_9": inflation_scores(runs).head(0).assign(variant="")}
-    judgement = inflation_helps({"figure_9": inflation_scores(runs), **published}, seed=0)
+    scores = inflation_scores(runs)
+    published = scores.head(0).drop(columns="inflation").assign(variant="")
+    studies = {"figure_9": scores, "published_figure_9": published}
+    [claim] = [claim for claim in CLAIMS if claim.table == "figure_9"]
+    judgement = claim.judge(ScoredRun(*[pd.DataFrame()] * 3, seed=0, training_size=10, studies=studies))
     assert judgement.verdict == HOLDS
     assert judgement.ours == pytest.approx(0.5)
     assert judgement.n_cells == 2
