@@ -444,7 +444,6 @@ rule claims:
         **study_tables(),
         scores=rules.score_filters.output.scores,
         trajectories=rules.score_filters.output.trajectories,
-        texts=[TABLE_TEXTS, str(CHECKOUT / "mnmef/report/claims.yaml")],
     output:
         table=results("claims.csv"),
         page=results("claims.md"),

@@ -94,13 +94,15 @@ def cost_tables():
 
 
 def study_tables():
-    """Inputs of the claims besides the scores of this run: published numbers, and tables of figures."""
+    """Inputs of the claims besides the scores of this run: texts, published numbers, and tables of figures."""
     allowed = study_rules()
     shown_in = {name: allowed[name] for name in ("figure_9", "figure_10", "figure_11") if name in allowed}
     published = {
         f"published_{name}": rule.input.published for name, rule in shown_in.items() if "published" in rule.input.keys()
     }
-    return {"curves": PUBLISHED_CURVES, **published, **{name: rule.output.table for name, rule in shown_in.items()}}
+    texts = [TABLE_TEXTS, str(CHECKOUT / "mnmef/report/claims.yaml")]
+    tables = {name: rule.output.table for name, rule in shown_in.items()}
+    return {"curves": PUBLISHED_CURVES, "texts": texts, **published, **tables}
 
 
 def claim_settings():
