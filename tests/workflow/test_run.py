@@ -32,7 +32,7 @@ def finished(tmp_path_factory, copy_sources):
     tree = copy_sources(tmp_path_factory.mktemp("run") / "tree")
     # As a user starts it; the others may be forked.
     command = [sys.executable, "-m", "snakemake", "--cores", "all", *QUICK]
-    run = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
+    run = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1800)
     assert run.returncode == 0, run.stdout[-8000:]
     return tree
 
