@@ -12,9 +12,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mnmef", "workflow_scripts", "benchmarks")
-LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 9520, "entries": 20}
-"""Of the code lines 8,250 are for the paper, 373 for experiments from outside, 319 for observations and distances, 568
-for baselines and scores that the field knows; lowered whenever code goes, to 7,000."""
+LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 9660, "entries": 20}
+"""Of the code lines 8,250 are for the paper, 373 for experiments from outside, 461 for observations of any kind,
+distances, and filters of the user's, 568 for baselines and scores that the field knows; lowered whenever code goes, to
+7,000."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
