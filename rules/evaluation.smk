@@ -28,6 +28,32 @@ rule evaluate_baseline:
         "../workflow_scripts/evaluation/evaluate_baseline.py"
 
 
+rule evaluate_filter:
+    input:
+        dataset=split_file("test"),
+    output:
+        scores=results("evaluation/{experiment}_{sigma_y}_{method}.nc"),
+    log:
+        log_file("evaluate_filter/{experiment}_{sigma_y}_{method}"),
+    benchmark:
+        benchmark_file("evaluate_filter/{experiment}_{sigma_y}_{method}")
+    wildcard_constraints:
+        method=OWN_FILTERS,
+    conda:
+        "../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        runtime=growing(240),
+        mem_mb=growing(4000),
+    params:
+        settings=filter_settings,
+        code=code("evaluation/evaluate_filter"),
+    message:
+        "Evaluate {wildcards.method} on {wildcards.experiment}, sigma_y = {wildcards.sigma_y}"
+    script:
+        "../workflow_scripts/evaluation/evaluate_filter.py"
+
+
 rule evaluate_learned:
     input:
         dataset=split_file("test"),

@@ -3,6 +3,7 @@
 import pytest
 
 from mnmef.__main__ import main
+from mnmef.core.names import OUTSIDE_FILTERS, use_filters
 from mnmef.experiments.files import OUTSIDE
 from tests.lake import EXPERIMENT, MODEL
 
@@ -13,13 +14,17 @@ def checked(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(OUTSIDE, "")
     monkeypatch.chdir(tmp_path)
 
-    def check(text=EXPERIMENT, model=MODEL):
+    monkeypatch.setenv(OUTSIDE_FILTERS, "")
+
+    def check(text=EXPERIMENT, model=MODEL, own=""):
+        (tmp_path / "own.py").write_text(own)
         (tmp_path / "lake.yaml").write_text(text)
         (tmp_path / "model.py").write_text(model)
         status = main(["check", "lake.yaml", "--scale", "quick"])
         return status, "".join(capsys.readouterr())
 
-    return check
+    yield check
+    use_filters(())
 
 
 def test_a_new_experiment_has_no_fault_and_overwrites_nothing(tmp_path, monkeypatch, capsys):
@@ -78,5 +83,73 @@ def test_a_faulty_model_is_named(checked, old, new, said):
 def test_a_faulty_file_is_named(checked, old, new, said):
     assert old in EXPERIMENT
     status, text = checked(text=EXPERIMENT.replace(old, new))
+    assert status == 1
+    assert said in text
+
+
+OPERATOR = "import numpy as np\n\n\ndef radiance(states):\n    return states[:, :1] ** 2\n"
+
+
+def test_an_operator_of_the_users_passes(checked):
+    status, said = checked(EXPERIMENT.replace("components: [0]", "function: own.py:radiance"), own=OPERATOR)
+    assert (status, "1 observed" in said) == (0, True), said
+
+
+@pytest.mark.parametrize(
+    ("options", "returned", "said"),
+    [
+        ("", "states[0]", "returned the shape (2,) for states (1, 2); right is (1, d)"),
+        ("", "states[:, : len(states)]", "their number must stay the same"),
+        ("", "np.multiply(states, 2, out=states)", "changed its input in place"),
+        ("", "states / 0", "observations of states are not finite"),
+        ("", "states + np.random.rand()", "is not deterministic"),
+        ("", "states - states.mean(0)", "mixes the rows"),
+        (", sites: [2]", "states[:, :1]", "must be 1 grid points below 2"),
+        (", noise: [[1, 2], [2, 1]]", "states", "must be positive definite"),
+        (", noise: [1, 1, 1]", "states", "the shape (3,); right is (2,) or (2, 2)"),
+    ],
+)
+def test_a_faulty_observation_is_named(checked, options, returned, said):
+    text = EXPERIMENT.replace("components: [0]", f"function: own.py:radiance{options}")
+    status, text = checked(text, own=OPERATOR.replace("states[:, :1] ** 2", returned))
+    assert status == 1
+    assert said in text
+
+
+FILTER = """\
+from mnmef.filters.base import Filter
+
+
+class Mine(Filter):
+    def __init__(self, experiment, sigma_y, inflation=1.0):
+        self.inflation = inflation
+
+    def analyze(self, forecast, observation, experiment, noise=None):
+        return 1.0 * forecast
+"""
+WITH_FILTER = EXPERIMENT + "filters: [{name: own.py:Mine, inflation: 1.1}]\n"
+
+
+def test_a_filter_of_the_users_passes(checked):
+    status, said = checked(WITH_FILTER, own=FILTER)
+    assert status == 0, said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("1.0 * forecast", "forecast[..., :1]", "own.py:Mine: the analysis is (2, 10, 1)"),
+        ("1.0 * forecast", "forecast.mul_(2.0)", "changed the forecast or the observation in place"),
+        ("1.0 * forecast", "forecast / 0.0", "the analysis is not finite after 1 of 5 cycles"),
+        ("1.0 * forecast", "forecasts", "own.py:Mine: line 9: NameError"),
+        ("inflation=1.0", "rate=1.0", "options of filter"),
+        ("class Mine(Filter)", "class Mine", "must derive from mnmef.filters.base.Filter"),
+        ("class Mine(", "class Other(", "Known: Other"),
+        ("from mnmef", "from nomef", "line 1: ModuleNotFoundError"),
+    ],
+)
+def test_a_faulty_filter_is_named(checked, old, new, said):
+    assert old in FILTER
+    status, text = checked(WITH_FILTER, own=FILTER.replace(old, new))
     assert status == 1
     assert said in text

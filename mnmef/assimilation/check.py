@@ -1,4 +1,4 @@
-"""A look at an experiment before any long job: its file, its forecast model, and a few cycles of the EnKF."""
+"""A look at an experiment before any long job: its file, model, observation, and a few cycles of filters."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,10 +9,12 @@ import torch
 
 from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.config.loading import RunConfig, load_config
+from mnmef.core.names import LOCALIZED_METHODS
 from mnmef.core.references import located, split_reference
 from mnmef.data.twin import load_trial, simulate_split
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.classical import make_classical
+from mnmef.filters.outside import load_filter
 
 MEMBERS, TRAJECTORIES, CYCLES, STEPS = 10, 2, 5, 20
 """Sizes of the trial, and steps of the model before it."""
@@ -41,11 +43,16 @@ def check_experiment(file: Path, raw: Mapping[str, Any], scale: str | None = Non
         experiment = Experiment.from_description(run.descriptions[file.stem])
     except ValueError as error:
         return str(error).splitlines()
+    own = run.experiments[file.stem]
     found: list[str] = []
     try:
         found.extend(faults_of_model(experiment))
-        if not found:
-            found.extend(faults_of_cycles(experiment, run))
+        found.extend(() if found else faults_of_observation(experiment))
+        if not found and any(method in LOCALIZED_METHODS for method in own.baselines):
+            experiment.distances()
+        found.extend(() if found else faults_of_cycles(experiment, run))
+        for entry in () if found else own.filters:
+            found.extend(faults_of_filter(experiment, run, entry))
     except Exception as error:  # whatever the user's code raises is what there is to say
         found.append(_said(error, experiment))
     return found
@@ -86,6 +93,51 @@ def faults_of_model(experiment: Experiment) -> Iterator[str]:
             return
 
 
+def faults_of_observation(experiment: Experiment) -> Iterator[str]:
+    """Name what is wrong with the observation operator; errors that it raises itself name the rest."""
+    name = experiment.description["observation"].get("function", "observation")
+    first = experiment.initial_states(MEMBERS, np.random.default_rng(1))
+    state = experiment.propagate(torch.from_numpy(np.array(first, dtype=np.float64)))
+    result, repeated, alone = (experiment.observe(each) for each in (state, state.clone(), state[:1].clone()))
+    if not result.isfinite().all():
+        yield f"{name}: observations of states are not finite"
+    elif not torch.equal(result, repeated):
+        yield f"{name}: is not deterministic: two observations of the same states differ; noise is added elsewhere"
+    elif not torch.allclose(result[:1], alone, rtol=1e-9, atol=1e-12):
+        yield f"{name}: mixes the rows of its input: a state by itself is observed otherwise than among others"
+
+
+def faults_of_filter(experiment: Experiment, run: RunConfig, entry: Mapping[str, Any]) -> Iterator[str]:
+    """Run a filter of the user's over a few cycles, and name what went wrong."""
+    label, sigma_y = entry["name"], run.common.noise_levels[0]
+    filter_ = load_filter(entry, experiment, sigma_y)
+    dtype = torch.float32 if isinstance(filter_, torch.nn.Module) else torch.float64
+    split = simulate_split(experiment, "tune", TRAJECTORIES, CYCLES, [sigma_y], MEMBERS, run.common.seed)
+    first, observations, _ = load_trial(split, sigma_y, MEMBERS, dtype)
+    draw = noise_source(run.common.seed, "check", MEMBERS, (TRAJECTORIES, MEMBERS, experiment.observation_size))
+    carry, kept = filter_.start(first), observations.clone()
+    try:
+        for k in range(CYCLES):
+            with torch.no_grad():
+                expected = experiment.propagate(carry) if isinstance(carry, torch.Tensor) else None
+                result = filter_.cycle(carry, observations[:, k], experiment, draw().to(dtype))
+            if result.analysis.shape != first.shape or result.analysis.dtype != dtype:
+                found = f"{tuple(result.analysis.shape)} of {result.analysis.dtype}"
+                yield f"{label}: the analysis is {found}; right is {tuple(first.shape)} of {dtype}, as the forecast"
+                return
+            is_changed = expected is not None and not torch.equal(result.forecast, expected)
+            if is_changed or not torch.equal(observations.nan_to_num(), kept.nan_to_num()):
+                yield f"{label}: changed the forecast or the observation in place; it must return a new tensor"
+                return
+            if not result.analysis.isfinite().all():
+                yield f"{label}: the analysis is not finite after {k + 1} of {CYCLES} cycles"
+                return
+            carry = result.carry
+    except Exception as error:
+        path = Path(label.rpartition(":")[0])
+        yield f"{label}: {located(error, path)}"
+
+
 def faults_of_cycles(experiment: Experiment, run: RunConfig) -> Iterator[str]:
     """Simulate truths and observations, run the EnKF over a few cycles, and name what went wrong."""
     config, sigma_y = run.common, run.common.noise_levels[0]
@@ -115,8 +167,12 @@ def summary(experiment: Experiment) -> str:
 
 
 def _said(error: Exception, experiment: Experiment) -> str:
-    """Describe an exception, with the line of the user's file that raised it; one that names the file, as it is."""
-    reference = split_reference(experiment.description["system"]["name"])
-    if reference is None:
-        return f"{experiment.name}: {type(error).__name__}: {error}"
-    return str(error) if str(reference[0]) in str(error) else f"{reference[0]}: {located(error, reference[0])}"
+    """Describe an exception, with the line of the user's file that raised it; one that names a file, as it is."""
+    description = experiment.description
+    names = description["system"]["name"], description["observation"].get("function")
+    paths = [reference[0] for reference in map(split_reference, names) if reference]
+    if isinstance(error, ValueError) and any(str(path) in str(error) for path in paths):
+        return str(error)
+    lines = [located(error, path) for path in paths]
+    found = [f"{path}: {line}" for path, line in zip(paths, lines, strict=True) if line.startswith("line")]
+    return found[0] if found else f"{experiment.name}: {type(error).__name__}: {error}"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
+from mnmef.config.outside import has_distances
 from mnmef.config.schema import RUN_WIDE, RUN_WIDE_PARTS, Config
 from mnmef.core.errors import unknown_name
 from mnmef.core.names import LOCALIZED_METHODS
@@ -64,7 +65,7 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
     name = description["name"]
     localizing = [method for method in config.baselines if method in LOCALIZED_METHODS]
     if description["grid"] is None:
-        for method in localizing:
+        for method in () if has_distances(name) else localizing:
             yield f"{name}: baselines has {method}, which localizes, but {description['title']} has no spatial grid"
     else:
         every, patch = description["observation"].get("every"), config.mnmef_conv.model.patch

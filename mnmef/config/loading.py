@@ -16,10 +16,11 @@ from pydantic import BaseModel, ValidationError
 from mnmef.config.checks import faults_of_experiment, faults_of_file, faults_of_run
 from mnmef.config.experiment import Description
 from mnmef.config.messages import Layers, explain
-from mnmef.config.outside import code_of, faults_of_code, take_experiments
+from mnmef.config.outside import code_of, faults_of_code, faults_of_filters, take_experiments
 from mnmef.config.schema import RUN_WIDE, Config
 from mnmef.config.settings import layers, merge
 from mnmef.core.errors import unknown_name
+from mnmef.core.names import use_filters
 from mnmef.experiments.files import describe, known_experiments
 
 Checked = TypeVar("Checked", bound=BaseModel)
@@ -82,6 +83,8 @@ def load_config(raw: Mapping[str, Any], overrides: Mapping[str, Any] | None = No
         _refuse(faults_of_code(name))
         descriptions[name] = described.model_dump(exclude_none=True) | {"grid": described.grid} | code_of(name)
         _refuse(faults_of_experiment(experiments[name], descriptions[name]))
+        _refuse(faults_of_filters(name, experiments[name].filters))
+    use_filters(str(entry["name"]).rpartition(":")[2] for part in experiments.values() for entry in part.filters)
     return RunConfig(common, experiments, descriptions)
 
 

@@ -2,12 +2,13 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from mnmef.core.errors import unknown_name
+from mnmef.core.names import METHODS
 from mnmef.core.references import dapper_module, split_reference
 from mnmef.experiments.files import REFERENCES, describe, known_experiments, shipped_experiments, use_experiments
 from mnmef.io.digest import files_digest, plain_tree
@@ -101,6 +102,28 @@ def _fault_of(path: Path, wanted: str, *, is_class: bool) -> str | None:
     if wanted in names or (makes_more and wanted in ast.unparse(tree)):
         return None
     return unknown_name(f"{'class' if is_class else 'function'} in {path}", wanted, names)
+
+
+def faults_of_filters(name: str, filters: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Name what is wrong with the key `filters` of an experiment, without running the user's code."""
+    file, seen = known_experiments()[name].name, set()
+    for entry in filters:
+        reference = split_reference(entry.get("name"))
+        if reference is None:
+            yield f"{file}: filters: {entry.get('name')!r}: must be a class in a file, such as my_filter.py:Mine"
+            continue
+        fault, own = _fault_of(*reference, is_class=True), reference[1]
+        if fault:
+            yield f"{file}: filters: {fault}"
+        if own in seen or (own in METHODS and METHODS[own].stage != "given"):
+            yield f"{file}: filters: {own}: there is another filter of this name; rename the class"
+        seen.add(own)
+
+
+def has_distances(name: str) -> bool:
+    """Say whether the user's forecast model may give distances: its file speaks of coordinates or a distance."""
+    reference = references_of(name).get("system")
+    return bool(reference and re.search(r"\b(coordinates|distance)\b", ast.unparse(plain_tree(reference[0]))))
 
 
 def code_of(name: str) -> dict[str, str]:

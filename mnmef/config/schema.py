@@ -1,6 +1,6 @@
 """The schema of config.yaml: meaning and range of every key."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from mnmef.config.data import Data, Evaluation
 from mnmef.config.fields import ExperimentName, FilterName, MethodName, Positive, Section, Several, Whole, knob
@@ -43,6 +43,9 @@ class Config(Section):
     ienks: Ienks = knob("the iterative smoother")
     benchmark: MethodName = knob("classical filter that panels and claims compare with", section="5")
     learned: list[FilterName] = knob("learned filters", section="3")
+    filters: list[dict[str, Any]] = knob(
+        "filters of your own, as my_filter.py:Mine, in an experiment's file", default=[]
+    )
     data: Data = knob("sizes of the splits", section="5")
     search: Search = knob("hyperparameter search of the classical filters", section="5, benchmarks")
     model: Model = knob("network", section="A")

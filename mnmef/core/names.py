@@ -4,13 +4,18 @@ A method is a filter together with where its settings or weights come from. Its 
 in config.yaml; nothing is ever read out of the letters of a name.
 """
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from mnmef.core.errors import unknown_name
 
-Stage = Literal["searched", "pretrained", "finetuned", "own"]
-"""Source of settings or weights: hyperparameter search, training, fine-tuning for each ensemble size, or the user."""
+Stage = Literal["searched", "pretrained", "finetuned", "own", "given"]
+"""Source of settings or weights: hyperparameter search, training, fine-tuning for each ensemble size, weights of the
+user's, or a filter of the user's with its options."""
+OUTSIDE_FILTERS = "MNMEF_FILTERS"
+"""Variable of the environment with the names of the user's filters in use, which jobs inherit."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Method(Look):
     @property
     def is_learned(self) -> bool:
         """True for a method with weights."""
-        return self.stage != "searched"
+        return self.stage not in ("searched", "given")
 
 
 METHODS = {
@@ -72,7 +77,7 @@ METHODS = {
 }
 """All methods, in the order of legends and tables."""
 
-CLASSICAL_METHODS = tuple(name for name, method in METHODS.items() if not method.is_learned)
+CLASSICAL_METHODS = tuple(name for name, method in METHODS.items() if method.stage == "searched")
 LOCALIZED_METHODS = tuple(name for name, method in METHODS.items() if method.localizes)
 LEARNED_FILTERS = tuple(dict.fromkeys(method.filter for method in METHODS.values() if method.is_learned))
 
@@ -94,3 +99,27 @@ def method_of(filter_name: str, stage: str) -> Method:
 def stream_of(name: str) -> str:
     """Return the label of the random stream of the method `name`: its `stream`, else the name itself."""
     return (METHODS[name].stream if name in METHODS else "") or name
+
+
+_COLORS = ("#17BECF", "#BCBD22", "#8C564B", "#E377C2", "#2CA02C", "#9467BD")
+_MARKERS = ("<", ">", "8", "H", "v", "s")
+
+
+def use_filters(names: Iterable[str]) -> None:
+    """Make the user's filters methods of this process and of those that it starts, in place of earlier ones.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of their classes, which are labels too; looks are from a cycle.
+    """
+    for name in [name for name, method in METHODS.items() if method.stage == "given"]:
+        del METHODS[name]
+    names = list(dict.fromkeys(names))
+    for i, name in enumerate(names):
+        look = _COLORS[i % len(_COLORS)], _MARKERS[i % len(_MARKERS)]
+        METHODS[name] = Method(name, *look, name, name, "given")
+    os.environ[OUTSIDE_FILTERS] = ",".join(names)
+
+
+use_filters(filter(None, os.environ.get(OUTSIDE_FILTERS, "").split(",")))

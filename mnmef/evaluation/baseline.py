@@ -1,5 +1,8 @@
 """Evaluation of classical filters with the settings that a search has chosen."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pandas as pd
 import torch
 import xarray as xr
@@ -7,6 +10,7 @@ import xarray as xr
 from mnmef.evaluation.evaluate import EvaluationOptions, evaluate
 from mnmef.experiments.load import experiment_of
 from mnmef.filters.classical import Setting, make_classical
+from mnmef.filters.outside import load_filter
 
 
 def evaluate_baseline(
@@ -40,3 +44,29 @@ def evaluate_baseline(
         for _, row in best.iterrows()
     }
     return evaluate(filters, split, method, sigma_y, options, experiment=experiment, dtype=torch.float64)
+
+
+def evaluate_given(
+    split: xr.Dataset,
+    entry: Mapping[str, Any],
+    sigma_y: float,
+    ensemble_sizes: Sequence[int],
+    options: EvaluationOptions,
+) -> xr.Dataset:
+    """Evaluate a filter of the user's with its options.
+
+    Parameters
+    ----------
+    split, sigma_y, options
+        As for `evaluate_baseline`.
+    entry : mapping
+        See `mnmef.filters.outside.load_filter`.
+    ensemble_sizes : sequence of int
+        Numbers of members N.
+    """
+    experiment = experiment_of(split)
+    filters = {members: load_filter(entry, experiment, sigma_y) for members in ensemble_sizes}
+    is_network = isinstance(next(iter(filters.values())), torch.nn.Module)
+    dtype = torch.float32 if is_network else torch.float64
+    name = entry["name"].rpartition(":")[2]
+    return evaluate(filters, split, name, sigma_y, options, experiment=experiment, dtype=dtype)

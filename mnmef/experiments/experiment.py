@@ -136,16 +136,32 @@ class Experiment:
         return self.system.initial_states(count, rng)
 
     def distances(self) -> np.ndarray:
-        """Return the cyclic distances (Nx, d), in grid points, from every component to every observation.
+        """Return the distances (Nx, d) from every component to every observation.
+
+        On a periodic line they are cyclic and in grid points; else those of the system's method `distance`, which takes
+        the grid points (d,) of the observations, or Euclidean ones between its `coordinates` (Nx, k).
 
         Raises
         ------
         ValueError
-            For an experiment without a spatial grid, or observations without a place on it.
+            For an experiment without grid or distances, observations without a place, and distances that cannot be any.
         """
         if self.known_distances is not None:
             return self.known_distances
-        if not self.is_periodic:
+        sites, system = self.observation_index().numpy(), self.system
+        if self.is_periodic:
+            gap = np.abs(np.arange(self.state_size)[:, None] - sites[None, :])
+            return np.minimum(gap, self.state_size - gap)
+        if hasattr(system, "distance"):
+            found = np.asarray(system.distance(sites), dtype=float)
+        elif hasattr(system, "coordinates"):
+            points = np.asarray(system.coordinates, dtype=float).reshape(self.state_size, -1)
+            found = np.linalg.norm(points[:, None] - points[sites], axis=-1)
+        else:
             raise ValueError(f"{self.title} has no spatial grid, so there is no distance to localize with")
-        gap = np.abs(np.arange(self.state_size)[:, None] - self.observation_index().numpy()[None, :])
-        return np.minimum(gap, self.state_size - gap)
+        if found.shape != (self.state_size, len(sites)) or not (found >= 0).all():
+            raise ValueError(
+                f"{self.title}: distances of the system have the shape {found.shape}; right are numbers of at least 0 "
+                f"of shape {(self.state_size, len(sites))}, from components to observations"
+            )
+        return found

@@ -102,7 +102,12 @@ def _located(section: Any, folder: Path) -> Any:
 
 def overlay(name: str) -> dict[str, Any]:
     """Return the keys that the file of the experiment `name` lays over config.yaml, its `scales` included."""
-    return {key: value for key, value in read_experiment(name).items() if key not in (*DESCRIPTION, "place")}
+    found = {key: value for key, value in read_experiment(name).items() if key not in (*DESCRIPTION, "place")}
+    if isinstance(found.get("filters"), list):
+        folder = known_experiments()[name].parent
+        entries = [entry if isinstance(entry, dict) else {"name": entry} for entry in found["filters"]]
+        found["filters"] = [_located(entry, folder) for entry in entries]
+    return found
 
 
 def titles() -> dict[str, str]:

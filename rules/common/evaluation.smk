@@ -12,6 +12,22 @@ def baseline_evaluation_settings(wildcards):
     return evaluation_settings(wildcards) | chosen(wildcards, "ienks")
 
 
+OWN_FILTERS = "|".join(name for name, method in METHODS.items() if method.stage == "given") or "no filter"
+"""Pattern of the names of the user's filters."""
+
+
+def own_filters(experiment):
+    """The entries of the key `filters`, by name."""
+    return {split_reference(entry["name"])[1]: entry for entry in SETTINGS[experiment]["filters"]}
+
+
+def filter_settings(wildcards):
+    """As `evaluation_settings`, with a filter of the user's and a digest of its file."""
+    entry = own_filters(wildcards.experiment)[wildcards.method]
+    digest = files_digest(split_reference(entry["name"])[0])
+    return evaluation_settings(wildcards) | chosen(wildcards, "ensemble_sizes") | {"entry": entry, "digest": digest}
+
+
 def learned_evaluation_settings(wildcards):
     """As `evaluation_settings`, with the filter, its network and its ensemble sizes."""
     return evaluation_settings(wildcards) | {
@@ -30,9 +46,12 @@ def seed_evaluation_settings(wildcards):
 
 
 def evaluation_files():
-    """The evaluations of all filters, classical and learned."""
+    """The evaluations of all filters: classical, learned, and the user's."""
     learned = expand(rules.evaluate_learned.output.scores, zip, **learned_cells())
     own = [results(f"evaluation/{cell}_mnmef_own.nc") for cell in CONFIG.own_weights]
+    for name in SETTINGS:
+        files = rules.evaluate_filter.output.scores
+        own += expand(files, experiment=name, sigma_y=NOISE, method=own_filters(name))
     return expand(rules.evaluate_baseline.output.scores, zip, **baseline_cells()) + learned + own
 
 

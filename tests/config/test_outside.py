@@ -10,6 +10,9 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.files import OUTSIDE, titles
 from tests.lake import EXPERIMENT, MODEL
 
+SIZES = (5, 10, 15, 20, 40, 60, 100)
+RADII = f"search: {{engine: batched, localization_radius: {{{', '.join(f'{n}: [1]' for n in SIZES)}}}}}"
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
@@ -105,6 +108,37 @@ def test_a_bad_file_is_refused(load, folder, old, new, said):
     with pytest.raises(ConfigError) as caught:
         load("sub/lake.yaml")
     assert said in str(caught.value)
+
+
+def test_a_model_that_gives_distances_can_be_localized(load, folder):
+    (folder / "sub" / "model.py").write_text(
+        MODEL.replace("    state_size", "    coordinates = [0, 1]\n    state_size", 1)
+    )
+    own = EXPERIMENT.replace("baselines: [enkf]\nsearch: {engine: batched}", "baselines: [letkf]\n" + RADII)
+    (folder / "sub" / "lake.yaml").write_text(own)
+    assert load("sub/lake.yaml").experiments["lake"].baselines == ["letkf"]
+
+
+def test_the_observation_names_files_beside_the_experiments_and_the_digest_sees_them(load, folder):
+    own = EXPERIMENT.replace("components: [0]", "function: seen.py:radiance, available: seen.py:network, noise: [1, 1]")
+    (folder / "sub" / "lake.yaml").write_text(own)
+
+    def description(text):
+        (folder / "sub" / "seen.py").write_text(text)
+        return load("sub/lake.yaml").descriptions["lake"]
+
+    text = "import numpy as np\n\n\ndef radiance(states):\n    return 2 * states\n\n\n"
+    text += "def network(cycle, rng):\n    return np.arange(2) == cycle % 2\n"
+    first = description(text)
+    assert first["observation"]["function"] == f"{folder}/sub/seen.py:radiance"
+    experiment = Experiment.from_description(first)
+    assert (experiment.observation_size, experiment.observed) == (2, ())
+    assert experiment.observation.has_gaps
+    assert description(text.replace("2 * states", "3 * states"))["code"] != first["code"]
+    with pytest.raises(
+        ConfigError, match=r"lake\.yaml: observation\.function: unknown function .*Did you mean 'radianc'"
+    ):
+        description(text.replace("radiance", "radianc"))
 
 
 def test_a_module_of_dapper_says_what_its_file_does_not(load, folder):

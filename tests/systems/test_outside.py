@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from mnmef.experiments.experiment import Experiment
+from mnmef.filters.classical import make_classical
+from mnmef.observations import Observation
 from mnmef.systems import make_system
 from tests.lake import MODEL
 
@@ -100,3 +103,30 @@ def test_first_states_of_another_shape_are_refused(made):
     system = made(MODEL.replace("(count, 2)", "(2, count)"))
     with pytest.raises(ValueError, match=r"initial_states.*\(2, 5\).*\(5, 2\)"):
         system.initial_states(5, np.random.default_rng(1))
+
+
+POINTS = "    coordinates = np.array([[0.0, 0.0], [3.0, 4.0]])\n"
+GIVEN = "    def distance(self, sites):\n        return np.array([[0.0], [7.0]])[:, sites]\n"
+
+
+@pytest.mark.parametrize(("text", "expected"), [(POINTS, [[0.0], [5.0]]), (GIVEN, [[0.0], [7.0]])])
+def test_distances_of_an_irregular_domain_are_the_systems(made, text, expected):
+    system = made(MODEL.replace("    state_size = 2\n", "    state_size = 2\n" + text))
+    experiment = Experiment("lake", "Lake", system, Observation(2, [0]), steps_per_cycle=1, bound=1.0)
+    np.testing.assert_allclose(experiment.distances(), expected)
+    first, observation = torch.randn(4, 6, 2, dtype=torch.float64), torch.randn(4, 1, dtype=torch.float64)
+    near, far = (make_classical("letkf", experiment, 1.0, 1.0, radius) for radius in (1.0, 1e6))
+    change = near.analyze(first, observation, experiment) - first
+    assert bool((change[..., 0] != 0).all())  # the second component is out of reach
+    torch.testing.assert_close(change[..., 1], torch.zeros(4, 6, dtype=torch.float64))
+    everywhere = make_classical("esrf", experiment, 1.0, 1.0).analyze(first, observation, experiment)
+    torch.testing.assert_close(far.analyze(first, observation, experiment), everywhere)
+
+
+@pytest.mark.parametrize("returned", ["np.zeros((1, 2))", "np.full((2, 1), np.nan)", "-np.ones((2, 1))"])
+def test_distances_that_cannot_be_any_are_refused(made, returned):
+    text = f"    def distance(self, sites):\n        return {returned}\n"
+    system = made(MODEL.replace("    state_size = 2\n", "    state_size = 2\n" + text))
+    experiment = Experiment("lake", "Lake", system, Observation(2, [0]), steps_per_cycle=1, bound=1.0)
+    with pytest.raises(ValueError, match=r"distances of the system.*\(2, 1\)"):
+        experiment.distances()

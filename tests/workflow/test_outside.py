@@ -9,7 +9,7 @@ import pytest
 LAKE_YAML = """\
 title: "Lorenz '84"
 system: {name: lake_model.py:Lake, step_size: 0.05}
-observation: {components: [0]}
+observation: {function: lake_seen.py:sensor, sites: [0], missing: 0.2}
 steps_per_cycle: 2
 bound: 10.0
 first_spread: 0.5
@@ -17,6 +17,7 @@ burn_in_time: 20.0
 grid: null
 benchmark: esrf
 baselines: [enkf, esrf]
+filters: [{name: lake_filter.py:Relaxed, inflation: 1.02}]
 search: {engine: batched}
 """
 LAKE_MODEL = '''\
@@ -47,9 +48,28 @@ def tendency(state):
     x, y, z = state.T
     return np.stack((-y * y - z * z - A * x + A * F, x * y - B * x * z - y + G, B * x * y + x * z - z), axis=-1)
 '''
+SEEN = "import numpy as np\n\n\ndef sensor(states):\n    return np.arctan(states[:, :1])\n"
+FILTER = '''\
+"""The square-root filter, with half of the way back to the forecast's anomalies."""
+
+from mnmef.filters.base import Filter, ensemble_mean
+from mnmef.filters.esrf import ESRF
+
+
+class Relaxed(Filter):
+    """A filter of the user's."""
+
+    def __init__(self, sigma_y, inflation=1.0):
+        self.inner = ESRF(sigma_y, inflation)
+
+    def analyze(self, forecast, observation, experiment, noise=None):
+        analysis = self.inner.analyze(forecast, observation, experiment)
+        return analysis + 0.5 * ((forecast - ensemble_mean(forecast)) - (analysis - ensemble_mean(analysis)))
+'''
 CONSTANTS = "A, B, F, G = 0.25, 4.0, 8.0, 1.0\n"
 TARGETS = ("results/quick/figures/curves_lake.png", "results/quick/scores.csv")
-AFTER_AN_EDIT = {"simulate_data", "search_baseline", "evaluate_baseline", "score_filters", "plot_curves"}
+AFTER_AN_EDIT_OF_A_FILTER = {"evaluate_filter", "score_filters", "plot_curves"}
+AFTER_AN_EDIT = {"simulate_data", "search_baseline", "evaluate_baseline"} | AFTER_AN_EDIT_OF_A_FILTER
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +81,8 @@ def run(tmp_path_factory, copy_sources, snakemake):
     (folder / "lake.yaml").write_text(LAKE_YAML)
     (folder / "lake_model.py").write_text(LAKE_MODEL)
     (folder / "lake_constants.py").write_text(CONSTANTS)
+    (folder / "lake_seen.py").write_text(SEEN)
+    (folder / "lake_filter.py").write_text(FILTER)
     config = ("--config", "experiments=[lake.yaml]", "learned=[]", "scale=quick")
     workflow = ("-s", str(tree / "Snakefile"), "--directory", ".", "--cores", "2")
 
@@ -97,7 +119,7 @@ def test_one_command_makes_curves_and_scores_in_the_folder_of_the_user(run, fini
     assert (finished / TARGETS[0]).read_bytes().startswith(b"\x89PNG")
     scores = pd.read_csv(finished / TARGETS[1])
     assert set(scores["experiment"]) == {"lake"}
-    assert set(scores["method"]) == {"enkf", "esrf"}
+    assert set(scores["method"]) == {"enkf", "esrf", "Relaxed"}
     assert scores["rrmse"].notna().all()
     assert not (run.tree / "results").exists()
 
@@ -111,6 +133,10 @@ def test_a_second_command_does_nothing(planned):
     [
         ("lake_model.py", "0.5 * self", "0.49 * self", AFTER_AN_EDIT),
         ("lake_constants.py", "8.0", "7.9", AFTER_AN_EDIT),
+        ("lake_seen.py", "states[:, :1]", "states[:, 1:2]", AFTER_AN_EDIT),
+        ("lake_filter.py", "0.5", "0.4", AFTER_AN_EDIT_OF_A_FILTER),
+        ("lake_filter.py", "A filter of", "Filter of", set()),
+        ("lake.yaml", "inflation: 1.02", "inflation: 1.03", AFTER_AN_EDIT_OF_A_FILTER),
         ("lake_model.py", "A black box.", "In NumPy.", set()),
         ("lake.yaml", "first_spread: 0.5", "first_spread: 0.6", AFTER_AN_EDIT),
     ],
@@ -139,6 +165,8 @@ def test_results_are_below_the_folder_of_the_user_and_all_else_below_the_checkou
         ("lake_model.py", "class Pond:\n    pass\n", "Known: Pond"),
         ("lake_model.py", "class Lake\n", "line 1"),
         ("lake_model.py", None, "cannot be read"),
+        ("lake_seen.py", "def sensors(states):\n    pass\n", "Did you mean 'sensors'"),
+        ("lake_filter.py", "class Relax:\n    pass\n", "Did you mean 'Relax'"),
         ("lake.yaml", LAKE_YAML.replace("enkf, esrf", "enkf, letkf"), "no spatial grid"),
     ],
 )
