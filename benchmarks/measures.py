@@ -12,8 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mnmef", "workflow_scripts", "benchmarks")
-LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 9388, "entries": 20}
-"""Of the code lines 8,250 are for the paper, 373 for experiments from outside, 451 for observations of any kind,
+LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 9398, "entries": 20}
+"""Of the code lines 8,250 are for the paper, 373 for experiments from outside, 461 for observations of any kind,
 distances, and filters of the user's, 314 for DAPPER's systems here and our filters there; lowered whenever code goes,
 to 7,000."""
 

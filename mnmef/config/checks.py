@@ -79,6 +79,12 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
             f"{name}: search.engine = {config.search.engine} asks DAPPER, which has no model of "
             f"{description['system']['name']}: set search: {{engine: batched}} in its file"
         )
+    gaps = [key for key in ("missing", "available") if description["observation"].get(key)]
+    if gaps and config.baselines and config.search.engine != "batched":
+        yield (
+            f"{name}: search.engine = {config.search.engine} asks DAPPER, which runs without gaps, but observation has "
+            f"{gaps[0]}: set search: {{engine: batched}} in its file"
+        )
     searched = {f"search.inflation.{method}": list(sizes) for method, sizes in config.search.inflation.items()}
     if config.search.localization_radius:
         searched["search.localization_radius"] = list(config.search.localization_radius)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -195,10 +196,15 @@ class Observation:
             factors = 1.0 / noise
             return (factors if missing is None else torch.where(missing, 0.0, factors)).to(like)
         if missing is None:
-            return inverse_root(noise).to(like)
+            return self._root.to(like)
         gone = missing.unsqueeze(-1) | missing.unsqueeze(-2)
         kept = torch.where(gone, torch.eye(self.size, device=like.device, dtype=noise.dtype), noise)
         return inverse_root(kept).masked_fill(gone, 0.0).to(like)
+
+    @cached_property
+    def _root(self) -> Tensor:
+        """R^-1/2 sigma_y of a covariance, where nothing is missing."""
+        return inverse_root(torch.from_numpy(self.noise))
 
     def _values_of_one_state(self) -> int:
         """Number of values that the operator makes of a state."""

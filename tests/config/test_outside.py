@@ -160,6 +160,13 @@ def test_a_module_of_dapper_says_what_its_file_does_not(load, folder):
         load("other.yaml")
 
 
+def test_gaps_are_not_for_a_search_by_dapper(load, folder):
+    own = EXPERIMENT.replace("components: [0]", "components: [0], missing: 0.5").replace("batched", "screened")
+    (folder / "sub" / "lake.yaml").write_text(own)
+    with pytest.raises(ConfigError, match="runs without gaps, but observation has missing"):
+        load("sub/lake.yaml")
+
+
 def test_a_line_that_python_does_not_read_is_named(load, folder):
     (folder / "sub" / "model.py").write_text("class Lake:\n    def step(self:\n")
     with pytest.raises(ConfigError, match=r"model\.py, line 2"):

@@ -8,8 +8,8 @@ import torch
 
 from mnmef.assimilation.cycling import run_filter
 from mnmef.experiments.load import load_experiment
-from mnmef.filters.classical import CLASSICAL_METHODS, LOCALIZED_METHODS, make_classical
-from mnmef.filters.dapper_bridge import hidden_markov_model
+from mnmef.filters.classical import CLASSICAL_METHODS, LOCALIZED_METHODS, Setting, make_classical
+from mnmef.filters.dapper_bridge import dapper_method, hidden_markov_model
 from mnmef.filters.ienks import IEnKS
 from mnmef.filters.mnmef import Mnmef
 from mnmef.filters.mnmef_conv import ConvOptions, MnmefConv
@@ -137,6 +137,40 @@ def test_a_mask_equals_the_smaller_operator(method, function, noise):
     ours = whole.cycle(whole.start(first), masked, experiment, draws)
     theirs = small.cycle(small.start(first), observation[:, kept], smaller, draws[..., kept])
     torch.testing.assert_close(ours.analysis, theirs.analysis, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("function", ["identity", "arctan"])
+@pytest.mark.parametrize("method", ["esrf", "letkf", "ienkf_sqrt", "ienks"])
+def test_a_network_that_changes_with_time_is_dappers(method, function):
+    import dapper.mods as mods
+    from dapper.tools.localization import nd_Id_localization
+
+    experiment, cycles, kept = observing(function), 6, lambda k: np.flatnonzero((np.arange(SIZE) + k) % 3)
+    first, _, _ = twin(experiment, spread=0.3)
+    first, truth, observations = first[:1], [first[:1].mean(1)], np.full((cycles, SIZE), np.nan)
+    for k in range(cycles):
+        truth.append(experiment.propagate(truth[-1]))
+        observations[k, kept(k)] = experiment.observe(truth[-1])[0, kept(k)] + SIGMA / 2
+
+    def operator(k):
+        smaller = observing(function, components=[4 * int(i) for i in kept(k)])
+        there = np.array(smaller.observed)
+        return mods.Operator(
+            M=len(there),
+            model=lambda e: smaller.observe(torch.from_numpy(e)).numpy(),
+            noise=SIGMA**2,
+            localizer=nd_Id_localization((40,), (1,), there),
+        )
+
+    constant = hidden_markov_model(experiment, SIGMA, first[0].numpy(), cycles)
+    model = mods.HiddenMarkovModel(constant.Dyn, {"time_dependent": operator}, constant.tseq, constant.X0)
+    xp = dapper_method(method, MEMBERS, Setting(1.05, 3.0 if method == "letkf" else None))
+    seen = np.empty(cycles, dtype=object)
+    seen[:] = [observations[k, kept(k)] for k in range(cycles)]
+    xp.assimilate(model, np.zeros((constant.tseq.K + 1, 40)), seen)
+    filter_, unknown = make(method, experiment), torch.zeros(1, cycles, 40, dtype=torch.float64)
+    ours = run_filter(filter_, experiment, first, torch.from_numpy(observations)[None], unknown, traced=1).mean
+    np.testing.assert_allclose(ours[0].numpy(), np.array(xp.stats.mu.a), rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("noise", NOISES)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from mnmef.data.twin import simulate_truth
+from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.load import load_experiment
 from mnmef.learning.options import DECAYS, TrainingOptions
 from mnmef.learning.trainer import Trainer, initial_filter, train
@@ -64,6 +65,23 @@ def test_a_resumed_training_ends_with_the_bits_of_an_uninterrupted_one(truth, ch
     while second.step_number < options.steps:
         second.optimizer_step()
     assert torch.equal(weights(second.filter), weights(uninterrupted))
+
+
+def test_training_with_gaps_and_laplace_noise_resumes_with_the_same_bits(truth):
+    description = {**SYSTEM.description, "observation": {"every": 1, "missing": 0.6, "distribution": "laplace"}}
+    gappy, options = Experiment.from_description(description), dataclasses.replace(OPTIONS, steps=6)
+    drawing, whole, first, second = (Trainer(initial_filter(gappy, 1.0, SMALL, 0), truth, options) for _ in range(4))
+    seen = torch.cat([drawing.windows.observe(truth[:, 0], 1.0) for _ in range(20)])
+    assert abs(float(seen.isnan().double().mean()) - 0.6) < 4 * (0.24 / seen.numel()) ** 0.5
+    for trainer, steps in ((whole, 6), (first, 3)):
+        for _ in range(steps):
+            trainer.optimizer_step()
+    second.load_state_dict(first.state_dict())
+    while second.step_number < options.steps:
+        second.optimizer_step()
+    assert whole.skipped_steps == whole.lost_windows == 0
+    assert torch.equal(weights(second.filter), weights(whole.filter))
+    assert not torch.equal(weights(whole.filter), weights(drawing.filter))
 
 
 def test_kill_9_in_the_middle_then_a_second_start_ends_with_the_same_bits(tmp_path):
