@@ -219,6 +219,8 @@ class Learned(_Ensemble):
         facts: dict[str, Callable[[Experiment], object]] = {
             "components": lambda each: each.state_size,
             "observed": lambda each: list(each.observed),
+            "function": lambda each: each.observation.function,
+            "noise": lambda each: None if each.observation.noise is None else each.observation.noise.tolist(),
             "interval": lambda each: round(each.cycle_length, 9),
         }
         pairs = {key: (fact(trained), fact(experiment)) for key, fact in facts.items()}

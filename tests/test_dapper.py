@@ -23,6 +23,7 @@ from mnmef.experiments.load import experiment_of, load_experiment
 from mnmef.filters.classical import make_classical
 from mnmef.filters.dapper_bridge import hidden_markov_model
 from mnmef.learning.checkpoints import load_checkpoint
+from mnmef.observations import Observation
 
 WEIGHTS = Path(__file__).parents[1] / "resources" / "weights"
 CONV = WEIGHTS / "lorenz96_1.0" / "mnmef_conv_pretrained.safetensors"
@@ -255,14 +256,19 @@ def test_what_a_filter_cannot_serve_is_refused(dapper, name, xp, said):
         xp.assimilate(model, truth, seen)
 
 
-@pytest.mark.parametrize(("key", "value"), [("sigma_y", 2.0), ("interval", 3)])
-def test_other_noise_and_another_interval_are_refused_by_name(dapper, key, value):
+@pytest.mark.parametrize("key", ["sigma_y", "interval", "noise", "function"])
+def test_other_observations_and_another_interval_are_refused_by_name(dapper, key):
     experiment = load_experiment("lorenz96")
     if key == "interval":
-        experiment.steps_per_cycle = value
-    model = hidden_markov_model(experiment, value if key == "sigma_y" else 1.0, np.eye(4, 40), 2)
+        experiment.steps_per_cycle = 3
+    if key == "noise":
+        experiment.observation = Observation(40, range(0, 40, 4), noise=[1.0] * 9 + [2.0])
+    filter_ = load_checkpoint(CONV)
+    if key == "function":
+        filter_.experiment.observation.function = "arctan"
+    model = hidden_markov_model(experiment, 2.0 if key == "sigma_y" else 1.0, np.eye(4, 40), 2)
     with pytest.raises(ValueError, match=f"trained with {key} = "):
-        ours.Learned(CONV, N=4).assimilate(model, np.zeros((model.tseq.K + 1, 40)), np.zeros((2, 10)))
+        ours.Learned(filter_, N=4).assimilate(model, np.zeros((model.tseq.K + 1, 40)), np.zeros((2, 10)))
 
 
 @pytest.mark.skipif(
