@@ -9,12 +9,15 @@ from torch import Tensor
 from mnmef.filters.base import ensemble_mean
 from mnmef.filters.finite_size import hyperprior_coefficients
 from mnmef.filters.linalg import add_product, principal_modes
-from mnmef.kernels import HAS_NUMBA
+from mnmef.kernels import HAS_NUMBA, HUGE, STEEP
 
 if HAS_NUMBA:
     from mnmef.core.threads import over_batch
-    from mnmef.kernels.eights import EIGHT
-    from mnmef.kernels.gauss_newton import PARTS, move, pack, step
+    from mnmef.kernels.gauss_newton import PARTS, pack, step
+    from mnmef.kernels.lanes import LANES
+
+FEW = 8
+"""Numbers, of a member's observations and of its state, below which array operations are as fast."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class GaussNewton:
 
 @dataclass(frozen=True)
 class PackedTransform:
-    """Transforms as `mnmef.kernels.gauss_newton` keeps them, in P blocks of eight, and their shape B, N, d."""
+    """Transforms as `mnmef.kernels.gauss_newton` keeps them, in P blocks, and their shape B, N, d."""
 
     state: Tensor
     shape: tuple[int, int, int]
@@ -113,25 +116,40 @@ class PackedTransform:
     def moved(self, ensemble: Tensor, anomalies: Tensor, factor: float = 1.0) -> Tensor:
         """`ensemble + factor (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx), in their precision."""
         count, members, size = self.shape
-        result = torch.empty_like(ensemble, memory_format=torch.contiguous_format)
-        arrays = [t.reshape(count, members, -1).contiguous().numpy() for t in (ensemble, anomalies, result)]
-        over_batch(move, len(self.state), self.state.numpy(), size, factor, *arrays)
-        return result
+        matrices = self.state[:, : PARTS * members * size].movedim(-1, 1).reshape(-1, PARTS, members, size)[:count]
+        basis, _, weights = matrices.to(ensemble).view(*ensemble.shape[:-2], *matrices.shape[1:]).unbind(-3)
+        return add_product(ensemble, weights * factor, basis.mT @ anomalies)
+
+    def unpacked(self, rows: Tensor) -> Transform:
+        """The transforms of some trajectories."""
+        _, members, size = self.shape
+        numbers, span = self.state[rows // LANES, :-1, rows % LANES], members * size
+        basis, back, weights = numbers[:, : PARTS * span].view(-1, PARTS, members, size).unbind(1)
+        mean_weights, core = numbers[:, PARTS * span :].view(len(rows), -1, size).tensor_split([1], 1)
+        return Transform(mean_weights, mean_weights - weights, basis, back, core if core.shape[1] else None)
+
+    def replace(self, rows: Tensor, new: Transform) -> None:
+        """Take the transforms of some trajectories from elsewhere."""
+        parts = [new.basis, new.back, new.mean_weights - new.left, new.mean_weights]
+        parts += [] if new.core is None else [new.core]
+        self.state[rows // LANES, :-1, rows % LANES] = torch.cat(parts, 1).flatten(1)
 
 
 class CompiledGaussNewton:
-    """The same as `GaussNewton` on a CPU in double precision, several times faster, for N * d and Nx of at least 8."""
+    """The same as `GaussNewton` on a CPU in double precision, several times faster; the few transforms of
+    anomalies that are large beside the noise are computed by array operations, which square them nowhere.
+    """
 
     def __init__(self, observation: Tensor, sigma_y: float, draws: Tensor | None, batch: torch.Size) -> None:
         size = observation.shape[-1]
         # Arrays of one layout and precision, so that the kernel is compiled once.
         self.observation = observation.expand(*batch, size).reshape(-1, size).contiguous()
         self.sigma_y = sigma_y
-        self.packed_draws = observation.new_empty(0, 0, EIGHT)
-        self.blocks = -(-len(self.observation) // EIGHT)
+        self.packed_draws = observation.new_empty(0, 0, LANES)
+        self.blocks = -(-len(self.observation) // LANES)
         if draws is not None:
             draws = draws.expand(*batch, *draws.shape[-2:]).reshape(-1, *draws.shape[-2:]).contiguous()
-            self.packed_draws = draws.new_empty(self.blocks, draws.shape[-2] * size, EIGHT)
+            self.packed_draws = draws.new_empty(self.blocks, draws.shape[-2] * size, LANES)
             pack(0, self.blocks, draws.numpy(), np.zeros((len(draws), size)), 1.0, self.packed_draws.numpy())
 
     def step(self, observed: Tensor, old: PackedTransform | None) -> PackedTransform:
@@ -139,12 +157,20 @@ class CompiledGaussNewton:
         members, size = observed.shape[-2:]
         shape = len(self.observation), members, size
         observed = observed.reshape(shape).to(self.observation.dtype).contiguous()
-        rows = PARTS * members + 1 + (size if len(self.packed_draws) else 0)
-        state = self.observation.new_empty(self.blocks, rows * size, EIGHT)
-        before = self.observation.new_empty(0, 0, EIGHT) if old is None else old.state
+        rows = (PARTS * members + 1 + (size if len(self.packed_draws) else 0)) * size + 1
+        state = self.observation.new_empty(self.blocks, rows, LANES)
+        before = self.observation.new_empty(0, 0, LANES) if old is None else old.state
         arrays = [t.numpy() for t in (self.packed_draws, before, state)]
         over_batch(step, self.blocks, observed.numpy(), self.observation.numpy(), self.sigma_y, *arrays)
-        return PackedTransform(state, shape)
+        result = PackedTransform(state, shape)
+        squares = state[:, -1].flatten()[: shape[0]]
+        steep = ((squares > STEEP) & (squares < HUGE)).nonzero().squeeze(-1)
+        if len(steep):
+            misfit = (observed[steep] - self.observation[steep].unsqueeze(-2)) / self.sigma_y
+            at = steep // LANES, slice(None), steep % LANES
+            draws = self.packed_draws[at].view_as(misfit) if len(self.packed_draws) else None
+            result.replace(steep, gauss_newton_step(misfit, None if old is None else old.unpacked(steep), draws))
+        return result
 
 
 def gauss_newton(
@@ -152,6 +178,6 @@ def gauss_newton(
 ) -> GaussNewton | CompiledGaussNewton:
     """The iteration for ensembles of a shape (..., N, Nx), the fastest there is where the observation is kept."""
     is_double = observation.device.type == "cpu" and observation.dtype == torch.float64 and hyperprior is None
-    if HAS_NUMBA and is_double and shape[-2] * observation.shape[-1] >= EIGHT and shape[-1] >= EIGHT:
+    if HAS_NUMBA and is_double and min(shape[-2] * observation.shape[-1], shape[-1]) >= FEW:
         return CompiledGaussNewton(observation, sigma_y, draws, shape[:-2])
     return GaussNewton(observation, sigma_y, draws, hyperprior)

@@ -10,7 +10,7 @@ from mnmef.kernels import HAS_NUMBA, HUGE, STEEP
 
 if HAS_NUMBA:
     from mnmef.kernels.eigen import eigenpairs
-    from mnmef.kernels.eights import EIGHT
+    from mnmef.kernels.lanes import LANES
 
 WIDE = 16
 """Observations up to which their space serves, however few the members are."""
@@ -42,7 +42,7 @@ def _eigenpairs(matrix: Tensor) -> tuple[Tensor, Tensor]:
         return values, vectors
     matrices = matrix.detach().reshape(-1, *matrix.shape[-2:]).contiguous()
     values, vectors = torch.empty_like(matrices[..., 0]), torch.empty_like(matrices)
-    over_batch(eigenpairs, -(-len(matrices) // EIGHT), *(t.numpy() for t in (matrices, values, vectors)))
+    over_batch(eigenpairs, -(-len(matrices) // LANES), *(t.numpy() for t in (matrices, values, vectors)))
     return values.view(matrix.shape[:-1]), vectors.view(matrix.shape)
 
 

@@ -6,286 +6,273 @@ With v the Fourier coefficients of u and `N(v) = -ik/2 F(u^2)`, a step of the sc
     v <- E v + F1 N(v) + 2 F2 (N(a) + N(b)) + F3 N(c),
 
 so that it takes four pairs of transforms, between which only squares are formed. N grid points are the real (even
-points) and imaginary parts (odd points) of N/2 complex numbers, and a transform is made of passes of radix 8 or 4. Each
-butterfly of a pass writes neighboring rows and reads its own from wherever a table says that they are: nothing is ever
-reordered. All fields stay in the first cache, and a state's result does not depend on its neighbors.
+points) and imaginary parts (odd points) of N/2 complex numbers, which are transformed in place by passes of radix 8 or
+4. Passes to frequencies leave these with the digits of their places reversed, from where passes back begin: nothing is
+reordered. The last pass back, the squares and the first pass to frequencies touch the same rows and are one.
 
-Real and imaginary parts are exchanged where a transform begins. Because `F(i conj z)` is i times the conjugate of the
-inverse transform of z, the same passes then serve in both directions.
+A complex number is a pair, and a field has its real part in one row of lanes and its imaginary part in the next. On the
+way back the two change places: because `F(i conj z)` is i times the conjugate of the inverse transform of z, the same
+butterflies then serve in both directions. All fields stay in the first cache.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from mnmef.kernels.compiling import OPTIONS, aligned_room, distinct
-from mnmef.kernels.ks_tables import (
-    BLOCK,
-    E2,
-    F1,
-    F2,
-    F3,
-    LANES,
-    NEXT,
-    OUT,
-    Q2,
-    ROW,
-    STATE,
-    E,
-    Frequencies,
-    GridTransform,
-    Q,
-    T,
-    Tables,
-    make_tables,
-)
+from mnmef.kernels.compiling import OPTIONS
+from mnmef.kernels.lanes import aligned_room, lanes_of, load_line, store
 
-__all__ = ["ks_cycle", "make_tables"]
+Complex = tuple[float, float]
+Four = tuple[Complex, Complex, Complex, Complex]
+Turns = tuple[complex, complex, complex, complex]
+
+THERE, BACK, SQUARES = range(3)
+"""Ways of a pass: to frequencies, back to grid points, or back, squares of grid points, and there again."""
+
+BEGIN, FIRST, SECOND, THIRD, LAST = range(5)
+"""Stages of a step, and what comes before the first one."""
+
+E, E2, Q, Q2, T, F1, F2, F3 = range(8)
+"""Coefficients of a frequency: those of the scheme less the factor i, Q2 = 2 Q and T = E2 Q - Q."""
 
 HALF_ROOT = 0.5**0.5
 
 
-@njit(inline="always")
-def _load(rows: np.ndarray, place: int) -> complex:
-    return complex(rows[place], rows[place + LANES])
+class Tables(NamedTuple):
+    """Tables of `ks_cycle`.
 
-
-@njit(inline="always")
-def _read(rows: np.ndarray, power: int, place: int) -> complex:
-    real, imag = rows[place], rows[place + LANES]
-    return complex(real * real, imag * imag) if power == 2 else complex(real, imag)
-
-
-@njit(inline="always")
-def _store(rows: np.ndarray, place: int, z: complex) -> None:
-    rows[place] = z.real
-    rows[place + LANES] = z.imag
-
-
-@njit(inline="always")
-def _of_four(a: complex, b: complex, c: complex, d: complex) -> tuple[complex, complex, complex, complex]:
-    """The transform of four numbers."""
-    p, q, u, v = a + c, a - c, b + d, b - d
-    return p + u, complex(q.real + v.imag, q.imag - v.real), p - u, complex(q.real - v.imag, q.imag + v.real)
-
-
-@njit(inline="always")
-def _eighth_roots(z: tuple[complex, ...], root: float) -> tuple[complex, complex, complex, complex]:
-    """Times the powers 0 to 3 of exp(-i pi / 4); root: that of 1/2, in the precision of z."""
-    _, a, b, c = z
-    a = complex(root * (a.real + a.imag), root * (a.imag - a.real))
-    c = complex(root * (c.imag - c.real), -root * (c.real + c.imag))
-    return z[0], a, complex(b.imag, -b.real), c
-
-
-@njit(inline="always")
-def _store_eight(rows: np.ndarray, place: int, even: tuple[complex, ...], odd: tuple[complex, ...]) -> None:
-    """Write sums, then differences, of four numbers and four others to the rows from a place on."""
-    _store(rows, place, even[0] + odd[0])
-    _store(rows, place + ROW, even[1] + odd[1])
-    _store(rows, place + 2 * ROW, even[2] + odd[2])
-    _store(rows, place + 3 * ROW, even[3] + odd[3])
-    _store(rows, place + 4 * ROW, even[0] - odd[0])
-    _store(rows, place + 5 * ROW, even[1] - odd[1])
-    _store(rows, place + 6 * ROW, even[2] - odd[2])
-    _store(rows, place + 7 * ROW, even[3] - odd[3])
-
-
-@njit(**OPTIONS)
-def _first_eights(source: np.ndarray, rows: np.ndarray, power: int, target: np.ndarray) -> None:
-    """The first pass, whose factors are one, of radix 8, on squares of real and imaginary parts if `power` is 2."""
-    root = source.dtype.type(HALF_ROOT)
-    distinct()
-    for k in range(rows.shape[1] // 8):
-        p, begin = 8 * k, 8 * ROW * k
-        a, b, c, d = rows[0, p], rows[0, p + 1], rows[0, p + 2], rows[0, p + 3]
-        e, f, g, h = rows[0, p + 4], rows[0, p + 5], rows[0, p + 6], rows[0, p + 7]
-        for j in range(LANES):
-            even = _of_four(
-                _read(source, power, a + j),
-                _read(source, power, c + j),
-                _read(source, power, e + j),
-                _read(source, power, g + j),
-            )
-            odd = _of_four(
-                _read(source, power, b + j),
-                _read(source, power, d + j),
-                _read(source, power, f + j),
-                _read(source, power, h + j),
-            )
-            _store_eight(target, begin + j, even, _eighth_roots(odd, root))
-
-
-@njit(**OPTIONS)
-def _eights(n: int, source: np.ndarray, rows: np.ndarray, turns: np.ndarray, target: np.ndarray) -> None:
-    """Pass n, of radix 8."""
-    root = source.dtype.type(HALF_ROOT)
-    distinct()
-    for k in range(rows.shape[1] // 8):
-        p, begin = 8 * k, 8 * ROW * k
-        a, b, c, d = rows[n, p], rows[n, p + 1], rows[n, p + 2], rows[n, p + 3]
-        e, f, g, h = rows[n, p + 4], rows[n, p + 5], rows[n, p + 6], rows[n, p + 7]
-        t_b, t_c, t_d, t_e = turns[n, p + 1], turns[n, p + 2], turns[n, p + 3], turns[n, p + 4]
-        t_f, t_g, t_h = turns[n, p + 5], turns[n, p + 6], turns[n, p + 7]
-        for j in range(LANES):
-            z_c, z_e, z_g = _load(source, c + j) * t_c, _load(source, e + j) * t_e, _load(source, g + j) * t_g
-            z_b, z_d = _load(source, b + j) * t_b, _load(source, d + j) * t_d
-            z_f, z_h = _load(source, f + j) * t_f, _load(source, h + j) * t_h
-            odd = _eighth_roots(_of_four(z_b, z_d, z_f, z_h), root)
-            _store_eight(target, begin + j, _of_four(_load(source, a + j), z_c, z_e, z_g), odd)
-
-
-@njit(**OPTIONS)
-def _fours(n: int, source: np.ndarray, rows: np.ndarray, turns: np.ndarray, target: np.ndarray) -> None:
-    """Pass n, of radix 4."""
-    distinct()
-    for k in range(rows.shape[1] // 4):
-        p, begin = 4 * k, 4 * ROW * k
-        a, b, c, d = rows[n, p], rows[n, p + 1], rows[n, p + 2], rows[n, p + 3]
-        t_b, t_c, t_d = turns[n, p + 1], turns[n, p + 2], turns[n, p + 3]
-        for j in range(LANES):
-            z_b, z_c, z_d = _load(source, b + j) * t_b, _load(source, c + j) * t_c, _load(source, d + j) * t_d
-            w, x, y, z = _of_four(_load(source, a + j), z_b, z_c, z_d)
-            _store(target, begin + j, w)
-            _store(target, begin + ROW + j, x)
-            _store(target, begin + 2 * ROW + j, y)
-            _store(target, begin + 3 * ROW + j, z)
-
-
-@njit(**OPTIONS)
-def _transform(
-    source: np.ndarray, power: int, plan: GridTransform, a: np.ndarray, b: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Do all passes, to a and b in turn, on squares if `power` is 2; returns the one with the result and the other."""
-    if power == 2 and plan.eights == 0:
-        for p in range(len(source)):
-            source[p] *= source[p]
-    for n in range(len(plan.rows)):
-        if n >= plan.eights:
-            _fours(n, source, plan.rows, plan.turns, a)
-        elif n:
-            _eights(n, source, plan.rows, plan.turns, a)
-        else:
-            _first_eights(source, plan.rows, power, a)
-        source, a, b = a, b, a
-    return source, a
-
-
-@njit(**OPTIONS)
-def _separated(source: np.ndarray, f: int, mirror: int, turn: complex) -> tuple[complex, complex]:
-    """Twice the coefficients of a real signal at frequencies f and N/2 - f, from the rows of f and of N/2 - f of the
-    transform of its even points + i its odd points, given that parts were exchanged before and are now.
+    lanes: of a row. passes (P, 2): distance of the rows of a butterfly, and radix, of the passes to frequencies. turns
+    (P N/2,): exp(-2 pi i k q / n) of the k-th butterfly of n numbers, at k radix + q. pairs (N/4 + 1, 2): places of the
+    frequencies f <= N/4 and N/2 - f. half_turns (N/4 + 1,): exp(-2 pi i f / N). coefficients (N/2 + 2, 8): of these
+    frequencies in turn.
     """
-    z, w = _load(source, mirror), _load(source, f)
-    even = complex(z.imag + w.imag, z.real - w.real)
-    odd = complex(z.real + w.real, w.imag - z.imag) * turn
-    return even + odd, (even - odd).conjugate()
+
+    lanes: int
+    passes: np.ndarray
+    turns: np.ndarray
+    pairs: np.ndarray
+    half_turns: np.ndarray
+    coefficients: np.ndarray
+
+
+def make_tables(precision: str, size: int, etd: tuple[np.ndarray, ...]) -> Tables:
+    """The tables for `size` grid points, a power of two from 8 on, in the `precision` in which to compute, such as
+    "float32".
+
+    etd: coefficients (N/2 + 1,) exp(hL), exp(hL/2), and Q, 2 Q, F1, 2 F2, F3 times -ik/2. Raises `ValueError` for
+    another size.
+    """
+    if size < 8 or size & (size - 1):
+        raise ValueError(f"the compiled cycle is for a power of two of grid points, at least 8, not for {size}")
+    kind = {"float32": "complex64", "float64": "complex128"}[precision]
+    half, rest, passes, turns, frequency = size // 2, size // 2, [], [], np.zeros(1, int)
+    while rest > 1:
+        radix = 8 if rest % 8 == 0 and rest != 16 else 4
+        rest //= radix
+        angles = np.outer(np.arange(rest), np.arange(radix)) / (radix * rest)
+        turns.append(np.tile(np.exp(-2j * np.pi * angles).ravel(), half // (radix * rest)))
+        passes.append((rest, radix))
+    for _, radix in reversed(passes):
+        frequency = np.add.outer(np.arange(radix), radix * frequency).ravel()
+    f, place = np.arange(size // 4 + 1), np.argsort(frequency)
+    pairs = np.stack([place[f], place[-f % half]], -1)
+    e, e2, *forced = (c[np.stack([f, half - f], -1).ravel()] for c in etd)
+    # Squares arrive times (2 N)^2, spectra being kept times 2; their multipliers are imaginary.
+    q, q2, *weights = (c.imag / (2 * size) ** 2 for c in forced)
+    coefficients = np.stack([e, e2, q, q2, e2 * q - q2 / 2, *weights], -1).astype(precision)
+    half_turns = np.exp(-2j * np.pi * f / size).astype(kind)
+    return Tables(
+        lanes_of(coefficients.dtype), np.array(passes), np.array(turns, kind).ravel(), pairs, half_turns, coefficients
+    )
 
 
 @njit(**OPTIONS)
-def _join(v: complex, w: complex, turn: complex, spectrum: np.ndarray, place: int) -> None:
-    """The inverse of `_separated`, times 4, to the two rows of OUT."""
-    even = complex(v.real + w.real, v.imag - w.imag)
-    odd = complex(v.real - w.real, v.imag + w.imag) * turn.conjugate()
-    _store(spectrum, place + OUT, complex(even.imag + odd.real, even.real - odd.imag))
-    _store(spectrum, place + OUT + ROW, complex(odd.real - even.imag, even.real + odd.imag))
+def _read(rows: np.ndarray, i: int) -> Complex:
+    return load_line(rows, 2 * i), load_line(rows, 2 * i + 1)
 
 
 @njit(**OPTIONS)
-def _plus_i(z: complex, n: complex, factor: float) -> complex:
+def _write(rows: np.ndarray, i: int, z: Complex) -> None:
+    store(rows, 2 * i, z[0])
+    store(rows, 2 * i + 1, z[1])
+
+
+@njit(**OPTIONS)
+def _read_four(rows: np.ndarray, i: int, step: int) -> Four:
+    return _read(rows, i), _read(rows, i + step), _read(rows, i + 2 * step), _read(rows, i + 3 * step)
+
+
+@njit(**OPTIONS)
+def _write_four(rows: np.ndarray, i: int, step: int, z: Four) -> None:
+    _write(rows, i, z[0])
+    _write(rows, i + step, z[1])
+    _write(rows, i + 2 * step, z[2])
+    _write(rows, i + 3 * step, z[3])
+
+
+@njit(**OPTIONS)
+def _plus(z: Complex, w: Complex) -> Complex:
+    return z[0] + w[0], z[1] + w[1]
+
+
+@njit(**OPTIONS)
+def _minus(z: Complex, w: Complex) -> Complex:
+    return z[0] - w[0], z[1] - w[1]
+
+
+@njit(**OPTIONS)
+def _times(z: Complex, w: complex) -> Complex:
+    return z[0] * w.real - z[1] * w.imag, z[0] * w.imag + z[1] * w.real
+
+
+@njit(**OPTIONS)
+def _plus_i(z: Complex, factor: float, n: Complex) -> Complex:
     """Z + i factor n."""
-    return complex(z.real - n.imag * factor, z.imag + n.real * factor)
+    return z[0] - n[1] * factor, z[1] + n[0] * factor
 
 
 @njit(**OPTIONS)
-def _begin(source: np.ndarray, table: Frequencies, s: np.ndarray) -> None:
-    """The first v, from the transform of the states; it goes back to the grid."""
-    distinct()
-    for k in range(len(table.pairs)):
-        f, mirror, turn, here = table.pairs[k, 0], table.pairs[k, 1], table.turns[k], BLOCK * k
-        for j in range(LANES):
-            v, w = _separated(source, f + j, mirror + j, turn)
-            _store(s, here + STATE + j, v)
-            _store(s, here + STATE + ROW + j, w)
-            _join(v, w, turn, s, here + j)
+def _turns(w: np.ndarray, k: int) -> Turns:
+    return w[k], w[k + 1], w[k + 2], w[k + 3]
 
 
 @njit(**OPTIONS)
-def _first_stage(source: np.ndarray, table: Frequencies, s: np.ndarray) -> None:
-    """A = E2 v + Q N(v)."""
-    distinct()
-    for k in range(len(table.pairs)):
-        f, mirror, turn, here = table.pairs[k, 0], table.pairs[k, 1], table.turns[k], BLOCK * k
-        c = table.coefficients
-        e_v, q_v, e_w, q_w = c[k, 0, E2], c[k, 0, Q], c[k, 1, E2], c[k, 1, Q]
-        for j in range(LANES):
-            n, m = _separated(source, f + j, mirror + j, turn)
-            _store(s, here + NEXT + j, n)
-            _store(s, here + NEXT + ROW + j, m)
-            v = _plus_i(_load(s, here + STATE + j) * e_v, n, q_v)
-            w = _plus_i(_load(s, here + STATE + ROW + j) * e_w, m, q_w)
-            _join(v, w, turn, s, here + j)
+def _turned(z: Four, w: Turns) -> Four:
+    return _times(z[0], w[0]), _times(z[1], w[1]), _times(z[2], w[2]), _times(z[3], w[3])
 
 
 @njit(**OPTIONS)
-def _second_stage(source: np.ndarray, table: Frequencies, s: np.ndarray) -> None:
-    """B = E2 v + Q N(a), E v + T N(v) for the third stage, and E v + F1 N(v) + F2 N(a) for the next v."""
-    distinct()
-    for k in range(len(table.pairs)):
-        f, mirror, turn, here = table.pairs[k, 0], table.pairs[k, 1], table.turns[k], BLOCK * k
-        c = table.coefficients
-        for j in range(LANES):
-            n, m = _separated(source, f + j, mirror + j, turn)
-            v, first_n = _load(s, here + STATE + j), _load(s, here + NEXT + j)
-            w, first_m = _load(s, here + STATE + ROW + j), _load(s, here + NEXT + ROW + j)
-            _store(s, here + STATE + j, _plus_i(v * c[k, 0, E], first_n, c[k, 0, T]))
-            _store(s, here + STATE + ROW + j, _plus_i(w * c[k, 1, E], first_m, c[k, 1, T]))
-            n_so_far = _plus_i(v * c[k, 0, E], first_n, c[k, 0, F1])
-            m_so_far = _plus_i(w * c[k, 1, E], first_m, c[k, 1, F1])
-            _store(s, here + NEXT + j, _plus_i(n_so_far, n, c[k, 0, F2]))
-            _store(s, here + NEXT + ROW + j, _plus_i(m_so_far, m, c[k, 1, F2]))
-            v = _plus_i(v * c[k, 0, E2], n, c[k, 0, Q])
-            w = _plus_i(w * c[k, 1, E2], m, c[k, 1, Q])
-            _join(v, w, turn, s, here + j)
+def _squared(a: Complex, b: Complex, c: Complex, d: Complex) -> Four:
+    """Squares of real and imaginary parts, which change places."""
+    return (
+        (a[1] * a[1], a[0] * a[0]),
+        (b[1] * b[1], b[0] * b[0]),
+        (c[1] * c[1], c[0] * c[0]),
+        (d[1] * d[1], d[0] * d[0]),
+    )
 
 
 @njit(**OPTIONS)
-def _third_stage(source: np.ndarray, table: Frequencies, s: np.ndarray) -> None:
-    """C = E2 a + Q (2 N(b) - N(v)); F2 N(b) is added to the next v."""
-    distinct()
-    for k in range(len(table.pairs)):
-        f, mirror, turn, here = table.pairs[k, 0], table.pairs[k, 1], table.turns[k], BLOCK * k
-        c = table.coefficients
-        q_v, f_v, q_w, f_w = c[k, 0, Q2], c[k, 0, F2], c[k, 1, Q2], c[k, 1, F2]
-        for j in range(LANES):
-            n, m = _separated(source, f + j, mirror + j, turn)
-            _store(s, here + NEXT + j, _plus_i(_load(s, here + NEXT + j), n, f_v))
-            _store(s, here + NEXT + ROW + j, _plus_i(_load(s, here + NEXT + ROW + j), m, f_w))
-            v = _plus_i(_load(s, here + STATE + j), n, q_v)
-            w = _plus_i(_load(s, here + STATE + ROW + j), m, q_w)
-            _join(v, w, turn, s, here + j)
+def _of_four(z: Four) -> Four:
+    """The transform of four numbers."""
+    p, q, u, v = _plus(z[0], z[2]), _minus(z[0], z[2]), _plus(z[1], z[3]), _minus(z[1], z[3])
+    return _plus(p, u), (q[0] + v[1], q[1] - v[0]), _minus(p, u), (q[0] - v[1], q[1] + v[0])
 
 
 @njit(**OPTIONS)
-def _last_stage(source: np.ndarray, table: Frequencies, s: np.ndarray) -> None:
-    """The next v, to which F3 N(c) is added."""
-    distinct()
-    for k in range(len(table.pairs)):
-        f, mirror, turn, here = table.pairs[k, 0], table.pairs[k, 1], table.turns[k], BLOCK * k
-        f_v, f_w = table.coefficients[k, 0, F3], table.coefficients[k, 1, F3]
-        for j in range(LANES):
-            n, m = _separated(source, f + j, mirror + j, turn)
-            v = _plus_i(_load(s, here + NEXT + j), n, f_v)
-            w = _plus_i(_load(s, here + NEXT + ROW + j), m, f_w)
-            _store(s, here + STATE + j, v)
-            _store(s, here + STATE + ROW + j, w)
-            _join(v, w, turn, s, here + j)
+def _of_eight(even: Four, odd: Four, root: float) -> tuple[Four, Four]:
+    """The transform of eight numbers, given apart; its first and its last half; root: that of 1/2."""
+    w, (x, y, z, u) = _of_four(even), _of_four(odd)
+    y, z, u = (root * (y[0] + y[1]), root * (y[1] - y[0])), (z[1], -z[0]), (root * (u[1] - u[0]), -root * (u[0] + u[1]))
+    return (
+        (_plus(w[0], x), _plus(w[1], y), _plus(w[2], z), _plus(w[3], u)),
+        (_minus(w[0], x), _minus(w[1], y), _minus(w[2], z), _minus(w[3], u)),
+    )
+
+
+@njit(**OPTIONS, forceinline=True)
+def _radix_four(z: Four, w: Turns, way: int, turns: bool) -> Four:
+    if way != THERE and turns:
+        z = _turned(z, w)
+    z = _of_four(z)
+    if way == SQUARES:
+        z = _of_four(_squared(z[0], z[1], z[2], z[3]))
+    return _turned(z, w) if way != BACK and turns else z
+
+
+@njit(**OPTIONS, forceinline=True)
+def _radix_eight(
+    even: Four, odd: Four, w: tuple[Turns, Turns], root: float, way: int, turns: bool
+) -> tuple[Four, Four]:
+    (a, b, c, d), (e, f, g, h) = w
+    if way != THERE and turns:
+        even, odd = _turned(even, (a, c, e, g)), _turned(odd, (b, d, f, h))
+    low, high = _of_eight(even, odd, root)
+    if way == SQUARES:
+        even, odd = _squared(low[0], low[2], high[0], high[2]), _squared(low[1], low[3], high[1], high[3])
+        low, high = _of_eight(even, odd, root)
+    return (_turned(low, w[0]), _turned(high, w[1])) if way != BACK and turns else (low, high)
+
+
+@njit(**OPTIONS, forceinline=True)
+def _butterfly(rows: np.ndarray, i: int, step: int, radix: int, w: np.ndarray, k: int, way: int, turns: bool) -> None:
+    """A butterfly on rows i, i + step, ..., with the factors w from k on, which are one unless it `turns`."""
+    if radix == 4:
+        _write_four(rows, i, step, _radix_four(_read_four(rows, i, step), _turns(w, k), way, turns))
+        return
+    even, odd = _read_four(rows, i, 2 * step), _read_four(rows, i + step, 2 * step)
+    root, both = rows.dtype.type(HALF_ROOT), (_turns(w, k), _turns(w, k + 4))
+    low, high = _radix_eight(even, odd, both, root, way, turns)
+    _write_four(rows, i, step, low)
+    _write_four(rows, i + 4 * step, step, high)
 
 
 @njit(**OPTIONS)
-def _squares(s: np.ndarray, t: Tables, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The transform of the squares, at grid points, of what is in OUT; a, b: room for two fields."""
-    grid, other = _transform(s, 1, t.back, a, b)
-    return _transform(grid, 2, t.there, other, grid)[0]
+def _pass(rows: np.ndarray, step: int, radix: int, turns: np.ndarray, begin: int, way: int) -> None:
+    """A pass whose butterflies are on rows `step` apart and whose factors begin at a place of turns."""
+    for i in range(0, len(rows) // 2, radix * step):
+        for k in range(step):
+            _butterfly(rows, i + k, step, radix, turns, begin + k * radix, way, k > 0)
+
+
+@njit(**OPTIONS)
+def _back(rows: np.ndarray, passes: np.ndarray, turns: np.ndarray, last: int) -> None:
+    """Do passes back, down to the `last` one."""
+    for p in range(len(passes) - 1, last - 1, -1):
+        _pass(rows, passes[p, 0], passes[p, 1], turns, p * len(rows) // 2, BACK)
+
+
+@njit(**OPTIONS)
+def _there(rows: np.ndarray, passes: np.ndarray, turns: np.ndarray, first: int) -> None:
+    """Do passes to frequencies, from the `first` one on."""
+    for p in range(first, len(passes)):
+        _pass(rows, passes[p, 0], passes[p, 1], turns, p * len(rows) // 2, THERE)
+
+
+@njit(**OPTIONS, forceinline=True)
+def _stage(stage: int, spectrum: np.ndarray, i: int, n: Complex, table: np.ndarray, f: int) -> Complex:
+    """What goes back to the grid, given the transform n of the squares there, for the f-th row of the table.
+
+    spectrum: at i v, and from the second stage on `E v + T N(v)`, what the third one starts from; at i + 2 N(v) / i,
+    and then the next v as far as it is known.
+    """
+    if stage == BEGIN:
+        _write(spectrum, i, n)
+        return n
+    v, known = _read(spectrum, i), _read(spectrum, i + 2)
+    if stage == LAST:
+        v = _plus_i(known, table[f, F3], n)
+        _write(spectrum, i, v)
+        return v
+    if stage == THIRD:
+        _write(spectrum, i + 2, _plus_i(known, table[f, F2], n))
+        return _plus_i(v, table[f, Q2], n)
+    if stage == FIRST:
+        _write(spectrum, i + 2, n)
+    else:
+        decayed = v[0] * table[f, E], v[1] * table[f, E]
+        _write(spectrum, i, _plus_i(decayed, table[f, T], known))
+        _write(spectrum, i + 2, _plus_i(_plus_i(decayed, table[f, F1], known), table[f, F2], n))
+    return _plus_i((v[0] * table[f, E2], v[1] * table[f, E2]), table[f, Q], n)
+
+
+@njit(**OPTIONS)
+def _spectral(
+    stage: int, rows: np.ndarray, pairs: np.ndarray, turns: np.ndarray, table: np.ndarray, spectrum: np.ndarray
+) -> None:
+    """A stage of the scheme, on twice the coefficients of the real signals whose even and odd points are the real and
+    imaginary parts of what was transformed.
+    """
+    for k in range(len(pairs)):
+        place, mirror, turn = pairs[k, 0], pairs[k, 1], turns[k]
+        z, w = _read(rows, place), _read(rows, mirror)
+        even, odd = (z[0] + w[0], z[1] - w[1]), _times((z[1] + w[1], w[0] - z[0]), turn)
+        v = _stage(stage, spectrum, 4 * k, _plus(even, odd), table, 2 * k)
+        w = _stage(stage, spectrum, 4 * k + 1, (even[0] - odd[0], odd[1] - even[1]), table, 2 * k + 1)
+        even, odd = (v[0] + w[0], v[1] - w[1]), _times((v[0] - w[0], v[1] + w[1]), turn.conjugate())
+        _write(rows, mirror, (odd[0] - even[1], even[0] + odd[1]))  # at f = 0 these are the same row
+        _write(rows, place, (even[1] + odd[0], even[0] - odd[1]))
 
 
 @njit(**OPTIONS)
@@ -295,24 +282,24 @@ def ks_cycle(states: np.ndarray, result: np.ndarray, steps: int, t: Tables) -> N
     t: of `make_tables`, in the precision in which to compute.
     """
     count, size = states.shape
-    table = t.frequencies
-    a, b = aligned_room(size * LANES, table.coefficients), aligned_room(size * LANES, table.coefficients)
-    s = aligned_room(len(table.pairs) * BLOCK, table.coefficients)
-    scale = a.dtype.type(0.5 / size)
-    for begin in range(0, count, LANES):
-        for lane in range(LANES):
-            state = states[min(begin + lane, count - 1)]  # surplus lanes repeat the last state
-            for i in range(size // 2):
-                a[i * ROW + LANES + lane], a[i * ROW + lane] = state[2 * i], state[2 * i + 1]
-        _begin(_transform(a, 1, t.first, b, a)[0], table, s)
+    lanes, passes, turns, pairs, half_turns, coefficients = t
+    rows, spectrum = aligned_room(size, lanes, coefficients), aligned_room(8 * len(pairs), lanes, coefficients)
+    scale = rows.dtype.type(0.5 / size)
+    for begin in range(0, count, lanes):
+        for lane in range(lanes):
+            origin = states[min(begin + lane, count - 1)]  # surplus lanes repeat the last state
+            for i in range(size):
+                rows[i, lane] = origin[i]
+        _there(rows, passes, turns, 0)
+        _spectral(BEGIN, rows, pairs, half_turns, coefficients, spectrum)
         for _ in range(steps):
-            _first_stage(_squares(s, t, a, b), table, s)
-            _second_stage(_squares(s, t, a, b), table, s)
-            _third_stage(_squares(s, t, a, b), table, s)
-            _last_stage(_squares(s, t, a, b), table, s)
-        grid = _transform(s, 1, t.back, a, b)[0]
-        for lane in range(min(LANES, count - begin)):
-            state = result[begin + lane]
-            for i in range(size // 2):
-                row = t.order[i] + lane
-                state[2 * i], state[2 * i + 1] = grid[row + LANES] * scale, grid[row] * scale
+            for stage in range(FIRST, LAST + 1):
+                _back(rows, passes, turns, 1)
+                _pass(rows, passes[0, 0], passes[0, 1], turns, 0, SQUARES)
+                _there(rows, passes, turns, 1)
+                _spectral(stage, rows, pairs, half_turns, coefficients, spectrum)
+        _back(rows, passes, turns, 0)
+        for lane in range(min(lanes, count - begin)):
+            target = result[begin + lane]
+            for i in range(size):
+                target[i] = rows[i ^ 1, lane] * scale

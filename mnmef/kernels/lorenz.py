@@ -1,15 +1,16 @@
 """One cycle of Lorenz '63 and of Lorenz '96, by classical Runge-Kutta steps.
 
-LORENZ_LANES states are advanced together, and take all steps of the cycle while they are in the first cache. A
+SIDE states are advanced together, and take all steps of the cycle while they are in the first cache. A
 state's result does not depend on its neighbors.
 """
 
 import numpy as np
 from numba import njit
 
-from mnmef.kernels.compiling import OPTIONS, aligned_room
+from mnmef.kernels.compiling import OPTIONS
+from mnmef.kernels.lanes import aligned_room
 
-LORENZ_LANES = 32
+SIDE = 32
 """States advanced together."""
 
 
@@ -23,16 +24,16 @@ def lorenz63_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
     count = states.shape[0]
     sigma, rho, beta, whole, half, third, sixth = constants
     x, y, z = (
-        np.empty(LORENZ_LANES, constants.dtype),
-        np.empty(LORENZ_LANES, constants.dtype),
-        np.empty(LORENZ_LANES, constants.dtype),
+        np.empty(SIDE, constants.dtype),
+        np.empty(SIDE, constants.dtype),
+        np.empty(SIDE, constants.dtype),
     )
-    for begin in range(0, count, LORENZ_LANES):
-        for j in range(LORENZ_LANES):
+    for begin in range(0, count, SIDE):
+        for j in range(SIDE):
             row = min(begin + j, count - 1)  # surplus lanes repeat the last state
             x[j], y[j], z[j] = states[row, 0], states[row, 1], states[row, 2]
         for _ in range(steps):
-            for j in range(LORENZ_LANES):
+            for j in range(SIDE):
                 a, b, c = x[j], y[j], z[j]
                 da, db, dc = sigma * (b - a), a * (rho - c) - b, a * b - beta * c
                 total_a, total_b, total_c = a + sixth * da, b + sixth * db, c + sixth * dc
@@ -45,7 +46,7 @@ def lorenz63_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
                 u, v, w = a + whole * da, b + whole * db, c + whole * dc
                 da, db, dc = sigma * (v - u), u * (rho - w) - v, u * v - beta * w
                 x[j], y[j], z[j] = total_a + sixth * da, total_b + sixth * db, total_c + sixth * dc
-        for j in range(min(LORENZ_LANES, count - begin)):
+        for j in range(min(SIDE, count - begin)):
             result[begin + j, 0], result[begin + j, 1], result[begin + j, 2] = x[j], y[j], z[j]
 
 
@@ -53,10 +54,10 @@ def lorenz63_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
 def _close_circle(x: np.ndarray) -> None:
     """Fill the two rows of a field before the first component and the one after the last."""
     end = len(x)
-    for j in range(2 * LORENZ_LANES):
-        x[j] = x[end - 3 * LORENZ_LANES + j]
-    for j in range(LORENZ_LANES):
-        x[end - LORENZ_LANES + j] = x[2 * LORENZ_LANES + j]
+    for j in range(2 * SIDE):
+        x[j] = x[end - 3 * SIDE + j]
+    for j in range(SIDE):
+        x[end - SIDE + j] = x[2 * SIDE + j]
 
 
 @njit(**OPTIONS)
@@ -65,9 +66,9 @@ def _stage(
 ) -> None:
     """With the tendency k of a field, `target = begin + step k` and `total += weight k`."""
     for p in range(len(total)):
-        k = (x[p + 3 * LORENZ_LANES] - x[p]) * x[p + LORENZ_LANES] - x[p + 2 * LORENZ_LANES] + forcing
+        k = (x[p + 3 * SIDE] - x[p]) * x[p + SIDE] - x[p + 2 * SIDE] + forcing
         total[p] += weight * k
-        target[p + 2 * LORENZ_LANES] = begin[p + 2 * LORENZ_LANES] + step * k
+        target[p + 2 * SIDE] = begin[p + 2 * SIDE] + step * k
 
 
 @njit(**OPTIONS)
@@ -80,29 +81,33 @@ def lorenz96_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
     """
     count, size = states.shape
     forcing, whole, half, third, sixth = constants
-    span, between = (size + 3) * LORENZ_LANES, size * LORENZ_LANES
-    x, a, b = aligned_room(span, constants), aligned_room(span, constants), aligned_room(span, constants)
-    total = aligned_room(between, constants)
-    for begin in range(0, count, LORENZ_LANES):
-        for lane in range(LORENZ_LANES):
+    span, between = (size + 3) * SIDE, size * SIDE
+    x, a, b = (
+        aligned_room(1, span, constants)[0],
+        aligned_room(1, span, constants)[0],
+        aligned_room(1, span, constants)[0],
+    )
+    total = aligned_room(1, between, constants)[0]
+    for begin in range(0, count, SIDE):
+        for lane in range(SIDE):
             state = states[min(begin + lane, count - 1)]  # surplus lanes repeat the last state
             for i in range(size):
-                x[(i + 2) * LORENZ_LANES + lane] = state[i]
+                x[(i + 2) * SIDE + lane] = state[i]
         for _ in range(steps):
             _close_circle(x)
             for p in range(between):
-                k = (x[p + 3 * LORENZ_LANES] - x[p]) * x[p + LORENZ_LANES] - x[p + 2 * LORENZ_LANES] + forcing
-                total[p] = x[p + 2 * LORENZ_LANES] + sixth * k
-                a[p + 2 * LORENZ_LANES] = x[p + 2 * LORENZ_LANES] + half * k
+                k = (x[p + 3 * SIDE] - x[p]) * x[p + SIDE] - x[p + 2 * SIDE] + forcing
+                total[p] = x[p + 2 * SIDE] + sixth * k
+                a[p + 2 * SIDE] = x[p + 2 * SIDE] + half * k
             _close_circle(a)
             _stage(a, x, total, b, half, third, forcing)
             _close_circle(b)
             _stage(b, x, total, a, whole, third, forcing)
             _close_circle(a)
             for p in range(between):
-                k = (a[p + 3 * LORENZ_LANES] - a[p]) * a[p + LORENZ_LANES] - a[p + 2 * LORENZ_LANES] + forcing
-                x[p + 2 * LORENZ_LANES] = total[p] + sixth * k
-        for lane in range(min(LORENZ_LANES, count - begin)):
+                k = (a[p + 3 * SIDE] - a[p]) * a[p + SIDE] - a[p + 2 * SIDE] + forcing
+                x[p + 2 * SIDE] = total[p] + sixth * k
+        for lane in range(min(SIDE, count - begin)):
             state = result[begin + lane]
             for i in range(size):
-                state[i] = x[(i + 2) * LORENZ_LANES + lane]
+                state[i] = x[(i + 2) * SIDE + lane]

@@ -7,8 +7,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnmef.kernels.etd import etd_coefficients
 from mnmef.systems.base import System
+
+
+@cache
+def etd_coefficients(size: int, h: float, length: float) -> tuple[np.ndarray, ...]:
+    """ETD-RK4 coefficients (size/2 + 1,) on a circle of some length: exp(hL), exp(hL/2), and Q, 2 Q, f1, 2 f2, f3 times
+    -ik/2.
+    """
+    wave_number = np.append(np.arange(0, size / 2), 0) * (2 * np.pi / length)
+    linear = wave_number**2 - wave_number**4
+    z = h * linear[:, None] + np.exp(1j * np.pi * (0.5 + np.arange(16)) / 16)
+    ez = np.exp(z)
+    q = h * ((np.exp(z / 2) - 1) / z).mean(-1).real
+    f1 = h * ((-4 - z + ez * (4 - 3 * z + z**2)) / z**3).mean(-1).real
+    f2 = h * ((2 + z + ez * (z - 2)) / z**3).mean(-1).real
+    f3 = h * ((-4 - 3 * z - z**2 + ez * (4 - z)) / z**3).mean(-1).real
+    factor = -0.5j * wave_number
+    forced = (factor * c for c in (q, 2 * q, f1, 2 * f2, f3))
+    return np.exp(h * linear), np.exp(h * linear / 2), *forced
 
 
 class KuramotoSivashinsky(System):
@@ -33,9 +50,9 @@ class KuramotoSivashinsky(System):
         return self._advance(state, 1)
 
     def _advance_compiled(self, rows: np.ndarray, result: np.ndarray, steps: int, precision: str) -> None:
-        from mnmef.kernels.ks import ks_cycle, make_tables
+        from mnmef.kernels.ks import ks_cycle
 
-        ks_cycle(rows, result, steps, make_tables(precision, self.state_size, self.step_size, self.length))
+        ks_cycle(rows, result, steps, _tables(precision, self.state_size, self.step_size, self.length))
 
     def _advance(self, state: Tensor, steps: int) -> Tensor:
         """Advance states (..., Nx), staying in Fourier space. The coefficients hold the factor -ik/2."""
@@ -73,3 +90,10 @@ def _reference_state(size: int, h: float, length: float) -> np.ndarray:
     grid = length * np.linspace(0, 1, size + 1)[1:]
     profile = torch.from_numpy(np.cos(grid / 16) * (1 + np.sin(grid / 16)))
     return KuramotoSivashinsky(size, h, length)._advance(profile, int(150 / h)).numpy()
+
+
+@cache
+def _tables(precision: str, size: int, h: float, length: float) -> tuple:
+    from mnmef.kernels.ks import make_tables
+
+    return make_tables(precision, size, etd_coefficients(size, h, length))

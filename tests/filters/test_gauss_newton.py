@@ -7,7 +7,7 @@ from mnmef.experiments.load import load_experiment
 from mnmef.filters.base import observation_perturbations
 from mnmef.filters.gauss_newton import CompiledGaussNewton, GaussNewton, gauss_newton
 from mnmef.filters.linalg import HUGE
-from mnmef.kernels.eights import EIGHT
+from mnmef.kernels.lanes import LANES
 
 SIGMA = 0.7
 
@@ -92,8 +92,8 @@ def test_a_trajectory_alone_and_threads_give_the_same_bits(is_perturbed):
         alone = CompiledGaussNewton(compiled.observation[row : row + 1], SIGMA, draws, torch.Size([1]))
         transform = alone.step(observed[row : row + 1], alone.step(observed[row : row + 1], None))
         expected = compiled.step(observed, batch)
-        lanes = [t.state.view(len(t.state), -1, EIGHT) for t in (transform, expected)]
-        assert torch.equal(lanes[0][0, :, 0], lanes[1][row // EIGHT, :, row % EIGHT])
+        lanes = [t.state.view(len(t.state), -1, LANES) for t in (transform, expected)]
+        assert torch.equal(lanes[0][0, :, 0], lanes[1][row // LANES, :, row % LANES])
 
 
 def test_leading_dimensions_and_strided_single_precision_observations_are_those_of_one_batch():

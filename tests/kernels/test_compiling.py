@@ -38,12 +38,8 @@ def test_an_edit_of_a_helper_in_another_file_is_seen_by_the_next_process(tree, t
     compiled = sorted(tmp_path.glob("cache/*/**/*.nbc"))
     assert measured(tree, **cache) == "[1.0, 3.0]"
     assert sorted(tmp_path.glob("cache/*/**/*.nbc")) == compiled
-    helpers = tree / "mnmef" / "kernels" / "eights.py"
-    helpers.write_text(
-        helpers.read_text()
-        .replace("abs(x[", "2.0 * abs(x[")
-        .replace("return (x[0] * y[0]", "return (3.0 * x[0] * y[0]")
-    )
+    helpers = tree / "mnmef" / "kernels" / "vectors.py"
+    helpers.write_text(helpers.read_text().replace('"fmul"', '"fadd"'))
     assert measured(tree, **cache) != "[1.0, 3.0]"
 
 
@@ -54,3 +50,9 @@ def test_the_cache_is_in_the_package_or_where_the_user_wants_it(tree, tmp_path):
     measured(tree, NUMBA_CACHE_DIR=str(tmp_path / "own"))
     (own,) = (tmp_path / "own").iterdir()
     assert own.name == folder.name
+
+
+def test_without_vectors_kernels_say_the_same(tree, tmp_path):
+    assert measured(tree, NUMBA_CACHE_DIR=str(tmp_path / "cache"), MNMEF_VECTORS="0") == "[1.0, 3.0]"
+    (tree / "mnmef" / "kernels" / "vectors.py").unlink()
+    assert measured(tree, NUMBA_CACHE_DIR=str(tmp_path / "cache")) == "[1.0, 3.0]"
