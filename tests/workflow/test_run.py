@@ -283,7 +283,7 @@ def test_a_truncated_file_fails_its_reader_by_name_and_loses_nothing_else(finish
 
 
 def test_an_interrupted_training_goes_on_where_it_was(finished, snakemake):
-    steps = 600
+    steps = 300
     settings = ("scale=quick", f"training={{steps: {steps}, checkpoint_seconds: 0.2}}")
     target = "results/quick/training/lorenz63_1.0/mnmef_pretrained.safetensors"
     command = [sys.executable, "-m", "snakemake", target, "--cores", "1", "--config", *settings]
