@@ -138,8 +138,9 @@ def _turns(w: np.ndarray, k: int) -> Turns:
 
 
 @njit(**OPTIONS)
-def _turned(z: Four, w: Turns) -> Four:
-    return _times(z[0], w[0]), _times(z[1], w[1]), _times(z[2], w[2]), _times(z[3], w[3])
+def _turned(z: Four, w: Turns, first: bool) -> Four:
+    """Four numbers times factors, of which the first one is one unless `first`."""
+    return _times(z[0], w[0]) if first else z[0], _times(z[1], w[1]), _times(z[2], w[2]), _times(z[3], w[3])
 
 
 @njit(**OPTIONS)
@@ -174,11 +175,11 @@ def _of_eight(even: Four, odd: Four, root: float) -> tuple[Four, Four]:
 @njit(**OPTIONS, forceinline=True)
 def _radix_four(z: Four, w: Turns, way: int, turns: bool) -> Four:
     if way != THERE and turns:
-        z = _turned(z, w)
+        z = _turned(z, w, False)
     z = _of_four(z)
     if way == SQUARES:
         z = _of_four(_squared(z[0], z[1], z[2], z[3]))
-    return _turned(z, w) if way != BACK and turns else z
+    return _turned(z, w, False) if way != BACK and turns else z
 
 
 @njit(**OPTIONS, forceinline=True)
@@ -187,12 +188,12 @@ def _radix_eight(
 ) -> tuple[Four, Four]:
     (a, b, c, d), (e, f, g, h) = w
     if way != THERE and turns:
-        even, odd = _turned(even, (a, c, e, g)), _turned(odd, (b, d, f, h))
+        even, odd = _turned(even, (a, c, e, g), False), _turned(odd, (b, d, f, h), True)
     low, high = _of_eight(even, odd, root)
     if way == SQUARES:
         even, odd = _squared(low[0], low[2], high[0], high[2]), _squared(low[1], low[3], high[1], high[3])
         low, high = _of_eight(even, odd, root)
-    return (_turned(low, w[0]), _turned(high, w[1])) if way != BACK and turns else (low, high)
+    return (_turned(low, w[0], False), _turned(high, w[1], True)) if way != BACK and turns else (low, high)
 
 
 @njit(**OPTIONS, forceinline=True)
@@ -209,25 +210,15 @@ def _butterfly(rows: np.ndarray, i: int, step: int, radix: int, w: np.ndarray, k
 
 
 @njit(**OPTIONS)
-def _pass(rows: np.ndarray, step: int, radix: int, turns: np.ndarray, begin: int, way: int) -> None:
-    """A pass whose butterflies are on rows `step` apart and whose factors begin at a place of turns."""
-    for i in range(0, len(rows) // 2, radix * step):
-        for k in range(step):
-            _butterfly(rows, i + k, step, radix, turns, begin + k * radix, way, k > 0)
-
-
-@njit(**OPTIONS)
-def _back(rows: np.ndarray, passes: np.ndarray, turns: np.ndarray, last: int) -> None:
-    """Do passes back, down to the `last` one."""
-    for p in range(len(passes) - 1, last - 1, -1):
-        _pass(rows, passes[p, 0], passes[p, 1], turns, p * len(rows) // 2, BACK)
-
-
-@njit(**OPTIONS)
-def _there(rows: np.ndarray, passes: np.ndarray, turns: np.ndarray, first: int) -> None:
-    """Do passes to frequencies, from the `first` one on."""
-    for p in range(first, len(passes)):
-        _pass(rows, passes[p, 0], passes[p, 1], turns, p * len(rows) // 2, THERE)
+def _transform(rows: np.ndarray, passes: np.ndarray, turns: np.ndarray, first: int, end: int, way: int) -> None:
+    """Do passes `first` ... of those to frequencies, in this order or, on the way back, from the last one on."""
+    half = len(rows) // 2
+    for n in range(first, end):
+        p = first + end - 1 - n if way == BACK else n
+        step, radix = passes[p, 0], passes[p, 1]
+        for i in range(0, half, radix * step):
+            for k in range(step):
+                _butterfly(rows, i + k, step, radix, turns, p * half + k * radix, way, k > 0)
 
 
 @njit(**OPTIONS, forceinline=True)
@@ -240,18 +231,18 @@ def _stage(stage: int, spectrum: np.ndarray, i: int, n: Complex, table: np.ndarr
     if stage == BEGIN:
         _write(spectrum, i, n)
         return n
-    v, known = _read(spectrum, i), _read(spectrum, i + 2)
     if stage == LAST:
-        v = _plus_i(known, table[f, F3], n)
+        v = _plus_i(_read(spectrum, i + 2), table[f, F3], n)
         _write(spectrum, i, v)
         return v
+    v = _read(spectrum, i)
     if stage == THIRD:
-        _write(spectrum, i + 2, _plus_i(known, table[f, F2], n))
+        _write(spectrum, i + 2, _plus_i(_read(spectrum, i + 2), table[f, F2], n))
         return _plus_i(v, table[f, Q2], n)
     if stage == FIRST:
         _write(spectrum, i + 2, n)
     else:
-        decayed = v[0] * table[f, E], v[1] * table[f, E]
+        decayed, known = (v[0] * table[f, E], v[1] * table[f, E]), _read(spectrum, i + 2)
         _write(spectrum, i, _plus_i(decayed, table[f, T], known))
         _write(spectrum, i + 2, _plus_i(_plus_i(decayed, table[f, F1], known), table[f, F2], n))
     return _plus_i((v[0] * table[f, E2], v[1] * table[f, E2]), table[f, Q], n)
@@ -284,21 +275,21 @@ def ks_cycle(states: np.ndarray, result: np.ndarray, steps: int, t: Tables) -> N
     count, size = states.shape
     lanes, passes, turns, pairs, half_turns, coefficients = t
     rows, spectrum = aligned_room(size, lanes, coefficients), aligned_room(8 * len(pairs), lanes, coefficients)
-    scale = rows.dtype.type(0.5 / size)
+    last, scale = len(passes), rows.dtype.type(0.5 / size)
     for begin in range(0, count, lanes):
         for lane in range(lanes):
             origin = states[min(begin + lane, count - 1)]  # surplus lanes repeat the last state
             for i in range(size):
                 rows[i, lane] = origin[i]
-        _there(rows, passes, turns, 0)
+        _transform(rows, passes, turns, 0, last, THERE)
         _spectral(BEGIN, rows, pairs, half_turns, coefficients, spectrum)
         for _ in range(steps):
             for stage in range(FIRST, LAST + 1):
-                _back(rows, passes, turns, 1)
-                _pass(rows, passes[0, 0], passes[0, 1], turns, 0, SQUARES)
-                _there(rows, passes, turns, 1)
+                _transform(rows, passes, turns, 1, last, BACK)
+                _transform(rows, passes, turns, 0, 1, SQUARES)
+                _transform(rows, passes, turns, 1, last, THERE)
                 _spectral(stage, rows, pairs, half_turns, coefficients, spectrum)
-        _back(rows, passes, turns, 0)
+        _transform(rows, passes, turns, 0, last, BACK)
         for lane in range(min(lanes, count - begin)):
             target = result[begin + lane]
             for i in range(size):
