@@ -33,7 +33,7 @@ TOLERANCE = 0.05, 3.0
 COLUMNS = (
     *("experiment", "sigma_y", "method", "options", "ensemble_size", "expected", "rmse", "low", "high", "reproduced"),
     *("rrmse", "spread_error_ratio", "trajectories", "cycles", "n_diverged", "seconds"),
-    *("rmse_dapper", "rmse_same", "trajectories_dapper", "times_faster", "source"),
+    *("rmse_dapper", "rmse_same", "trajectories_dapper", "times_faster", "source", "remark"),
 )
 
 
@@ -63,6 +63,8 @@ class Row:
         Further options of the filter.
     named : str
         The last four, as the file has them.
+    remark : str
+        What is known of a score that is not reproduced.
     """
 
     method: str
@@ -79,6 +81,7 @@ class Row:
     lag: int = 1
     options: Options = DEFAULTS
     named: str = ""
+    remark: str = ""
 
     @property
     def setting(self) -> Setting:
@@ -183,6 +186,7 @@ def _scores(row: Row, experiment: Experiment, data: TwinData, seed: int) -> dict
         "n_diverged": diverged,
         "seconds": seconds,
         "source": row.source,
+        "remark": row.remark,
     }
     if row.dapper:
         per_cycle = seconds / (len(values) * part[1].shape[1])
@@ -250,6 +254,7 @@ def gather_canonical(parts: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, pd.Da
             "source": table["source"],
         }
     )
+    remarks = table[table["remark"].fillna("") != ""]
     diverged = int(table["n_diverged"].sum())
     notes = [
         f"""{int(table["reproduced"].sum())} of {len(table)} expected scores are reproduced: the difference is at most
@@ -262,5 +267,6 @@ def gather_canonical(parts: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, pd.Da
         ours there. Times faster: seconds of DAPPER for a cycle and trajectory over those of the batched filter, both on
         one core. DAPPER localizes point by point here, as the batched filter does, and not in batches of points.""",
         f"{diverged} trajectories diverged." if diverged else "No trajectory diverged.",
+        *(f"{row.experiment}, {row.method}, {row.options}: {row.remark}" for row in remarks.itertuples()),
     ]
     return table, shown, notes
