@@ -9,7 +9,7 @@ from torch import Tensor
 from mnmef.filters.base import ensemble_mean
 from mnmef.filters.finite_size import hyperprior_coefficients
 from mnmef.filters.linalg import add_product, principal_modes
-from mnmef.kernels import HAS_NUMBA, HUGE, STEEP
+from mnmef.kernels import HAS_NUMBA
 
 if HAS_NUMBA:
     from mnmef.core.threads import over_batch
@@ -120,25 +120,9 @@ class PackedTransform:
         basis, _, weights = matrices.to(ensemble).view(*ensemble.shape[:-2], *matrices.shape[1:]).unbind(-3)
         return add_product(ensemble, weights * factor, basis.mT @ anomalies)
 
-    def unpacked(self, rows: Tensor) -> Transform:
-        """The transforms of some trajectories."""
-        _, members, size = self.shape
-        numbers, span = self.state[rows // LANES, :-1, rows % LANES], members * size
-        basis, back, weights = numbers[:, : PARTS * span].view(-1, PARTS, members, size).unbind(1)
-        mean_weights, core = numbers[:, PARTS * span :].view(len(rows), -1, size).tensor_split([1], 1)
-        return Transform(mean_weights, mean_weights - weights, basis, back, core if core.shape[1] else None)
-
-    def replace(self, rows: Tensor, new: Transform) -> None:
-        """Take the transforms of some trajectories from elsewhere."""
-        parts = [new.basis, new.back, new.mean_weights - new.left, new.mean_weights]
-        parts += [] if new.core is None else [new.core]
-        self.state[rows // LANES, :-1, rows % LANES] = torch.cat(parts, 1).flatten(1)
-
 
 class CompiledGaussNewton:
-    """The same as `GaussNewton` on a CPU in double precision, several times faster; the few transforms of
-    anomalies that are large beside the noise are computed by array operations, which square them nowhere.
-    """
+    """The same as `GaussNewton` on a CPU in double precision, several times faster."""
 
     def __init__(self, observation: Tensor, sigma_y: float, draws: Tensor | None, batch: torch.Size) -> None:
         size = observation.shape[-1]
@@ -157,20 +141,12 @@ class CompiledGaussNewton:
         members, size = observed.shape[-2:]
         shape = len(self.observation), members, size
         observed = observed.reshape(shape).to(self.observation.dtype).contiguous()
-        rows = (PARTS * members + 1 + (size if len(self.packed_draws) else 0)) * size + 1
-        state = self.observation.new_empty(self.blocks, rows, LANES)
+        rows = PARTS * members + 1 + (size if len(self.packed_draws) else 0)
+        state = self.observation.new_empty(self.blocks, rows * size, LANES)
         before = self.observation.new_empty(0, 0, LANES) if old is None else old.state
         arrays = [t.numpy() for t in (self.packed_draws, before, state)]
         over_batch(step, self.blocks, observed.numpy(), self.observation.numpy(), self.sigma_y, *arrays)
-        result = PackedTransform(state, shape)
-        squares = state[:, -1].flatten()[: shape[0]]
-        steep = ((squares > STEEP) & (squares < HUGE)).nonzero().squeeze(-1)
-        if len(steep):
-            misfit = (observed[steep] - self.observation[steep].unsqueeze(-2)) / self.sigma_y
-            at = steep // LANES, slice(None), steep % LANES
-            draws = self.packed_draws[at].view_as(misfit) if len(self.packed_draws) else None
-            result.replace(steep, gauss_newton_step(misfit, None if old is None else old.unpacked(steep), draws))
-        return result
+        return PackedTransform(state, shape)
 
 
 def gauss_newton(

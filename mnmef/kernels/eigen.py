@@ -17,6 +17,9 @@ from mnmef.kernels.lanes import LANES, any_less, every, load, store, where_less
 EPSILON, TINY = 2.0**-53, 1e-140
 """Off the diagonal, what is below these, relative to the largest row and absolutely, counts as zero."""
 
+SWEEPS = 12
+"""Of rotations of all pairs, after which vectors are taken as they are; two or three are usual."""
+
 TURNS = 60
 """Iterations per eigenvalue after which it is taken as it is; two or three are usual."""
 
@@ -145,6 +148,51 @@ def diagonalize(a: np.ndarray, size: int, values: np.ndarray, vectors: np.ndarra
             upper, lower = load(vectors, j * size + i), load(vectors, i * size + j)
             store(vectors, j * size + i, lower)
             store(vectors, i * size + j, upper)
+
+
+@njit(**OPTIONS)
+def refine(gram: np.ndarray, size: int, vectors: np.ndarray, steepness: float, bound: float) -> None:
+    """Improve vectors V, eigenvectors of S'S, given `gram = (S V)'(S V)`, until that is diagonal relative to each pair
+    of its diagonal entries, in the lanes where steepness > bound; gram becomes that diagonal matrix.
+
+    Jacobi's rotations then find V as accurately as if they were applied to S: what squaring S takes away from small
+    eigenvalues beside large ones comes back with `S V`, whose columns already differ in size as the eigenvalues do.
+    """
+    zero = every(0.0)
+    for _ in range(SWEEPS):
+        rotated = False
+        for p in range(size - 1):
+            for q in range(p + 1, size):
+                off, low, high = load(gram, p * size + q), load(gram, p * (size + 1)), load(gram, q * (size + 1))
+                g = where_less(every(bound), steepness, off, zero)
+                g = where_less(EPSILON * EPSILON * abs(low * high), g * g, g, zero)
+                if not any_less(zero, abs(g)):
+                    continue
+                rotated = True
+                gap = high - low
+                distance = math.sqrt(gap * gap + 4.0 * g * g)
+                tangent = 2.0 * g / (gap + where_less(gap, zero, -distance, distance))
+                tangent = where_less(zero, abs(g), tangent, zero)
+                cosine = 1.0 / math.sqrt(1.0 + tangent * tangent)
+                sine = tangent * cosine
+                for k in range(size):
+                    x, y = load(gram, k * size + p), load(gram, k * size + q)
+                    x, y = cosine * x - sine * y, sine * x + cosine * y
+                    store(gram, k * size + p, x)
+                    store(gram, p * size + k, x)
+                    store(gram, k * size + q, y)
+                    store(gram, q * size + k, y)
+                    x, y = load(vectors, k * size + p), load(vectors, k * size + q)
+                    store(vectors, k * size + p, cosine * x - sine * y)
+                    store(vectors, k * size + q, sine * x + cosine * y)
+                # Of the pair itself, without the rounding of the larger in the smaller.
+                left = where_less(zero, abs(g), zero, off)
+                store(gram, p * size + q, left)
+                store(gram, q * size + p, left)
+                store(gram, p * (size + 1), low - tangent * g)
+                store(gram, q * (size + 1), high + tangent * g)
+        if not rotated:
+            break
 
 
 @njit(**OPTIONS)

@@ -10,14 +10,14 @@ import math
 import numpy as np
 from numba import njit
 
-from mnmef.kernels import HUGE
+from mnmef.kernels import HUGE, STEEP
 from mnmef.kernels.compiling import OPTIONS
-from mnmef.kernels.eigen import diagonalize, reflect, reflector
-from mnmef.kernels.lanes import LANES, every, load, store, where_less
+from mnmef.kernels.eigen import diagonalize, refine, reflect, reflector
+from mnmef.kernels.lanes import LANES, any_less, every, load, store, where_less
 
 PARTS = 3
 """Matrices (N, d) of a transform: basis, back, and the weights `mean_weights - left`; then mean_weights (d) and, in the
-stochastic form, the core (d, d) follow, and the squared size of the anomalies.
+stochastic form, the core (d, d) follow.
 """
 
 
@@ -119,6 +119,7 @@ def _transform(
     innovation: np.ndarray,
     draws: np.ndarray,
     size: int,
+    steepness: float,
     new: np.ndarray,
 ) -> None:
     """The transform but for the weights' part of the mean, from S (N, d), its gram matrix, the innovation (d) and draws
@@ -130,6 +131,12 @@ def _transform(
     squares, vectors = np.empty((size, LANES)), np.empty((size * size, LANES))
     diagonalize(gram, size, squares, vectors)
     product(s, size, 1, vectors, basis, (members, size, size), False)
+    if any_less(every(STEEP), steepness):
+        product(basis, 1, size, basis, gram, (size, members, size), False)
+        refine(gram, size, vectors, steepness, STEEP)
+        product(s, size, 1, vectors, basis, (members, size, size), False)
+        for i in range(size):
+            store(squares, i, where_less(every(STEEP), steepness, load(gram, i * (size + 1)), load(squares, i)))
     product(innovation, 0, 1, vectors, mean_weights, (1, size, size), False)
     inverse = np.empty((size, LANES))
     for i in range(size):
@@ -186,16 +193,15 @@ def step(
         for i in range(size):
             store(innovation, i, -load(innovation, i))
         if len(old):
-            _undo(old[block][:-1], s, innovation, members, size, scale)
+            _undo(old[block], s, innovation, members, size, scale)
         product(s, 1, size, s, gram, (size, members, size), False)
         total = zero
         for i in range(size):
             total += load(gram, i * (size + 1))
-        store(new[block], new.shape[1] - 1, total)
         for k in range(size * size):
             store(gram, k, where_less(total, huge, load(gram, k), zero))
         drawn = draws[block] if len(draws) else room[0, :0]
-        _transform(s, gram, innovation, drawn, size, new[block][:-1])
+        _transform(s, gram, innovation, drawn, size, total, new[block])
         weights = new[block][2 * span :]
         mean_weights, missing = weights[span:], every(np.nan)
         for i in range(size):
