@@ -12,8 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mnmef", "workflow_scripts", "benchmarks")
-LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 9084, "entries": 20}
-"""Of the code lines 8,250 are for the paper, 373 for experiments from outside, 461 for observations of any kind,
+LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 9085, "entries": 20}
+"""Of the code lines 8,250 are for the paper, 373 for experiments from outside, 462 for observations of any kind,
 distances, and filters of the user's; lowered whenever code goes, to 7,000."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -35,7 +35,7 @@ class ESRF(Filter):
         scale = self.sigma_y * (forecast.shape[-2] - 1) ** 0.5
         mean = ensemble_mean(forecast)
         anomalies = forecast - mean
-        h_anomalies, innovation = whiten(observation, experiment).departures(forecast)
+        h_anomalies, innovation = whiten(observation, experiment).departures(forecast, mean)
         s, innovation = h_anomalies / scale, innovation / self.sigma_y
         cross = s.mT @ anomalies  # (..., d, Nx)
         deficit, inverse = symmetric_functions(s.mT @ s, transform_deficit, precision)

@@ -90,7 +90,7 @@ class LETKF(Filter):
         scale = self.sigma_y * (forecast.shape[-2] - 1) ** 0.5
         mean = ensemble_mean(forecast)
         anomalies = forecast - mean
-        s, innovation = (part / scale for part in whiten(observation, experiment).departures(forecast))
+        s, innovation = (part / scale for part in whiten(observation, experiment).departures(forecast, mean))
         innovation = innovation.squeeze(-2).expand(*forecast.shape[:-2], -1)
         cross, gram = s.mT @ anomalies, s.mT @ s  # (..., d, Nx), (..., d, d)
         if self.is_scalar:
