@@ -43,13 +43,14 @@ class Whitened:
         """Return rows (..., N, d) with zeros where the observation is missing."""
         return rows if self.missing is None else rows.masked_fill(self.missing.unsqueeze(-2), 0.0)
 
-    def departures(self, ensemble: Tensor) -> tuple[Tensor, Tensor]:
-        """Return observed anomalies `Y = h(v_n) - mean` (..., N, d) and the innovation `y - mean` (..., 1, d) of an
-        ensemble (..., N, Nx); the mean is that of h(v_n).
+    def departures(self, ensemble: Tensor, mean: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return observed anomalies `Y = h(v_n) - center` (..., N, d) and the innovation `y - center` (..., 1, d) of an
+        ensemble (..., N, Nx); the center is the mean of h(v_n), for a linear h made of a given mean (..., 1, Nx).
         """
         observed = self.observe(ensemble)
-        mean = ensemble_mean(observed)
-        return observed - mean, self.value.unsqueeze(-2) - mean
+        is_linear = self.experiment.observation.function == "identity"
+        center = self.observe(mean) if mean is not None and is_linear else ensemble_mean(observed)
+        return observed - center, self.value.unsqueeze(-2) - center
 
     def _times_root(self, rows: Tensor) -> Tensor:
         assert self.root is not None
