@@ -32,7 +32,7 @@ TOLERANCE = 0.05, 3.0
 COLUMNS = (
     *("experiment", "sigma_y", "method", "options", "ensemble_size", "expected", "rmse", "low", "high", "reproduced"),
     *("rrmse", "spread_error_ratio", "trajectories", "cycles", "n_diverged", "seconds"),
-    *("rmse_dapper", "rmse_same", "trajectories_dapper", "times_faster", "source"),
+    *("rmse_dapper", "rmse_same", "trajectories_dapper", "times_faster", "source", "remark"),
 )
 
 
@@ -62,6 +62,8 @@ class Row:
         Further options of the filter.
     named : str
         The last four, as the file has them.
+    remark : str
+        What is known of a score that is not reproduced.
     """
 
     method: str
@@ -78,6 +80,7 @@ class Row:
     lag: int = 1
     options: Options = DEFAULTS
     named: str = ""
+    remark: str = ""
 
     @property
     def setting(self) -> Setting:
@@ -185,6 +188,7 @@ def _scores(row: Row, experiment: Experiment, data: TwinData, seed: int) -> dict
         "n_diverged": diverged,
         "seconds": seconds,
         "source": row.source,
+        "remark": row.remark,
     }
     if row.dapper:
         per_cycle = seconds / (len(values) * part[1].shape[1])
@@ -252,6 +256,7 @@ def gather_canonical(parts: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, pd.Da
             "source": table["source"],
         }
     )
+    remarks = table[table["remark"].fillna("") != ""]
     diverged = int(table["n_diverged"].sum())
     notes = [
         f"""{int(table["reproduced"].sum())} of {len(table)} expected scores are reproduced: the difference is at most
@@ -264,5 +269,6 @@ def gather_canonical(parts: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, pd.Da
         ours there. Times faster: seconds of DAPPER for a cycle and trajectory over those of the batched filter, both on
         one core. DAPPER localizes point by point here, as the batched filter does, and not in batches of points.""",
         f"{diverged} trajectories diverged." if diverged else "No trajectory diverged.",
+        *(f"{row.experiment}, {row.method}, {row.options}: {row.remark}" for row in remarks.itertuples()),
     ]
     return table, shown, notes

@@ -1,6 +1,7 @@
 """Expected scores: read as their files have them, run, and judged."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -64,3 +65,12 @@ def test_observations_of_the_laplace_experiment_have_its_noise():
     noise = load_experiment("lorenz96_laplace").observation.simulate(np.zeros((2000, 80)), [1.0], draws, None)[0]
     assert noise.var() == pytest.approx(1.0, rel=0.03)
     assert (noise**4).mean() == pytest.approx(6.0, rel=0.1)  # of Laplace's distribution; 3 of Gauss's
+
+
+def test_the_page_of_the_documentation_is_that_of_its_table(root):
+    from mnmef.report.tables import markdown_table
+
+    folder = root / "docs" / "results"
+    _, shown, notes = gather_canonical([pd.read_csv(folder / "canonical.csv")])
+    page = markdown_table(shown, title="Scores that the field knows", notes=notes)
+    assert (folder / "canonical.md").read_text() == page
