@@ -12,8 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mnmef", "workflow_scripts", "benchmarks")
-LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 8800, "entries": 20}
-"""Of the code lines 8,114 are for the paper, 373 for experiments from outside, 313 for local analyses trained through
+LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 8762, "entries": 20}
+"""Of the code lines 8,082 are for the paper, 367 for experiments from outside, 313 for local analyses trained through
 cycles; lowered whenever code goes, to 7,000."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

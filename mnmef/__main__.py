@@ -27,41 +27,37 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def new_experiment(file: Path) -> int:
-    """Write the template to `file`, unless there is one; return the exit status."""
-    try:
-        with file.open("x", encoding="utf-8") as opened:
-            opened.write(TEMPLATE.read_text(encoding="utf-8"))
-    except OSError as error:
-        print(f"{file} cannot be written: {error.strerror}", file=sys.stderr)
-        return 1
-    print(f"Wrote {file}. Edit it, then: python -m mnmef check {file}")
-    return 0
+def new_experiment(file: Path) -> str:
+    """Write the template to `file`, and say so. Raises `OSError` if there is such a file, or it cannot be written."""
+    with file.open("x", encoding="utf-8") as opened:
+        opened.write(TEMPLATE.read_text(encoding="utf-8"))
+    return f"Wrote {file}. Edit it, then: python -m mnmef check {file}"
 
 
-def check(file: Path, config: Path, scale: str | None) -> int:
-    """Print what is wrong with an experiment, or that nothing is; return the exit status."""
+def check(file: Path, config: Path, scale: str | None) -> str:
+    """Say that nothing is wrong with an experiment. Raises `ValueError` with a line for each fault."""
     try:
         raw = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        print(f"{config} cannot be read: {error}", file=sys.stderr)
-        return 1
+    except yaml.YAMLError as error:
+        raise ValueError(f"{config} cannot be read: {error}") from None
     faults = check_experiment(file, raw, scale)
-    print(*faults, sep="\n", end="\n" if faults else "", file=sys.stderr)
-    if not faults:
-        print(f"{summary(load_experiment(file.stem))}. No fault was found.")
-    return int(bool(faults))
+    if faults:
+        raise ValueError("\n".join(faults))
+    return f"{summary(load_experiment(file.stem))}. No fault was found."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status."""
     given = _parser().parse_args(arguments)
-    if given.file.suffix != ".yaml":
-        print(f"{given.file}: the name of an experiment's file ends in .yaml", file=sys.stderr)
+    try:
+        if given.file.suffix != ".yaml":
+            raise ValueError(f"{given.file}: the name of an experiment's file ends in .yaml")
+        is_new = given.command == "new-experiment"
+        print(new_experiment(given.file) if is_new else check(given.file, given.config, given.scale))
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
         return 1
-    if given.command == "new-experiment":
-        return new_experiment(given.file)
-    return check(given.file, given.config, given.scale)
+    return 0
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from mnmef.config.checks import faults_of_experiment, faults_of_file, faults_of_run
 from mnmef.config.experiment import Description
-from mnmef.config.messages import Layers, explain
+from mnmef.config.messages import ConfigError, Layers, explain
 from mnmef.config.outside import code_of, faults_of_code, take_experiments
 from mnmef.config.schema import RUN_WIDE, Config
 from mnmef.config.settings import layers, merge
@@ -23,10 +23,6 @@ from mnmef.core.errors import unknown_name
 from mnmef.experiments.files import describe, known_experiments
 
 Checked = TypeVar("Checked", bound=BaseModel)
-
-
-class ConfigError(ValueError):
-    """A config that cannot be used; the text has one line for each fault."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +62,7 @@ def load_config(raw: Mapping[str, Any], overrides: Mapping[str, Any] | None = No
     """
     overrides = {key: _typed(value) for key, value in (overrides or {}).items() if key != "scales"}
     scale = _scale(raw, overrides)
-    try:
-        raw, at_scale, overrides = take_experiments(raw, raw["scales"][scale] or {}, overrides)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    raw, at_scale, overrides = take_experiments(raw, raw["scales"][scale] or {}, overrides)
     raw = {**raw, "scales": {**raw["scales"], scale: at_scale}}
     common = _checked(Config, _layers(raw, scale, None, overrides))
     _refuse(faults_of_run(common))

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args, get_origin
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -14,6 +14,11 @@ from mnmef.experiments.files import DESCRIPTION, known_experiments
 
 Layers = list[tuple[Mapping[str, Any], str]]
 """Mappings that are laid over one another, the first one on top, each with the prefix of its keys in error texts."""
+
+
+class ConfigError(ValueError):
+    """A config that cannot be used; the text has one line for each fault."""
+
 
 _RIGHT = {
     "missing": "is missing",
@@ -103,20 +108,20 @@ def _holds(layer: object, location: tuple[str | int, ...]) -> bool:
 
 
 def _walk(schema: type[BaseModel], location: tuple[str | int, ...]) -> tuple[type[BaseModel], FieldInfo | None]:
-    """Return the innermost section on the way to `location`, and its field there, if it is no section itself."""
+    """Return the innermost section on the way to `location`, and the last field on it."""
     section, field = schema, None
-    inner: Any = schema
-    for part in location:
-        if get_origin(inner) in (list, dict):  # the part is a position in a list, or a key of a mapping
-            inner = get_args(inner)[-1]
-        else:
-            field = section.model_fields.get(str(part))
-            inner = field and field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            section, field = inner, None
-        elif get_origin(inner) not in (list, dict):
-            break
+    for part in map(str, location):
+        if part in section.model_fields:  # otherwise a position in a list, or a key of a mapping
+            field = section.model_fields[part]
+            section = _section_in(field.annotation) or section
     return section, field
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the section that a field holds, be it in a list or a mapping, if any."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_section_in, get_args(annotation))), None)
 
 
 def _description(field: FieldInfo | None) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mnmef.config.messages import ConfigError
 from mnmef.core.errors import unknown_name
 from mnmef.core.references import split_reference
 from mnmef.experiments.files import describe, known_experiments, shipped_experiments, use_experiments
@@ -27,7 +28,7 @@ def take_experiments(*parts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Raises
     ------
-    ValueError
+    ConfigError
         For a file that is not there, a stem that cannot be a name, and two experiments of one name.
     """
     files: dict[str, Path] = {}
@@ -48,16 +49,18 @@ def _take(entry: Any, files: dict[str, Path]) -> Any:
         return entry
     path = Path(entry)
     if not re.fullmatch(r"[A-Za-z0-9_]+", path.stem):
-        raise ValueError(
+        raise ConfigError(
             f"experiments: {entry}: the name of the file is the name of the experiment, and must have letters, digits "
             f"and underscores alone, such as {re.sub('[^A-Za-z0-9_]+', '_', path.stem)}.yaml"
         )
     if not path.is_file():
         near = sorted(str(each) for each in path.parent.glob("*.yaml")) or ["none"]
-        raise ValueError(f"experiments: there is no file {path.resolve()}; files there: {', '.join(near)}")
+        raise ConfigError(f"experiments: there is no file {path.resolve()}; files there: {', '.join(near)}")
     other = (shipped_experiments() | files).get(path.stem)
     if other is not None and other.resolve() != path.resolve():
-        raise ValueError(f"experiments: {path.resolve()} and {other.resolve()} are both called {path.stem}; rename one")
+        raise ConfigError(
+            f"experiments: {path.resolve()} and {other.resolve()} are both called {path.stem}; rename one"
+        )
     files[path.stem] = path
     return path.stem
 

@@ -187,14 +187,16 @@ def load_trial(
     Raises
     ------
     ValueError
-        If the split has fewer members, or no such noise level.
+        If the split is smaller, or has no such noise level.
     """
     levels = dataset["sigma_y"].values
     match = np.flatnonzero(np.isclose(levels, sigma_y))
     if match.size == 0:
         raise ValueError(f"no observations with sigma_y = {sigma_y}; the file has {', '.join(map(str, levels))}")
-    if members > dataset.sizes["member"]:
-        raise ValueError(f"the split stores {dataset.sizes['member']} members, fewer than the {members} asked for")
+    for name, wanted in (("member", members), ("trajectory", trajectories or 0), ("cycle", cycles or 0)):
+        if wanted > dataset.sizes[name]:
+            split, stored = dataset.attrs["split"], dataset.sizes[name]
+            raise ValueError(f"{wanted} of dimension {name} are asked for, but the {split} split has {stored}")
     part = dataset.isel(trajectory=slice(trajectories), cycle=slice(cycles), member=slice(members), sigma_y=match[0])
     first, observations, truth = (
         torch.from_numpy(part[name].values).to(dtype) for name in ("first_ensemble", "observation", "truth")

@@ -1,9 +1,7 @@
 """From settings of the config to trained and fine-tuned filters."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -69,17 +67,10 @@ def finetuning_options(
 ) -> TrainingOptions:
     """Return the options of a fine-tuning at N = `ensemble_size`: heads only, its own rate, a smaller batch."""
     divisor = {int(n): d for n, d in finetuning["batch_divisor"].items()}.get(ensemble_size, 1)
-    merged = {
-        **training,
-        "ensemble_size": ensemble_size,
-        "other_sizes": [],
-        "epochs": finetuning["epochs"],
-        "steps": finetuning["steps"],
-        "batch": max(1, training["batch"] // divisor),
-        "learning_rate": training["learning_rate"] * finetuning["learning_rate_factor"],
-        "decay": finetuning["decay"],
-    }
-    return replace(pretraining_options(merged, windows, window_cycles, seed), heads_only=True)
+    own, batch = {key: finetuning[key] for key in ("epochs", "steps", "decay")}, max(1, training["batch"] // divisor)
+    options = pretraining_options({**training, **own, "batch": batch}, windows, window_cycles, seed)
+    rate = training["learning_rate"] * finetuning["learning_rate_factor"]
+    return replace(options, ensemble_size=ensemble_size, other_sizes=(), learning_rate=rate, heads_only=True)
 
 
 def pretrain(
@@ -161,14 +152,9 @@ def finetune(
 
 
 def _train(
-    filter_: LearnedFilter,
-    truths: xr.Dataset,
-    options: TrainingOptions,
-    recipe: Recipe,
-    weights: Path,
-    origin: Mapping[str, Any],
+    filter_: LearnedFilter, truths: xr.Dataset, options: TrainingOptions, recipe: Recipe, weights: Path, card: Settings
 ) -> pd.DataFrame:
-    """Train a filter, write its checkpoint and return the curve; the card has the seconds of all pieces."""
+    """Train a filter, write its checkpoint and return the curve; its `card` gets the seconds of all pieces."""
     task = f"fine-tune N={options.ensemble_size}" if options.heads_only else "train"
     curve = train(
         filter_.to(default_device()),
@@ -178,6 +164,10 @@ def _train(
         **{key: recipe.training[key] for key in PACE},
         label=f"{task} {filter_.name} {filter_.experiment.name} {filter_.sigma_y}",
     )
-    card = {"training": vars(options), "windows": truths.sizes["window"], "seconds": float(curve["seconds"].iloc[-1])}
-    save_checkpoint(filter_, weights, {**card, "hardware": hardware_name(default_device()), **origin})
+    entries = {
+        "training": vars(options),
+        "windows": truths.sizes["window"],
+        "hardware": hardware_name(default_device()),
+    }
+    save_checkpoint(filter_, weights, {**entries, "seconds": float(curve["seconds"].iloc[-1]), **card})
     return curve

@@ -51,9 +51,4 @@ class Trial:
             raise ValueError(
                 f"the tuning split is one of {split.attrs['experiment']}, but {self.experiment} is searched"
             )
-        for name, wanted in (("trajectory", self.trajectories), ("cycle", self.cycles)):
-            if wanted > split.sizes[name]:
-                raise ValueError(
-                    f"{wanted} of dimension {name} are asked for, but the tuning split has {split.sizes[name]}"
-                )
         return load_trial(split, self.sigma_y, self.members, dtype, self.trajectories, self.cycles)

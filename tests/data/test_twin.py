@@ -60,7 +60,7 @@ def test_fewer_members_are_the_first_ones_of_the_stored_ensemble(test_split):
 def test_what_a_split_does_not_hold_is_an_error_that_lists_what_it_does(test_split):
     with pytest.raises(ValueError, match=r"0\.5.*1\.0, 0\.7"):
         load_trial(test_split, 0.5, 5, torch.float64)
-    with pytest.raises(ValueError, match="12 members"):
+    with pytest.raises(ValueError, match=r"13 of dimension member.*test split has 12"):
         load_trial(test_split, 1.0, 13, torch.float64)
     with pytest.raises(ValueError, match="'validation'"):
         simulate_split(load_experiment("lorenz96"), "validation", 1, 1, [1.0], 2, seed=0)

@@ -9,7 +9,7 @@ import torch
 from mnmef.experiments.load import load_experiment
 from mnmef.filters import mnmef_conv_local
 from mnmef.filters.mnmef_conv import ConvOptions, MnmefConv
-from mnmef.filters.mnmef_conv_local import MnmefConvLocal, solve_cyclic_band, spacing_of
+from mnmef.filters.mnmef_conv_local import MnmefConvLocal, solve_sparse, spacing_of
 from mnmef.observations import Components
 
 SMALL = ConvOptions(channels=6, layers=2, kernel=3, patch=2, reach=8)
@@ -124,24 +124,26 @@ def test_an_observation_reaches_no_farther_than_network_and_gain():
 
 
 @pytest.mark.parametrize(("size", "band"), [(1, 0), (2, 1), (9, 4), (10, 5), (11, 2), (64, 5)])
-def test_a_cyclic_band_gives_the_solution_of_the_full_matrix(size, band):
+def test_entries_of_a_cyclic_band_give_the_solution_of_the_full_matrix(size, band):
     rng = np.random.default_rng(0)
-    diagonals, right = rng.standard_normal((band + 1, size)), rng.standard_normal((3, size))
-    if size == 2 * band:  # the entries at the opposite site are their own mirror images
-        diagonals[band, band:] = diagonals[band, :band]
-    full = np.zeros((size, size))
-    for k in range(band + 1):
-        for i in range(size):
-            full[i, (i + k) % size] = full[(i + k) % size, i] = diagonals[k, i]
+    rows = np.unique((np.arange(-band, band + 1)[:, None] + np.arange(size)) % size, axis=0)
+    full, right = np.zeros((size, size)), rng.standard_normal((2, 3, size))
+    np.put_along_axis(full, rows, rng.standard_normal(rows.shape), 0)
+    full += full.T
     # Not definite: a solver without pivoting would fail.
     assert size < 3 or np.linalg.eigvalsh(full)[0] < 0 < np.linalg.eigvalsh(full)[-1]
-    found = solve_cyclic_band(diagonals, right)
-    np.testing.assert_allclose(found, np.linalg.solve(full, right.T).T, rtol=1e-8, atol=1e-8)
+    values = torch.from_numpy(np.stack([scale * np.take_along_axis(full, rows, 0) for scale in (1.0, 2.0)]))
+    found = solve_sparse(values, torch.from_numpy(rows), torch.from_numpy(right))
+    for solution, scale, sides in zip(found.numpy(), (1.0, 2.0), right, strict=True):
+        np.testing.assert_allclose(solution, np.linalg.solve(scale * full, sides.T).T, rtol=1e-8, atol=1e-8)
 
 
 def test_a_singular_or_broken_ensemble_keeps_its_forecast_and_spoils_no_other():
-    assert (solve_cyclic_band(np.zeros((2, 8)), np.ones((3, 8))) == 0).all()
-    assert (solve_cyclic_band(np.full((2, 8), np.nan), np.ones((3, 8))) == 0).all()
+    rows = torch.arange(8)[None]
+    for entry in (0.0, torch.nan):
+        values = torch.stack([torch.full((1, 8), entry), torch.full((1, 8), 2.0)])
+        found = solve_sparse(values, rows, torch.ones(2, 3, 8))
+        assert torch.equal(found, torch.stack([torch.zeros(3, 8), torch.full((3, 8), 0.5)]))
     experiment = lorenz96(80)
     local = MnmefConvLocal(random_filter(lorenz96(40), SMALL), experiment)
     forecast, observation, noise = random_case(experiment)
