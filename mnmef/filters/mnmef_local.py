@@ -244,11 +244,11 @@ class MnmefLocal(nn.Module, Filter):
         innovation = mean.new_zeros(shape).index_copy(0, places, torch.where(seen, y - h_mean, 0.0))
         mask = mean.new_zeros(shape).index_copy(0, places, seen.to(mean))
         h_anomaly = torch.zeros_like(v).index_copy(0, places, (h - h_mean.unsqueeze(-1)) * seen.unsqueeze(-1))
-        mean, anomaly = self.local_analysis(mean, v - mean.unsqueeze(-1), innovation, h_anomaly, mask)
+        mean, anomaly = self.local_analyses(mean, v - mean.unsqueeze(-1), innovation, h_anomaly, mask)
         analysis = self.sigma_y * (mean.unsqueeze(-1) + anomaly).movedim(0, -1)
         return analysis.clamp(-experiment.bound, experiment.bound).reshape(forecast.shape)
 
-    def local_analysis(
+    def local_analyses(
         self, mean: Tensor, anomaly: Tensor, innovation: Tensor, h_anomaly: Tensor, mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Compute mean (D, B) and anomalies (D, B, N) of the analysis, all in units of sigma_y.

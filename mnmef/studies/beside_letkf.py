@@ -29,7 +29,7 @@ RADII = (4.0, 5.0, 7.0, 10.0)
 INFLATIONS = (1.01, 1.02, 1.04)
 """Settings of LETKF to try, on `TUNING` trajectories, dropped cycles and cycles after them."""
 
-TUNING = 2, 100, 300
+TUNING = 8, 100, 500
 
 KEYS = ["experiment", "sigma_y", "method", "ensemble_size"]
 
