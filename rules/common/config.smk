@@ -15,7 +15,7 @@ from mnmef.config import settings
 from mnmef.config.loading import ConfigError, load_config, write_config
 from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS, METHODS, method_of
 from mnmef.core.references import split_reference
-from mnmef.io.digest import code_digest, files_digest
+from mnmef.io.digest import code_digest
 from mnmef.report import results_page as pages
 
 

@@ -24,7 +24,8 @@ def own_filters(experiment):
 def filter_settings(wildcards):
     """As `evaluation_settings`, with a filter of the user's and a digest of its file."""
     entry = own_filters(wildcards.experiment)[wildcards.method]
-    digest = files_digest(split_reference(entry["name"])[0])
+    file = split_reference(entry["name"])[0]
+    digest = code_digest(file, file.parent)
     return evaluation_settings(wildcards) | chosen(wildcards, "ensemble_sizes") | {"entry": entry, "digest": digest}
 
 
