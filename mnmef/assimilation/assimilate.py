@@ -8,12 +8,12 @@ import torch
 import xarray as xr
 
 from mnmef.assimilation.cycling import CycleRecord, noise_source, run_filter
-from mnmef.assimilation.inputs import as_ensemble, as_observations, check_filter, warn_of_members
-from mnmef.core.errors import whole_number
+from mnmef.assimilation.inputs import as_ensemble, as_observations, warn_of_members
+from mnmef.core.errors import check_class, whole_number
 from mnmef.core.seeds import numpy_generator
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter
+from mnmef.filters.base import Filter, check_made_for
 from mnmef.io.files import variable
 
 
@@ -50,8 +50,8 @@ def assimilate(
     -------
     Dataset
         `mean` and `deviation` (cycle, state): analysis mean, and standard deviation of the analysis ensemble (divisor
-        N - 1); NaN from the cycle on at which the filter diverged, `diverged_at`, -1 for none. Divergence is a warning,
-        as are weights tuned for another number of members and a first ensemble without spread.
+        N - 1); NaN from the cycle `diverged_at` on at which the filter diverged, -1 for none. A warning says so, as it
+        does of weights tuned for another number of members and of a first ensemble without spread.
 
     Raises
     ------
@@ -60,14 +60,15 @@ def assimilate(
     ValueError
         If the filter was made for another experiment, shapes do not fit, or a number is out of range.
     """
-    check_filter(filter_, experiment)
+    check_class("filter_", filter_, Filter)
+    check_class("experiment", experiment, Experiment)
+    check_made_for(filter_, experiment)
     values, seed = as_observations(observations, experiment), whole_number("seed", seed, 0)
     if first_ensemble is None:
         first = climatological_states(experiment, whole_number("members", members, 2), seed)
     else:
         first = as_ensemble(first_ensemble, experiment)
-    count = len(first)
-    warn_of_members(filter_, count)
+    warn_of_members(filter_, count := len(first))
     # Networks compute in the precision of their weights, classical analyses in double (`Experiment.model_dtype`).
     dtype = torch.float32 if isinstance(filter_, torch.nn.Module) else torch.float64
     with torch.no_grad():

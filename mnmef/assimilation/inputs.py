@@ -9,16 +9,7 @@ import torch
 import xarray as xr
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, check_made_for
-
-
-def check_filter(filter_: Any, experiment: Any) -> None:
-    """Raise `TypeError` for arguments of another class, `ValueError` for a filter that was made for something else."""
-    for name, value, kind in (("filter_", filter_, Filter), ("experiment", experiment, Experiment)):
-        if not isinstance(value, kind):
-            right = f"{kind.__name__}, as in assimilate(filter_, experiment, observations)"
-            raise TypeError(f"{name} must be of the class {right}, not {type(value).__name__}")
-    check_made_for(filter_, experiment)
+from mnmef.filters.base import Filter
 
 
 def warn_of_members(filter_: Filter, members: int) -> None:

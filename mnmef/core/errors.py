@@ -14,6 +14,12 @@ def unknown_name(kind: str, name: object, known: Iterable[object]) -> str:
     return f"unknown {kind} {str(name)!r}.{hint} Known: {', '.join(names)}."
 
 
+def check_class(name: str, value: object, kind: type) -> None:
+    """Raise `TypeError` with the name of an argument that is not of its class, as those in another order are not."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be of the class {kind.__name__}, not {type(value).__name__}")
+
+
 def whole_number(name: str, value: object, least: int) -> int:
     """Return `value` if it is a whole number of at least `least`; raise `ValueError` with its name otherwise."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:

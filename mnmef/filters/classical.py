@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnmef.core.errors import positive_number, unknown_name, whole_number
+from mnmef.core.errors import check_class, positive_number, unknown_name, whole_number
 from mnmef.core.names import CLASSICAL_METHODS, LOCALIZED_METHODS, METHODS
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter
@@ -97,6 +97,7 @@ def make_classical(
     """
     if method not in CLASSICAL_METHODS:
         raise ValueError(unknown_name("method", method, CLASSICAL_METHODS))
+    check_class("experiment", experiment, Experiment)
     check_radius(method, localization_radius)
     sigma_y, lag = positive_number("sigma_y", sigma_y), whole_number("lag", lag, 1)
     factors = _numbers("inflation", inflation)

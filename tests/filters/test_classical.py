@@ -259,6 +259,13 @@ def test_an_inflation_that_is_no_number_is_refused(inflation):
         make_classical("esrf", load_experiment("lorenz96"), SIGMA, inflation)
 
 
+@pytest.mark.parametrize("method", ["letkf", "esrf"])
+@pytest.mark.parametrize("experiment", ["lorenz96", None, load_experiment("lorenz96").system])
+def test_an_experiment_that_is_none_is_refused(method, experiment):
+    with pytest.raises(TypeError, match=r"^experiment must be of the class Experiment, not "):
+        make_classical(method, experiment, SIGMA, 1.0, 4.0 if method == "letkf" else None)
+
+
 def test_localization_without_a_grid_is_refused():
     with pytest.raises(ValueError, match="no spatial grid"):
         make_classical("letkf", load_experiment("lorenz63"), SIGMA, 1.0, 2.0)
