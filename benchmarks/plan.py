@@ -17,7 +17,7 @@ import yaml
 from benchmarks.costs import COSTS, ROOT, snakemake
 from mnmef.config.settings import at_scale
 from mnmef.core.names import LOCALIZED_METHODS
-from mnmef.experiments.files import describe
+from mnmef.experiments.description import describe
 
 DAPPER = 50
 """How much more a cycle costs in DAPPER than in the batched engine, roughly (docs/benchmark.md)."""

@@ -263,7 +263,7 @@ rule tabulate_canonical:
     benchmark:
         benchmark_file("tabulate_canonical")
     conda:
-        "../envs/baselines.yaml"
+        "../envs/figures.yaml"
     threads: 1
     resources:
         runtime=growing(10),

@@ -17,8 +17,8 @@ import mnmef.dapper as ours
 from mnmef.assimilation.cycling import run_filter
 from mnmef.assimilation.metrics import relative_rmse
 from mnmef.data.twin import load_trial, simulate_split
+from mnmef.experiments.description import describe
 from mnmef.experiments.experiment import Experiment
-from mnmef.experiments.files import describe
 from mnmef.experiments.load import experiment_of, load_experiment
 from mnmef.filters.classical import make_classical
 from mnmef.filters.dapper_bridge import hidden_markov_model

@@ -9,7 +9,8 @@ from mnmef.config.schema import RUN_WIDE, RUN_WIDE_PARTS, Config
 from mnmef.core.errors import unknown_name
 from mnmef.core.names import LOCALIZED_METHODS
 from mnmef.core.references import split_reference
-from mnmef.experiments.files import describe, known_experiments, overlay
+from mnmef.experiments.description import describe
+from mnmef.experiments.files import known_experiments, overlay
 
 
 def faults_of_run(config: Config) -> Iterator[str]:

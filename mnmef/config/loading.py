@@ -21,7 +21,8 @@ from mnmef.config.schema import RUN_WIDE, Config
 from mnmef.config.settings import layers, merge
 from mnmef.core.errors import unknown_name
 from mnmef.core.names import use_filters
-from mnmef.experiments.files import describe, known_experiments
+from mnmef.experiments.description import describe
+from mnmef.experiments.files import known_experiments
 
 Checked = TypeVar("Checked", bound=BaseModel)
 

@@ -11,7 +11,8 @@ from mnmef.config.messages import ConfigError
 from mnmef.core.errors import unknown_name
 from mnmef.core.names import METHODS
 from mnmef.core.references import dapper_module, split_reference
-from mnmef.experiments.files import REFERENCES, describe, known_experiments, shipped_experiments, use_experiments
+from mnmef.experiments.description import describe
+from mnmef.experiments.files import REFERENCES, known_experiments, shipped_experiments, use_experiments
 from mnmef.io.digest import code_digest, plain_tree
 
 

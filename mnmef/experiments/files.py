@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from mnmef.core.errors import unknown_name
-from mnmef.core.references import dapper_module, split_reference
+from mnmef.core.references import split_reference
 
 SHIPPED_FOLDER = Path(__file__).parent
 """Experiments that come with the package, a folder for each source."""
@@ -70,31 +70,7 @@ def _read(file: Path) -> dict[str, Any]:
     return content
 
 
-def describe(name: str) -> dict[str, Any]:
-    """Return the description of the experiment `name`: its name and the keys of `DESCRIPTION`.
-
-    A module of DAPPER as the system says what the file does not.
-    """
-    content = read_experiment(name)
-    described = {"name": name, **{key: content[key] for key in DESCRIPTION if key in content}}
-    folder = known_experiments()[name].parent
-    if "system" in content:
-        section = content["system"]
-        described["system"] = _located({"name": section} if isinstance(section, str) else section, folder)
-    if "observation" in content:
-        described["observation"] = _located(content["observation"], folder)
-    system = described.get("system")
-    module = dapper_module(system.get("name")) if isinstance(system, dict) else None
-    if module is not None:
-        from mnmef.systems.from_dapper import describe_module  # loads DAPPER and torch
-
-        if described.get("observation") == "dapper":
-            del described["observation"]
-        described = describe_module(module, has_observation="observation" in described) | described
-    return described
-
-
-def _located(section: Any, folder: Path) -> Any:
+def with_absolute_paths(section: Any, folder: Path) -> Any:
     """Return a section with the files that it names by their absolute paths."""
     if not isinstance(section, dict):
         return section
@@ -108,7 +84,7 @@ def overlay(name: str) -> dict[str, Any]:
     if isinstance(found.get("filters"), list):
         folder = known_experiments()[name].parent
         entries = [entry if isinstance(entry, dict) else {"name": entry} for entry in found["filters"]]
-        found["filters"] = [_located(entry, folder) for entry in entries]
+        found["filters"] = [with_absolute_paths(entry, folder) for entry in entries]
     return found
 
 
@@ -122,7 +98,7 @@ def titles() -> dict[str, str]:
         return name in outside, folder.name != "paper", str(folder), content[name].get("place", 0), name
 
     order = sorted(content, key=rank)
-    return {name: content[name]["title"] for name in order}
+    return {name: content[name].get("title", name) for name in order}
 
 
 def benchmarks() -> dict[str, str]:

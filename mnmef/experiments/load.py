@@ -5,8 +5,8 @@ import json
 import torch
 import xarray as xr
 
+from mnmef.experiments.description import describe
 from mnmef.experiments.experiment import Experiment
-from mnmef.experiments.files import describe
 
 
 def load_experiment(name: str, model_dtype: torch.dtype | None = None) -> Experiment:

@@ -32,10 +32,11 @@ def said(monkeypatch):
 
     def say(name, keys):
         content = merge(read_experiment(name), keys)
-        monkeypatch.setattr(
-            "mnmef.experiments.files.read_experiment",
-            lambda other: content if other == name else read_experiment(other),
-        )
+        for module in ("files", "description"):
+            monkeypatch.setattr(
+                f"mnmef.experiments.{module}.read_experiment",
+                lambda other: content if other == name else read_experiment(other),
+            )
 
     return say
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from mnmef.data.twin import simulate_split, simulate_training
+from mnmef.experiments.description import describe
 from mnmef.experiments.experiment import Experiment
-from mnmef.experiments.files import describe, read_experiment, shipped_experiments, titles
+from mnmef.experiments.files import read_experiment, shipped_experiments, titles
 from mnmef.experiments.load import experiment_of, load_experiment
 from mnmef.systems.from_dapper import describe_module, load_hmm
 

@@ -9,7 +9,8 @@ import yaml
 
 from mnmef.config.loading import load_config
 from mnmef.experiments.files import known_experiments, read_experiment
-from mnmef.studies.canonical import COLUMNS, expected_rows, gather_canonical, run_canonical
+from mnmef.scores.canonical import gather_canonical
+from mnmef.studies.canonical import COLUMNS, expected_rows, run_canonical
 
 EXPECTED = [name for name in known_experiments() if read_experiment(name).get("expected")]
 

@@ -5,6 +5,8 @@ import re
 import pytest
 
 FIGURES = {f"figure_{number}" for number in (*range(1, 12), "c12", "c13")}
+SOURCES = ("rule simulate_data:", "rule run_linear_gaussian:", "rule run_canonical:")
+"""Rules that simulate from params alone, without an input."""
 CALIBRATION = {"calibration_rank_histograms", "calibration_spread_skill"}
 
 
@@ -214,7 +216,7 @@ def test_every_rule_has_its_log_benchmark_and_environment_and_at_most_25_lines(r
             assert f"    {directive}:" in block, f"{name} has no {directive}"
         if not name.startswith("use "):
             for directive in ("input", "conda", "threads", "resources", "params", "script"):
-                is_source = name in ("rule simulate_data:", "rule run_linear_gaussian:") and directive == "input"
+                is_source = name in SOURCES and directive == "input"
                 assert is_source or f"    {directive}:" in block, f"{name} has no {directive}"
 
 

@@ -83,8 +83,8 @@ def tree(tmp_path_factory, copy_sources):
     registry.write_text(registry.read_text().replace("(Lorenz63, ", "(Lorenz63, Lorenz84, "))
     classical = package / "filters" / "classical.py"
     insert(classical, "from mnmef.filters.localization import", "from mnmef.filters.optimal import Optimal\n")
-    insert(classical, '    if method == "esrf":\n', '    if method == "optimal":\n        return Optimal()\n')
-    line = '        Method("Optimal interpolation", "#333333", ">", "optimal", "optimal"),\n'
+    insert(classical, '    if method == "enkf_n":\n', '    if method == "optimal":\n        return Optimal()\n')
+    line = '        Method("Half way", "#333333", ">", "optimal", "optimal"),\n'
     insert(package / "core" / "names.py", '    )\n}\n"""All methods', line)
     return tree
 

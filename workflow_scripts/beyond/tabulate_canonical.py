@@ -9,7 +9,7 @@ import pandas as pd
 from mnmef.io.files import write_table, write_text
 from mnmef.io.logs import job_log
 from mnmef.report.tables import markdown_table
-from mnmef.studies.canonical import gather_canonical
+from mnmef.scores.canonical import gather_canonical
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
