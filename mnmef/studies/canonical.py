@@ -165,7 +165,7 @@ def _scores(row: Row, experiment: Experiment, data: TwinData, seed: int) -> dict
     run = partial(run_on_twin, row.make(experiment), experiment, part, seed=seed, stream=row.method, title=title)
     seconds, record = elapsed(run, of_process=True)
     values = record.rmse[:, row.burn_in :].mean(-1).numpy()
-    mean, deviation, diverged = mean_over_survivors(values)
+    (mean, deviation, diverged), (least, errors, most) = mean_over_survivors(values), TOLERANCE
     error = deviation / max(1, len(values) - diverged) ** 0.5
     reach = error * stats.t.ppf(0.975, max(1, len(values) - diverged - 1))
     result = {
@@ -178,7 +178,7 @@ def _scores(row: Row, experiment: Experiment, data: TwinData, seed: int) -> dict
         "rmse": mean,
         "low": mean - reach,
         "high": mean + reach,
-        "reproduced": abs(mean - row.rmse) <= max(TOLERANCE[0] * row.rmse, TOLERANCE[1] * error),
+        "reproduced": abs(mean / row.rmse - 1.0) <= min(max(least, errors * error / row.rmse), most),
         **_further(record, row),
         "trajectories": len(values),
         "cycles": row.cycles,

@@ -79,3 +79,8 @@ def test_the_page_of_the_documentation_is_that_of_its_table(root):
     # DAPPER, once imported, changes the padding of tabulate.
     said, expected = (re.sub(r"[ :-]+", " ", text) for text in ((folder / "canonical.md").read_text(), page))
     assert said == expected
+
+
+def test_no_score_is_reproduced_by_the_scatter_of_its_trajectories(root):
+    table = pd.read_csv(root / "docs" / "results" / "canonical.csv")
+    assert (abs(table["rmse"] / table["expected"] - 1.0)[table["reproduced"]] <= 0.2).all()
