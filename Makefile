@@ -78,7 +78,8 @@ costs: $(STAMP)
 canonical: $(STAMP)
 	$(BIN)/snakemake canonical --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE)
 	mkdir -p docs/results
-	cp results/$(SCALE)/tables/canonical.csv results/$(SCALE)/tables/canonical.md docs/results/
+	cp results/$(SCALE)/tables/canonical.csv docs/results/canonical_expected.csv
+	cp results/$(SCALE)/tables/canonical.md docs/results/canonical.md
 
 rulegraph: $(STAMP)
 	$(BIN)/snakemake --rulegraph --forceall --config scale=$(SCALE) | dot -Tsvg > docs/rulegraph.svg
