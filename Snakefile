@@ -158,6 +158,7 @@ check_targets(
         *seed_files([*rules.train_seed.output, *rules.evaluate_seed.output]),
         results("config.yaml"),
     ],
+    figures_left_out(),
 )
 
 

@@ -5,11 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from mnmef.assimilation.check import check_experiment, summary
 from mnmef.experiments.files import SHIPPED_FOLDER
 from mnmef.experiments.load import load_experiment
+from mnmef.io.strict_yaml import read_yaml
 
 TEMPLATE = SHIPPED_FOLDER / "template.yaml"
 CHECKOUT = Path(__file__).parents[1]
@@ -36,11 +35,7 @@ def new_experiment(file: Path) -> str:
 
 def check(file: Path, config: Path, scale: str | None) -> str:
     """Say that nothing is wrong with an experiment. Raises `ValueError` with a line for each fault."""
-    try:
-        raw = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{config} cannot be read: {error}") from None
-    faults = check_experiment(file, raw, scale)
+    faults = check_experiment(file, read_yaml(config), scale)
     if faults:
         raise ValueError("\n".join(faults))
     return f"{summary(load_experiment(file.stem))}. No fault was found."

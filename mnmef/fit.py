@@ -33,6 +33,7 @@ from mnmef.core.names import LEARNED_FILTERS, METHODS
 from mnmef.data.twin import simulate_training
 from mnmef.experiments.load import load_experiment
 from mnmef.io.files import write_table
+from mnmef.io.strict_yaml import read_yaml
 from mnmef.learning.checkpoints import load_checkpoint, read_card
 from mnmef.learning.fitting import Recipe, finetune, pretrain
 from mnmef.learning.selection import keep_better, tuning_score, tuning_split
@@ -192,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     deadline = None if given.minutes is None else time.monotonic() + 60 * given.minutes
     try:
-        raw = yaml.safe_load(given.config.read_text(encoding="utf-8"))
+        raw = read_yaml(given.config)
         common = merged_settings(raw, given.scale, given.set)
         sizes = [int(size) for size in given.score.split(",")] if given.score else []
         cells = sorted({TrainingCell.parse(text, given.filter, common) for text in given.cells})

@@ -13,7 +13,7 @@ from torch import Tensor
 from mnmef.core.hardware import keep_freed_memory
 from mnmef.core.seeds import torch_generator
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import CycleResult, Filter
+from mnmef.filters.base import CycleResult, Filter, check_made_for
 
 OnCycle = Callable[[int, CycleResult, Tensor], Any]
 """A function of the index of a cycle, its result and the truth (T, Nx)."""
@@ -94,10 +94,12 @@ def run_filter(
     Raises
     ------
     ValueError
-        If shapes do not fit the experiment, an observation is infinite, or noise is missing.
+        If the filter was made for another experiment, shapes do not fit, an observation is infinite, or noise is
+        missing.
     """
     if filter_.needs_noise and draw_noise is None:
         raise ValueError(f"filter {filter_.name!r} perturbs observations: draw_noise is needed")
+    check_made_for(filter_, experiment)
     _check_inputs(experiment, first_ensemble, observations, truth)
     keep_freed_memory()
     record = _empty_record(first_ensemble, observations.shape[-2], traced)

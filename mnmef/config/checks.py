@@ -12,12 +12,23 @@ from mnmef.core.references import split_reference
 from mnmef.experiments.description import describe
 from mnmef.experiments.files import known_experiments, overlay
 
+ONE_OF = {
+    "robustness.sigma_y": "noise_levels",
+    "robustness.ensemble_size": "ensemble_sizes",
+    "finetuning_curve.sigma_y": "noise_levels",
+    "scaling.sigma_y": "noise_levels",
+    "scaling.ensemble_size": "ensemble_sizes",
+    "evaluation.traced.ensemble_size": "ensemble_sizes",
+}
+"""Keys, and the lists that have their values. Where the user gives the list alone, what they are for is left out."""
 
-def faults_of_run(config: Config) -> Iterator[str]:
-    """Name contradictions in the keys that all experiments of a run have in common."""
-    for key in ("experiments", "noise_levels", "ensemble_sizes"):
-        if not getattr(config, key):
-            yield f"{key} = []: must have at least one entry"
+
+def faults_of_run(config: Config, given: Mapping[str, Any]) -> Iterator[str]:
+    """Name contradictions in the keys that all experiments of a run have in common; `given` are the user's own."""
+    for key, known in ONE_OF.items():
+        value, values = attrgetter(key)(config), getattr(config, known)
+        if _has(given, key) and value not in values:
+            yield f"{key} = {value}: must be one of {known} = {values}"
     for key in ("ensemble_sizes", "finetuning_curve.ensemble_sizes"):
         largest = max(attrgetter(key)(config), default=0)
         if largest > config.data.members:
@@ -64,6 +75,10 @@ def _has(content: object, key: str) -> bool:
 def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iterator[str]:
     """Name contradictions in the merged config of one experiment."""
     name = description["name"]
+    learned = [each for each in config.learned if each == "mnmef" or description["grid"] == "periodic"]
+    own = any(cell.rpartition("_")[0] == name for cell in config.own_weights)
+    if not (config.baselines or learned or config.filters or own):
+        yield f"{name}: none of baselines, learned and filters runs on it: give one, or leave it out of experiments"
     localizing = [method for method in config.baselines if method in LOCALIZED_METHODS]
     if description["grid"] is None:
         for method in () if has_distances(name) else localizing:

@@ -26,6 +26,10 @@ Switch = Annotated[bool, Field(strict=True)]
 Positive = Annotated[Real, Field(gt=0)]
 Nonnegative = Annotated[Real, Field(ge=0)]
 Fraction = Annotated[Real, Field(ge=0, le=1)]
+Level = Annotated[Positive, Field(ge=1e-4, le=1e6)]
+"""A noise level: in names of files, and so written without an exponent."""
+Some = Field(min_length=1)
+"""Of a list that must not be empty."""
 
 
 def one_of(names: Iterable[str]) -> Any:
@@ -72,9 +76,10 @@ class Section(BaseModel):
     @field_validator("*", mode="after")
     @classmethod
     def _no_entry_twice(cls, value: Any) -> Any:
-        """Refuse a list that has an entry twice."""
-        if isinstance(value, list):
-            twice = [entry for i, entry in enumerate(value) if entry in value[:i]]
+        """Refuse a list that has an entry twice, in a mapping as well."""
+        parts = value.values() if isinstance(value, dict) else [value]
+        for entries in (part for part in parts if isinstance(part, list)):
+            twice = [entry for i, entry in enumerate(entries) if entry in entries[:i]]
             if twice:
                 raise PydanticCustomError("twice", "must not have {entry} twice", {"entry": twice[0]})
         return value

@@ -67,7 +67,7 @@ def load_config(raw: Mapping[str, Any], overrides: Mapping[str, Any] | None = No
     raw, at_scale, overrides = take_experiments(raw, raw["scales"][scale] or {}, overrides)
     raw = {**raw, "scales": {**raw["scales"], scale: at_scale}}
     common = _checked(Config, _layers(raw, scale, None, overrides))
-    _refuse(faults_of_run(common))
+    _refuse(faults_of_run(common, overrides))
     experiments, descriptions = {}, {}
     for name in common.experiments:
         _refuse(faults_of_file(name))

@@ -34,6 +34,8 @@ _RIGHT = {
     "model_type": "must be a section with keys of its own",
     "greater_than": "must be greater than {gt}",
     "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "must have at least one entry",
     "multiple_of": "must be a multiple of {multiple_of}",
     "literal_error": "must be {expected}",
     "string_pattern_mismatch": "is not understood",

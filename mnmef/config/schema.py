@@ -1,9 +1,9 @@
 """The schema of config.yaml: meaning and range of every key."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from mnmef.config.data import Data, Evaluation
-from mnmef.config.fields import ExperimentName, FilterName, MethodName, Positive, Section, Several, Whole, knob
+from mnmef.config.fields import ExperimentName, FilterName, Level, MethodName, Section, Several, Some, Whole, knob
 from mnmef.config.learning import Conv, Finetuning, Local, Model, Training, TrainingSeeds
 from mnmef.config.search import Ienks, Published, Reference, Search
 from mnmef.config.studies import (
@@ -44,9 +44,11 @@ class Config(Section):
     seed: Whole = knob("root of every random stream")
     weights: Literal["train", "shipped"] = knob("where learned filters come from")
     own_weights: dict[str, str] = knob("your own checkpoints, evaluated as `mnmef_own`, by <experiment>_<sigma_y>")
-    experiments: list[ExperimentName] = knob("twin experiments; see mnmef/experiments", section="5")
-    noise_levels: list[Positive] = knob("standard deviations sigma_y of the noise", unit="state units", section="5")
-    ensemble_sizes: list[Several] = knob("numbers of members N", section="5, figures 1, 4, 7")
+    experiments: Annotated[list[ExperimentName], Some] = knob("twin experiments; see mnmef/experiments", section="5")
+    noise_levels: Annotated[list[Level], Some] = knob(
+        "standard deviations sigma_y of the noise", unit="state units", section="5"
+    )
+    ensemble_sizes: Annotated[list[Several], Some] = knob("numbers of members N", section="5, figures 1, 4, 7")
     baselines: list[MethodName] = knob("classical filters", section="5, benchmarks")
     ienks: Ienks = knob("the iterative smoother")
     benchmark: MethodName = knob("classical filter that panels and claims compare with", section="5")

@@ -4,7 +4,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mnmef.config.fields import Count, GridName, MethodName, Nonnegative, Positive, Real, Section, Several, Switch, knob
+from mnmef.config.fields import (
+    Count,
+    GridName,
+    MethodName,
+    Nonnegative,
+    Positive,
+    Real,
+    Section,
+    Several,
+    Some,
+    Switch,
+    knob,
+)
 
 
 class SearchStage(Section):
@@ -44,7 +56,7 @@ class Search(Section):
     inflation: dict[GridName, dict[int, Steps]] = knob(
         "inflations to try, by method (`default`: all others) and ensemble size", section="5, benchmarks"
     )
-    localization_radius: dict[int, list[Positive]] = knob(
+    localization_radius: dict[int, Annotated[list[Positive], Some]] = knob(
         "localization radii to try, by ensemble size; {} without a grid", unit="grid points", section="5, benchmarks"
     )
     protocol: SearchProtocol = knob("how the published baselines were scored", section="5, benchmarks")
@@ -79,8 +91,8 @@ class Reference(Section):
 
     in_figures: Switch = knob("draw them in figures 1, 4 and 7")
     ensemble_size: Several = knob("number of members N")
-    methods: list[MethodName] = knob("methods to choose from")
-    inflations: list[Annotated[Real, Field(ge=1)]] = knob("inflations to try")
+    methods: Annotated[list[MethodName], Some] = knob("methods to choose from")
+    inflations: Annotated[list[Annotated[Real, Field(ge=1)]], Some] = knob("inflations to try")
     radii: list[Positive] = knob("localization radii to try; [] without a grid", unit="grid points")
     trajectories: Count = knob("trajectories of the tuning split for each setting")
     cycles: Count = knob("cycles of each trajectory", unit="cycles")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mnmef.config.fields import Count, ExperimentName, Fraction, Positive, Section, Several, Whole, knob
+from mnmef.config.fields import Count, ExperimentName, Fraction, Positive, Section, Several, Some, Whole, knob
 from mnmef.config.learning import Loss
 
 
@@ -29,8 +29,8 @@ class FinetuningCurve(Section):
 
     experiment: ExperimentName = knob("which experiment", section="5, figure 11")
     sigma_y: Positive = knob("noise level, one of noise_levels", unit="state units", section="5, figure 11")
-    ensemble_sizes: list[Several] = knob("numbers of members N", section="5, figure 11")
-    epochs: list[Whole] = knob("epochs that are scored", unit="epochs", section="5, figure 11")
+    ensemble_sizes: Annotated[list[Several], Some] = knob("numbers of members N", section="5, figure 11")
+    epochs: Annotated[list[Whole], Some] = knob("epochs that are scored", unit="epochs", section="5, figure 11")
     cycles: Count = knob("cycles of the test trajectories, from the first", unit="cycles", section="5, figure 11")
 
 
@@ -54,7 +54,7 @@ class LinearGaussianStudy(Section):
     sigma_v: Positive = knob("standard deviation of the process noise", unit="state units", section="C, figure C.13")
     sigma_y: Positive = knob("standard deviation of observation noise", unit="state units", section="C, figure C.13")
     ensemble_size: Several = knob("number of members N", section="C, figure C.13")
-    losses: list[Loss] = knob("losses to train with", section="C, figure C.13")
+    losses: Annotated[list[Loss], Some] = knob("losses to train with", section="C, figure C.13")
     weight_decay: Positive = knob("weight decay of one of the two trainings per loss", section="C, figure C.13")
     trajectories: Several = knob("test trajectories", section="C, figure C.13")
     cycles: Count = knob("observation times of each", unit="cycles", section="C, figure C.13")
@@ -79,7 +79,9 @@ class Scaling(Section):
     experiment: ExperimentName = knob("which experiment; its system has the option state_size")
     sigma_y: Positive = knob("noise level", unit="state units")
     ensemble_size: Several = knob("number of members N")
-    sizes: list[Annotated[Count, Field(multiple_of=4)]] = knob("numbers of variables D, a fourth of which is observed")
+    sizes: Annotated[list[Annotated[Count, Field(multiple_of=4)]], Some] = knob(
+        "numbers of variables D, a fourth of which is observed"
+    )
     dense_limit: Count = knob("largest D for filters that form D x d matrices")
     points: Count = knob("trajectories make up so many variables, at least one")
     cycles: Several = knob("observation times of each trajectory", unit="cycles")

@@ -1,6 +1,7 @@
 """Twin experiment: a system, its observed components and the time between observations."""
 
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,19 @@ from torch import Tensor
 from mnmef.observations import Observation, make_observation
 from mnmef.systems import System, make_system
 from mnmef.systems.from_dapper import localizer_distances, operator_function, own_operator
+
+TRAITS: Mapping[str, "Callable[[Experiment], object]"] = {
+    "system": lambda experiment: type(experiment.system).__name__,
+    "state_size": lambda experiment: experiment.state_size,
+    "observed": lambda experiment: experiment.observed or experiment.observation_size,
+    "observation.function": lambda experiment: getattr(
+        experiment.observation.function, "__qualname__", experiment.observation.function
+    ),
+    "cycle_length": lambda experiment: float(f"{experiment.cycle_length:.12g}"),
+    "length": lambda experiment: getattr(experiment.system, "length", None),
+    "is_periodic": lambda experiment: experiment.is_periodic,
+}
+"""What a filter that was made for one experiment needs of another, in the order of error texts."""
 
 
 @dataclass
@@ -118,6 +132,17 @@ class Experiment:
     def cycle_length(self) -> float:
         """Model time units between observations."""
         return self.system.step_size * self.steps_per_cycle
+
+    def difference(self, other: "Experiment") -> str | None:
+        """Say in what this experiment differs from another for a filter that was made for it; None for nothing.
+
+        Constants of the system, such as a forcing, may differ.
+        """
+        for name, trait in TRAITS.items():
+            own, others = trait(self), trait(other)
+            if own != others:
+                return f"{self.name}, {name} = {reprlib.repr(own)}, not {reprlib.repr(others)}"
+        return None
 
     def propagate(self, state: Tensor) -> Tensor:
         """Advance `state` (..., Nx) from one observation time to the next; keeps the dtype."""

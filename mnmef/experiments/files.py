@@ -6,10 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mnmef.core.errors import unknown_name
 from mnmef.core.references import split_reference
+from mnmef.io.strict_yaml import read_yaml
 
 SHIPPED_FOLDER = Path(__file__).parent
 """Experiments that come with the package, a folder for each source."""
@@ -22,6 +21,8 @@ REFERENCES = ("name", "function", "available")
 """Keys of the sections `system` and `observation` that can name Python of the user's."""
 OUTSIDE = "MNMEF_EXPERIMENTS"
 """Variable of the environment with the user's files in use, so that jobs, which inherit it, know them by name."""
+
+_read = cache(read_yaml)
 
 
 def shipped_experiments(group: str = "*") -> dict[str, Path]:
@@ -56,18 +57,6 @@ def read_experiment(name: str) -> dict[str, Any]:
     if name not in known:
         raise ValueError(unknown_name("experiment", name, known))
     return _read(known[name])
-
-
-@cache
-def _read(file: Path) -> dict[str, Any]:
-    """Read an experiment's file once."""
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"{file} cannot be read: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{file} must be a mapping of keys to values")
-    return content
 
 
 def with_absolute_paths(section: Any, folder: Path) -> Any:

@@ -109,6 +109,10 @@ class Filter:
     name: ClassVar[str]
     needs_noise: ClassVar[bool] = False
     """True if the analysis perturbs observations; `cycle` then needs `noise`."""
+    made_for: Experiment | None = None
+    """Experiment whose grid or weights it holds, and which alone it serves (`Experiment.difference`)."""
+    tuned_members: int | None = None
+    """Number of members N that its weights were fine-tuned for."""
 
     def start(self, ensemble: Tensor) -> Any:
         """Return the start of the first cycle from the first ensemble (..., N, Nx), one cycle before the first
@@ -177,6 +181,13 @@ class Filter:
             Without noise, if the filter needs it.
         """
         raise NotImplementedError(f"{type(self).__name__} overrides cycle() and has no stand-alone analysis")
+
+
+def check_made_for(filter_: Filter, experiment: Experiment) -> None:
+    """Raise `ValueError` if a filter is used on another experiment than the one that it was made for, if any."""
+    found = filter_.made_for and filter_.made_for.difference(experiment)
+    if found:
+        raise ValueError(f"{filter_.name} was made for {found}; make it for this experiment")
 
 
 def ensemble_mean(ensemble: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnmef.core.errors import unknown_name
+from mnmef.core.errors import check_class, positive_number, unknown_name, whole_number
 from mnmef.core.names import CLASSICAL_METHODS, LOCALIZED_METHODS, METHODS
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter
@@ -91,20 +91,21 @@ def make_classical(
     Raises
     ------
     ValueError
-        For an unknown method, an inflation below 1 or of no use, a lag below 1, a radius that is not positive, missing
-        or of no use, and a relaxation of a method whose cycle does not start at the last analysis.
+        For an unknown method, a sigma_y that is not positive, an inflation below 1 or of no use, a lag below 1, a
+        radius that is not positive, missing or of no use, and a relaxation of a method whose cycle does not start at
+        the last analysis.
     """
     if method not in CLASSICAL_METHODS:
         raise ValueError(unknown_name("method", method, CLASSICAL_METHODS))
+    check_class("experiment", experiment, Experiment)
     check_radius(method, localization_radius)
-    if lag < 1:
-        raise ValueError(f"the window of {method} spans at least one cycle, not {lag}")
-    factors = np.asarray(inflation, dtype=float)
+    sigma_y, lag = positive_number("sigma_y", sigma_y), whole_number("lag", lag, 1)
+    factors = _numbers("inflation", inflation)
     if not (np.isfinite(factors) & (factors >= 1.0)).all():
         raise ValueError(f"inflation must be a finite factor of at least 1, not {inflation}")
     if not METHODS[method].inflates and (factors != 1.0).any():
         raise ValueError(f"{method} has no anomalies to inflate: its inflation is 1, not {inflation}")
-    radii = np.asarray(0.0 if localization_radius is None else localization_radius, dtype=float)
+    radii = _numbers("localization_radius", 0.0 if localization_radius is None else localization_radius)
     if factors.ndim and radii.ndim and len(factors) != len(radii):
         raise ValueError(
             f"every setting needs an inflation and a radius, but there are {len(factors)} and {len(radii)}"
@@ -114,6 +115,14 @@ def make_classical(
         return _with_start(method, experiment, sigma_y, factor, lag, options)
     filter_ = _one_analysis(method, experiment, sigma_y, factor, radii, options)
     return Respread(filter_, options) if options.relaxes or options.rotation else filter_
+
+
+def _numbers(name: str, values: Values) -> np.ndarray:
+    """Return numbers in double precision."""
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number, or numbers for a batch of settings, not {values!r}") from None
 
 
 def _with_start(method: str, experiment: Experiment, sigma_y: float, factor: Any, lag: int, options: Options) -> Filter:
@@ -143,7 +152,9 @@ def _one_analysis(
     if method == "enkf_n":
         return EnKFN(sigma_y, factor, 1.0 if options.hyperprior is None else options.hyperprior)
     if method == "enkf_localized":
-        return EnKF(sigma_y, factor, _tapers(experiment, radii))
+        localized = EnKF(sigma_y, factor, _tapers(experiment, radii))
+        localized.made_for = experiment
+        return localized
     return {"enkf": EnKF, "denkf": DEnKF, "esrf": ESRF}[method](sigma_y, factor)
 
 

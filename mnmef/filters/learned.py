@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from mnmef.core.errors import unknown_name
+from mnmef.core.errors import positive_number, unknown_name
 from mnmef.core.seeds import torch_generator
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.mnmef import Mnmef, ModelOptions
@@ -40,11 +40,13 @@ def make_learned(
     Raises
     ------
     ValueError
-        For an unknown filter, and for an option that it does not have or that is out of range.
+        For an unknown filter, a sigma_y that is not positive, and an option that it does not have or that is out of
+        range.
     """
     if name not in NETWORKS:
         raise ValueError(unknown_name("learned filter", name, NETWORKS))
     filter_, options = NETWORKS[name]
+    sigma_y = positive_number("sigma_y", sigma_y)
     try:
         return filter_(experiment, sigma_y, options(**(model or {})))
     except TypeError as error:

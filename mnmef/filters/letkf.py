@@ -68,7 +68,7 @@ class LETKF(Filter):
     def __init__(
         self, experiment: Experiment, sigma_y: float, inflation: Tensor | float = 1.0, radius: np.ndarray | float = 1.0
     ) -> None:
-        self.sigma_y, self.inflation = sigma_y, inflation
+        self.made_for, self.sigma_y, self.inflation = experiment, sigma_y, inflation
         radii = np.atleast_1d(np.asarray(radius, dtype=float))
         self.is_scalar, self.settings = np.ndim(radius) == 0, len(radii)
         # Settings of the same radius share patches.

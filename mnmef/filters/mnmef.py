@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mnmef.core.errors import unknown_name
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean, observation_perturbations, whiten
+from mnmef.filters.base import Filter, check_made_for, ensemble_mean, observation_perturbations, whiten
 from mnmef.filters.networks import Head, SetTransformer
 
 INPUTS = ("states", "separate", "joint")
@@ -83,7 +83,8 @@ class Mnmef(nn.Module, Filter):
     def __init__(self, experiment: Experiment, sigma_y: float, options: ModelOptions | None = None) -> None:
         super().__init__()
         options = options or ModelOptions()
-        self.experiment, self.sigma_y, self.options = experiment, sigma_y, options
+        self.experiment = self.made_for = experiment
+        self.sigma_y, self.options = sigma_y, options
         nx, ny = experiment.state_size, experiment.observation_size
         sizes = (options.width, options.heads, options.seeds)
         inputs = {"states": [nx], "joint": [nx + ny], "separate": [nx, ny]}[options.input]
@@ -139,11 +140,7 @@ class Mnmef(nn.Module, Filter):
         ValueError
             Without noise, or for another experiment than the filter was made for.
         """
-        if experiment.name != self.experiment.name or experiment.state_size != self.experiment.state_size:
-            raise ValueError(
-                f"this filter was made for {self.experiment.name} with {self.experiment.state_size} components, "
-                f"not for {experiment.name} with {experiment.state_size}"
-            )
+        check_made_for(self, experiment)
         v, y, r = as_batch(self, forecast, observation, noise)
         seen = whiten(y, experiment)
         y, h = seen.value, seen.observe(v)

@@ -197,7 +197,8 @@ class MnmefConv(nn.Module, Filter):
         if not experiment.is_periodic:
             raise ValueError(f"mnmef_conv needs a periodic grid, which {experiment.title} does not have")
         options = options or ConvOptions()
-        self.experiment, self.sigma_y, self.options = experiment, sigma_y, options
+        self.experiment = self.made_for = experiment
+        self.sigma_y, self.options = sigma_y, options
         if any(index % options.patch for index in (*experiment.observed, experiment.state_size)):
             raise ValueError(
                 f"the patch of mnmef_conv must divide the grid of {experiment.title}, {experiment.state_size} points, "

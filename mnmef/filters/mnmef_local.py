@@ -209,7 +209,8 @@ class MnmefLocal(nn.Module, Filter):
                 f"the reach of mnmef_local must be below half the {experiment.state_size} grid points of "
                 f"{experiment.title}, not {options.reach}"
             )
-        self.experiment, self.sigma_y, self.options = experiment, sigma_y, options
+        self.experiment = self.made_for = experiment
+        self.sigma_y, self.options = sigma_y, options
         width = 2 * options.reach + 1
         inputs = [FIELDS + width] + [options.channels] * (options.layers - 1)
         self.layers = nn.Sequential(*(nn.Conv1d(size, options.channels, options.kernel) for size in inputs))

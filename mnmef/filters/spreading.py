@@ -59,7 +59,7 @@ class Respread(Filter):
     name: ClassVar[str] = "respread"
 
     def __init__(self, inner: Filter, options: Options) -> None:
-        self.inner, self.options = inner, options
+        self.inner, self.options, self.made_for = inner, options, inner.made_for
         self.needs_noise = inner.needs_noise  # type: ignore[misc]
         self.rotate = Rotation(options.seed) if options.rotation else None
 

@@ -59,6 +59,7 @@ class Static(Filter):
         climate: Tensor,
         background: float = 1.0,
     ) -> None:
+        self.made_for = experiment
         self.kind, scale = kind, background if kind == "var3d" else 1.0
         self.climate = ensemble_mean(climate)
         anomalies, observed = climate - self.climate, experiment.observe(climate)

@@ -20,6 +20,14 @@ INFERENCE_OPTIONS = ("inflation",)
 BASE = "mnmef_pretrained.safetensors"
 """Checkpoint that completes a file of heads. Cards written before it had this name say `pretrained.safetensors`."""
 
+ENTRIES: Mapping[str, tuple[type, ...]] = {
+    "filter": (str,),
+    "experiment": (str,),
+    "sigma_y": (float, int),
+    "model": (dict,),
+}
+"""What every card says, and the types of its values."""
+
 
 def save_checkpoint(filter_: LearnedFilter, path: str | Path, card: Mapping[str, Any] | None = None) -> None:
     """Write the weights of a filter with their card, atomically.
@@ -78,11 +86,13 @@ def read_card(path: str | Path) -> dict[str, Any]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is truncated or was not written by `save_checkpoint`.
+        If it is a folder, is truncated or was not written by `save_checkpoint`.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no checkpoint {path}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; a checkpoint is a file, such as {path / BASE}")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -90,9 +100,16 @@ def read_card(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a readable safetensors file ({error}); it may be truncated") from error
     if "card" not in metadata:
         raise ValueError(f"{path} carries no card, so it is no checkpoint of this project")
-    card = json.loads(metadata["card"])
+    try:
+        card = dict(json.loads(metadata["card"]))
+    except (ValueError, TypeError):
+        raise ValueError(f"the card of {path} must be a JSON mapping, not {metadata['card'][:60]!r}") from None
     if "system" in card:  # written before experiments had names of their own
         card["experiment"] = card.pop("system")
+    for key, kinds in ENTRIES.items():
+        if not isinstance(card.get(key), kinds):
+            right = f"right is a value of type {kinds[0].__name__}"
+            raise ValueError(f"the card of {path} has {key} = {card.get(key)!r}; {right}")
     return card
 
 
@@ -130,7 +147,8 @@ def load_checkpoint(
     Raises
     ------
     ValueError
-        Naming the property that differs, or weights that are not finite.
+        Naming the file, and the property that differs or is none, or the weights that are missing, not of this filter,
+        of another shape or type, or not finite.
     """
     card, model = read_card(path), dict(model or {})
     at_inference = {key: model[key] for key in INFERENCE_OPTIONS if key in model}
@@ -140,19 +158,59 @@ def load_checkpoint(
         if value is not None and value != found.get(key):
             was = f"{key} = {found.get(key)!r}"
             raise ValueError(f"checkpoint {path} was trained with {was}, but {value!r} is asked for")
-    tensors = read_tensors(path)
-    if "base" in card:
-        base = Path(path).with_name(card["base"])
-        base = base if base.exists() else base.with_name(BASE)
+    tensors, base = read_tensors(path), _base_of(path, card)
+    name, experiment, sigma_y, model = card["filter"], card["experiment"], card["sigma_y"], card["model"] | at_inference
+    try:
+        filter_ = make_learned(name, load_experiment(str(experiment)), float(card["sigma_y"]), model)
+    except Exception as error:  # whatever sizes of a network lead to
+        raise ValueError(f"checkpoint {path} describes no filter: {error}") from error
+    _check_tensors(path, tensors, filter_.state_dict(), heads_only=base is not None)
+    if base is not None:
         whole = load_checkpoint(base, name=name, experiment=experiment, sigma_y=sigma_y, model=model)
         tensors = whole.state_dict() | tensors
-    for key, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"checkpoint {path} holds non-finite numbers in {key}; train it anew")
-    trained_on = load_experiment(card["experiment"])
-    filter_ = make_learned(card["filter"], trained_on, card["sigma_y"], card["model"] | at_inference)
     filter_.load_state_dict(tensors)
+    filter_.tuned_members = _tuned_members(card)
     return filter_
+
+
+def _tuned_members(card: Mapping[str, Any]) -> int | None:
+    """Return the number of members that weights were fine-tuned for, None for others."""
+    training = card.get("training")
+    if not isinstance(training, dict) or not training.get("heads_only") or card.get("kept_pretrained"):
+        return None
+    return training.get("ensemble_size")
+
+
+def _base_of(path: str | Path, card: Mapping[str, Any]) -> Path | None:
+    """Return the checkpoint that completes one that holds the heads alone, None for a whole one."""
+    if "base" not in card:
+        return None
+    name = card["base"]
+    if not isinstance(name, str) or not name or Path(name).name != name:
+        raise ValueError(f"the card of {path} has base = {name!r}; right is the name of a file in its folder")
+    base = Path(path).with_name(name)
+    base = base if base.exists() else base.with_name(BASE)
+    if "base" in read_card(base):
+        raise ValueError(f"the card of {path} has base = {name!r}, but {base} has a base itself; right is a whole one")
+    return base
+
+
+def _check_tensors(
+    path: str | Path, tensors: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor], *, heads_only: bool
+) -> None:
+    """Refuse tensors that are not those of a filter, or not finite."""
+    for key in {**own, **tensors}:
+        if key not in own:
+            raise ValueError(f"checkpoint {path} holds {key}, which is no tensor of its filter")
+        if key not in tensors:
+            if heads_only and key.startswith("encoders."):
+                continue
+            raise ValueError(f"checkpoint {path} lacks the tensor {key}")
+        found, right = (f"{tuple(each[key].shape)} of {each[key].dtype}" for each in (tensors, own))
+        if found != right:
+            raise ValueError(f"checkpoint {path} holds {key} of shape {found}; right is {right}")
+        if not bool(torch.isfinite(tensors[key]).all()):
+            raise ValueError(f"checkpoint {path} holds non-finite numbers in {key}; train it anew")
 
 
 def _dotted(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import torch
 import xarray as xr
-import yaml
 
 from mnmef.config.settings import Settings, at_scale
 from mnmef.core.names import LEARNED_FILTERS
 from mnmef.experiments.load import load_experiment
 from mnmef.io.files import write_text
+from mnmef.io.strict_yaml import read_yaml
 from mnmef.learning.checkpoints import BASE, load_checkpoint, read_card, read_tensors, write_tensors
 from mnmef.learning.selection import is_worse, tuning_score, tuning_split
 
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--source", type=Path, help="folder of the training (default: results/SCALE/training)")
     parser.add_argument("--target", type=Path, default=SHIPPED_WEIGHTS, help="(default: %(default)s)")
     given = parser.parse_args(arguments)
-    raw = yaml.safe_load(given.config.read_text(encoding="utf-8"))
+    raw = read_yaml(given.config)
     settings = at_scale(raw, given.scale)
     source = given.source or Path(f"results/{settings['scale']}/training")
     cells = given.cells or [f"{e}_{y}" for e in settings["experiments"] for y in settings["noise_levels"]]

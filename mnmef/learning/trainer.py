@@ -28,10 +28,10 @@ from mnmef.core.hardware import keep_freed_memory
 from mnmef.core.threads import torch_threads
 from mnmef.filters.esrf import ESRF
 from mnmef.filters.learned import LearnedFilter
-from mnmef.io.files import write_atomically
 from mnmef.learning.losses import LOSSES, OF_TRUTH
 from mnmef.learning.optimizers import OPTIMIZERS
 from mnmef.learning.options import TrainingOptions
+from mnmef.learning.resuming import drop_states, keep_state, last_state
 from mnmef.learning.windows import Windows
 
 CURVE_POINTS = 200
@@ -96,13 +96,12 @@ def train(
         raise ValueError(f"a time limit of {time_limit} minutes needs a folder to keep the training in")
     trainer = Trainer(filter_, truth, options)
     resume = None if resume_folder is None else Path(resume_folder) / f"{trainer.digest()}.pt"
-    if resume is not None and resume.exists():
-        trainer.load_state_dict(torch.load(resume, weights_only=True))
+    state = None if resume is None else last_state(resume)
+    if state is not None:
+        trainer.load_state_dict(state)
     _run(trainer, resume, checkpoint_seconds, time_limit, label)
     if resume is not None:
-        # A process killed while it wrote the file has left a temporary one beside it.
-        for leftover in (resume, *resume.parent.glob(f".{resume.name}.*")):
-            leftover.unlink(missing_ok=True)
+        drop_states(resume)
     return pd.DataFrame(trainer.curve)
 
 
@@ -119,7 +118,7 @@ def _run(
             now = time.monotonic()
             over = time_limit is not None and now - begun > 60 * time_limit and trainer.step_number < steps
             if resume is not None and (over or now - saved > checkpoint_seconds):
-                write_atomically(resume, lambda path: torch.save(trainer.state_dict(), path))
+                keep_state(trainer.state_dict(), resume)
                 bar.set_postfix(loss=trainer.curve[-1]["loss"] if trainer.curve else float("nan"))
                 saved = now
             if over and resume is not None:

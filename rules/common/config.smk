@@ -12,10 +12,11 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from mnmef.config import settings
-from mnmef.config.loading import ConfigError, load_config, write_config
+from mnmef.config.loading import load_config, write_config
 from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS, METHODS, method_of
 from mnmef.core.references import split_reference
 from mnmef.io.digest import code_digest
+from mnmef.io.strict_yaml import read_yaml
 from mnmef.report import results_page as pages
 
 
@@ -54,8 +55,10 @@ def path_without_blanks(program):
 sys.executable = path_without_blanks(sys.executable)
 
 try:
+    for file in workflow.configfiles if workflow.is_main_process else []:
+        read_yaml(Path(file))  # Snakemake keeps the last of a key that stands twice
     RUN = load_config(config, overrides=workflow.config_settings.overwrite_config)
-except ConfigError as error:
+except ValueError as error:
     raise WorkflowError(f"The config cannot be used.\n{error}") from None
 
 CONFIG = RUN.common
@@ -260,8 +263,9 @@ def base_of(cell, filter=None, stage=None):
 # Targets
 
 
-def check_targets(files):
-    """Stop with the nearest valid name if a target is neither a rule nor one of `files`, those of this scale.
+def check_targets(files, left_out):
+    """Stop with the nearest valid name if a target is neither a rule nor one of `files`, those of this scale, and if it
+    is one of the figures `left_out`, which have an experiment or filter that the config does not run.
 
     Snakemake knows its targets only after it has read the Snakefile. So the words of the command line are looked at,
     whatever they mean: those of options and their values are far from every name, but for a report's.
@@ -271,6 +275,11 @@ def check_targets(files):
     written = ("--report", "--report-html-path")
     targets = [word for before, word in itertools.pairwise(words) if before not in written]
     for name in (Path(word).as_posix() for word in targets if "=" not in word and not word.startswith("-")):
+        if Path(name).stem in left_out and (name in left_out or name.startswith("results/")):
+            raise WorkflowError(
+                f"{Path(name).stem} cannot be made with this config, which does not run all that it needs: "
+                f"{left_out[Path(name).stem]}."
+            )
         if name in known or Path(name).exists():
             continue
         scale = re.match("results/([^/]+)/", name)

@@ -67,6 +67,26 @@ def study_rules():
     return {name: rule for name, (rule, needed) in found.items() if needed}
 
 
+def figures_left_out():
+    """What the figures that the config leaves out need, by their names."""
+    panels = f"noise level {PANEL_NOISE} and, among ensemble_sizes, evaluation.traced.ensemble_size; mnmef and"
+    found = {}
+    for number, name in FIGURES.items():
+        needed = "" if number in SCORE_FIGURES else f", {panels} {SETTINGS.get(name, {}).get('benchmark', 'letkf')}"
+        needed = f", noise level {PANEL_NOISE}, letkf" if number == "c12" else needed
+        if not figure_is_allowed(number):
+            found[f"figure_{number}"] = f"experiment {name}{needed}"
+    studies = {
+        "figure_8": "an experiment with a grid",
+        "figure_9": f"experiment {INFLATION_EXPERIMENT}; mnmef",
+        "figure_10": f"experiment {CONFIG.localization_study.experiment}; mnmef with localization, and letkf",
+        "figure_11": f"experiment {CONFIG.finetuning_curve.experiment}, noise level {CONFIG.finetuning_curve.sigma_y}; "
+        "mnmef",
+        "figure_c13": "mnmef",
+    }
+    return found | {name: needed for name, needed in studies.items() if name not in study_rules()}
+
+
 def figure_files():
     """The files of all figures that the config allows, and the tables of figures 8 to 11."""
     names = [f"figure_{number}" for number in FIGURES if figure_is_allowed(number)]

@@ -1,6 +1,9 @@
 """Assimilation of observations without a truth."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
@@ -8,6 +11,7 @@ import xarray as xr
 from mnmef.assimilation.assimilate import assimilate, climatological_states
 from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.data.twin import simulate_truth
+from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.classical import make_classical
 from mnmef.learning.checkpoints import load_checkpoint
@@ -94,3 +98,204 @@ def test_masked_arrays_xarray_and_nan_say_the_same_of_what_is_missing(twin):
     assert not first.identical(assimilate(filter_, experiment, observations, members=10))
     for other in others:
         xr.testing.assert_identical(first, other)
+
+
+KINDS = {
+    "list": np.ndarray.tolist,
+    "long double": lambda array: array.astype(np.longdouble),
+    "big-endian": lambda array: array.astype(">f8"),
+    "Fortran order": np.asfortranarray,
+    "negative strides": lambda array: array[::-1, ::-1].copy()[::-1, ::-1],
+    "read only": lambda array: np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape),
+    "masked array": np.ma.asarray,
+    "DataFrame": pd.DataFrame,
+    "DataFrame with NA": lambda array: pd.DataFrame(array).convert_dtypes(),
+    "DataArray": xr.DataArray,
+    "tensor": torch.from_numpy,
+    "tensor with gradient": lambda array: torch.from_numpy(array).requires_grad_(),
+    "sparse tensor": lambda array: torch.from_numpy(array).to_sparse(),
+}
+ROUNDED = {
+    "float16": np.float16,
+    "float32": np.float32,
+    "int8": np.int8,
+    "int64": np.int64,
+    "float32 tensor": torch.float32,
+    "bfloat16 tensor": torch.bfloat16,
+    "int32 tensor": torch.int32,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_observations_and_first_ensembles_of_every_kind_say_the_same(twin, kind):
+    experiment, _, observations = twin
+    filter_ = make_classical("esrf", experiment, 1.0, 1.1)
+    few, first = observations[:5], climatological_states(experiment, 8)
+    expected = assimilate(filter_, experiment, few, first_ensemble=first)
+    make = KINDS[kind]
+    xr.testing.assert_identical(assimilate(filter_, experiment, make(few), first_ensemble=make(first)), expected)
+
+
+@pytest.mark.parametrize("kind", ROUNDED)
+def test_numbers_of_another_precision_are_those_that_they_are_in_double_precision(twin, kind):
+    experiment, _, observations = twin
+    filter_, dtype = make_classical("esrf", experiment, 1.0, 1.1), ROUNDED[kind]
+    if isinstance(dtype, torch.dtype):
+        given = torch.from_numpy(observations[:5]).to(dtype)
+        exact = given.double().numpy()
+    else:
+        given = observations[:5].astype(dtype)
+        exact = given.astype(float)
+    xr.testing.assert_identical(assimilate(filter_, experiment, given), assimilate(filter_, experiment, exact))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda array: array.astype(str), TypeError, "of real numbers, not of type <U"),
+        (lambda array: pd.DataFrame(array).astype(str), TypeError, "of real numbers, not of type object"),
+        (lambda array: array + 1j, TypeError, "of real numbers, not of type complex"),
+        (lambda array: torch.from_numpy(array + 1j), TypeError, "of real numbers, not of type complex"),
+        (lambda array: array > 0, TypeError, "of real numbers, not of type bool"),
+        (lambda array: array.astype("M8[s]"), TypeError, "of real numbers, not of type datetime64"),
+        (lambda array: array.astype(object), TypeError, "of real numbers, not of type object"),
+        (lambda array: [[1.0, 2.0], [3.0]], TypeError, "of real numbers, not list"),
+        (lambda array: xr.Dataset({"y": (("cycle", "site"), array)}), TypeError, "of real numbers, not Dataset"),
+        (lambda array: array[None], ValueError, "not of shape"),
+        (lambda array: [], ValueError, "not of shape"),
+    ],
+)
+def test_what_is_no_array_of_real_numbers_is_refused_by_the_name_of_the_argument(twin, make, error, message):
+    experiment, _, observations = twin
+    filter_, first = make_classical("esrf", experiment, 1.0, 1.1), climatological_states(experiment, 8)
+    with pytest.raises(error, match=f"^observations must be .*{message}"):
+        assimilate(filter_, experiment, make(observations))
+    with pytest.raises(error, match=f"^first_ensemble must be .*{message}"):
+        assimilate(filter_, experiment, observations, first_ensemble=make(first))
+
+
+def changed(first, value):
+    return np.where(np.arange(len(first))[:, None] == 3, value, first)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda first: changed(first, np.nan), "member 3 of 0 to 7 has missing or infinite values"),
+        (lambda first: changed(first, np.inf), "member 3 of 0 to 7 has missing or infinite values"),
+        (lambda first: np.ma.masked_array(first, changed(first, 0) == 0), "member 3 of 0 to 7 has missing"),
+        (lambda first: first[:1], "first_ensemble must have at least 2 members, not 1"),
+        (lambda first: first[:, :9], "has 40 components, but the first ensemble has 9"),
+    ],
+)
+def test_a_first_ensemble_without_enough_numbers_is_refused(twin, make, message):
+    experiment, _, observations = twin
+    first = climatological_states(experiment, 8)
+    with pytest.raises(ValueError, match=message):
+        assimilate(make_classical("esrf", experiment, 1.0, 1.1), experiment, observations, first_ensemble=make(first))
+
+
+def test_no_cycles_are_refused_and_cycles_without_any_observation_are_forecasts(twin):
+    experiment, _, observations = twin
+    filter_ = make_classical("esrf", experiment, 1.0, 1.1)
+    with pytest.raises(ValueError, match="observations have no cycles"):
+        assimilate(filter_, experiment, observations[:0])
+    nothing = np.full_like(observations[:1], np.nan)
+    first = climatological_states(experiment, 8)
+    result = assimilate(filter_, experiment, nothing, first_ensemble=first)
+    forecast = experiment.propagate(torch.from_numpy(first).double()).mean(0)
+    np.testing.assert_allclose(result["mean"][0], forecast, rtol=1e-12)
+
+
+@pytest.mark.parametrize("members", [-3, 0, 1, 2.5, 10.0, "10", True, None])
+def test_members_that_are_no_number_of_members_are_named(twin, members):
+    experiment, _, observations = twin
+    with pytest.raises(ValueError, match=r"^members must be a whole number of at least 2, not "):
+        assimilate(make_classical("esrf", experiment, 1.0, 1.1), experiment, observations, members=members)
+
+
+@pytest.mark.parametrize("seed", [-1, 2.5, "1", None])
+def test_a_seed_that_is_none_is_named(twin, seed):
+    experiment, _, observations = twin
+    with pytest.raises(ValueError, match=r"^seed must be a whole number of at least 0, not "):
+        assimilate(make_classical("esrf", experiment, 1.0, 1.1), experiment, observations, seed=seed)
+
+
+def test_arguments_in_another_order_are_named(twin):
+    experiment, _, observations = twin
+    filter_ = make_classical("esrf", experiment, 1.0, 1.1)
+    with pytest.raises(TypeError, match="filter_ must be of the class Filter, not Experiment"):
+        assimilate(experiment, filter_, observations)
+    with pytest.raises(TypeError, match="experiment must be of the class Experiment, not Lorenz96"):
+        assimilate(filter_, experiment.system, observations)
+    with pytest.raises(TypeError, match="filter_ must be of the class Filter, not str"):
+        assimilate("esrf", experiment, observations)
+
+
+def test_a_first_ensemble_without_spread_is_a_warning(twin):
+    experiment, _, observations = twin
+    filter_, first = make_classical("esrf", experiment, 1.0, 1.1), climatological_states(experiment, 8)
+    with pytest.warns(UserWarning, match="first_ensemble has no spread: its 8 members are the same state"):
+        assimilate(filter_, experiment, observations[:3], first_ensemble=np.repeat(first[:1], 8, 0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assimilate(filter_, experiment, observations[:3], first_ensemble=first)
+
+
+def test_a_filter_that_diverges_is_a_warning_and_a_cycle_in_the_result(twin):
+    experiment, _, observations = twin
+    filter_, huge = make_classical("esrf", experiment, 1.0, 1.1), observations[:10].copy()
+    assert int(assimilate(filter_, experiment, huge)["diverged_at"]) == -1
+    huge[3] = 1e200
+    with pytest.warns(UserWarning, match="esrf diverged at cycle [0-9]+ of 10"):
+        result = assimilate(filter_, experiment, huge)
+    lost = result["cycle"] >= result["diverged_at"]
+    assert int(result["diverged_at"]) >= 4
+    assert bool((result["mean"].isnull().any("state") == lost).all())
+
+
+@pytest.fixture(scope="module")
+def others(twin):
+    """Experiments that differ from the one that filters are made for, by what an error names."""
+    experiment = twin[0]
+
+    def changed(**parts):
+        return Experiment.from_description({**experiment.description, **parts})
+
+    return {
+        "system": load_experiment("ks"),
+        "state_size": experiment.with_system({"state_size": 80}),
+        "observed": changed(observation={"components": list(range(1, 40, 4))}),
+        "observation.function": changed(observation={"every": 4, "function": "arctan"}),
+        "cycle_length": experiment.with_system({"step_size": 0.05}),
+    }
+
+
+@pytest.mark.parametrize("method", ["mnmef_conv", "mnmef", "letkf", "enkf_localized", "var3d"])
+def test_a_filter_made_for_one_experiment_is_refused_on_another_before_it_computes(twin, others, root, method):
+    experiment = twin[0]
+    if method.startswith("mnmef"):
+        filter_ = load_checkpoint(root / f"resources/weights/lorenz96_1.0/{method}_pretrained.safetensors")
+    else:
+        filter_ = make_classical(method, experiment, 1.0, 1.0, None if method == "var3d" else 4.0)
+    for name, other in others.items():
+        other.propagate = None
+        with pytest.raises(
+            ValueError, match=f"was made for lorenz96, {name} = .*, not .*; make it for this experiment"
+        ):
+            assimilate(filter_, other, np.zeros((3, other.observation_size)))
+    # Another forcing is a change of the model, which a filter may meet.
+    assimilate(filter_, experiment.with_system({"forcing": 9.0}), twin[2][:3])
+
+
+def test_weights_fine_tuned_for_another_number_of_members_are_a_warning(twin, root):
+    experiment, _, observations = twin
+    folder = root / "resources/weights/lorenz96_1.0"
+    tuned = load_checkpoint(folder / "mnmef_finetuned_20.safetensors")
+    with pytest.warns(UserWarning, match="mnmef were fine-tuned for 20 members, but the ensemble has 10"):
+        assimilate(tuned, experiment, observations[:3], members=10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assimilate(tuned, experiment, observations[:3], members=20)
+        pretrained = load_checkpoint(folder / "mnmef_pretrained.safetensors")
+        assimilate(pretrained, experiment, observations[:3], members=20)

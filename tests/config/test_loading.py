@@ -1,6 +1,7 @@
 """The schema of config.yaml and of the experiments' files, and what it says about bad input."""
 
 import copy
+import re
 import subprocess
 import sys
 from typing import get_args
@@ -19,6 +20,7 @@ from mnmef.core.names import CLASSICAL_METHODS, LOCALIZED_METHODS
 from mnmef.experiments.files import DESCRIPTION, read_experiment, shipped_experiments
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.classical import make_classical
+from mnmef.io.strict_yaml import read_yaml
 
 
 @pytest.fixture
@@ -197,6 +199,50 @@ def test_merging_changes_neither_layer(raw):
         ({"published": {"cycles": 0}}, ["published.cycles = 0 must be at least 1"]),
         ({"published": {"fraction": -0.1}}, ["published.fraction = -0.1 must be at least 0"]),
         ({"model": {"heads": 7}}, ["model.heads = 7", "divide"]),
+        (
+            {"search": {"localization_radius": {5: [1.0, 2.0, 1.0]}}},
+            ["search.localization_radius = {5: [1.0, 2.0, 1.0]", "must not have 1.0 twice"],
+        ),
+        ({"noise_levels": [1, 1.0]}, ["noise_levels = [1, 1.0]", "must not have 1.0 twice"]),
+        *(
+            ({section: {key: []}}, [f"{section}.{key} = [] must have at least one entry"])
+            for section, key in (
+                ("finetuning_curve", "ensemble_sizes"),
+                ("finetuning_curve", "epochs"),
+                ("linear_gaussian", "losses"),
+                ("scaling", "sizes"),
+                ("reference", "methods"),
+                ("reference", "inflations"),
+            )
+        ),
+        ({"experiments": []}, ["experiments = [] must have at least one entry"]),
+        ({"noise_levels": []}, ["noise_levels = [] must have at least one entry"]),
+        ({"search": {"localization_radius": {5: []}}}, ["search.localization_radius.5 = [] must have at least one"]),
+        ({"noise_levels": [0.00001]}, ["noise_levels.0 = 1e-05 must be at least 0.0001"]),
+        ({"noise_levels": [1.0, 1e16]}, ["noise_levels.1 = 1e+16 must be at most 1000000.0"]),
+        ({"training": {"misplaced": 1.5}}, ["training.misplaced = 1.5 must be at most 1"]),
+        ({"learned": [], "baselines": []}, ["lorenz63: none of baselines, learned and filters runs on it"]),
+        (
+            {"learned": ["mnmef_conv"], "baselines": [], "experiments": ["lorenz63"]},
+            ["lorenz63: none of baselines, learned and filters runs on it"],
+        ),
+        ({"robustness": {"sigma_y": 0.3}}, ["robustness.sigma_y = 0.3: must be one of noise_levels = [1.0, 0.7]"]),
+        (
+            {"robustness": {"ensemble_size": 7}},
+            ["robustness.ensemble_size = 7: must be one of ensemble_sizes = "],
+        ),
+        ({"finetuning_curve": {"sigma_y": 0.3}}, ["finetuning_curve.sigma_y = 0.3: must be one of noise_levels"]),
+        ({"scaling": {"sigma_y": 0.3}}, ["scaling.sigma_y = 0.3: must be one of noise_levels"]),
+        ({"scaling": {"ensemble_size": 7}}, ["scaling.ensemble_size = 7: must be one of ensemble_sizes"]),
+        (
+            {"evaluation": {"traced": {"ensemble_size": 7}}},
+            ["evaluation.traced.ensemble_size = 7: must be one of ensemble_sizes"],
+        ),
+        ({"training": {"seed": 3}}, ["training.seed is not there; it is a key of its own: seed"]),
+        (
+            {"data": {"noise_levels": [1.0]}},
+            ["data.noise_levels is not there; it is a key of its own: noise_levels"],
+        ),
     ],
 )
 def test_a_bad_value_is_named_with_what_would_be_right(raw, overrides, said):
@@ -204,6 +250,75 @@ def test_a_bad_value_is_named_with_what_would_be_right(raw, overrides, said):
         load_config(raw, overrides)
     for text in said:
         assert text in str(caught.value)
+
+
+def test_every_noise_level_is_written_without_an_exponent_in_the_names_of_files(raw):
+    for level in (1e-4, 0.05, 1, 1e6):
+        kept = load_config(raw, {"noise_levels": [level]}).common.noise_levels[0]
+        assert re.fullmatch(r"[0-9]+[.][0-9]+", str(kept))
+
+
+def test_what_a_list_of_the_users_has_not_is_left_out_where_the_user_does_not_ask_for_it(raw):
+    run = load_config(raw, {"noise_levels": [0.5], "ensemble_sizes": [20]})
+    assert run.common.robustness.sigma_y == 1.0
+
+
+def test_weights_of_ones_own_are_a_filter(raw):
+    keys = {"learned": [], "baselines": [], "experiments": ["ks"], "own_weights": {"ks_1.0": "mine.safetensors"}}
+    assert load_config(raw, keys).common.own_weights == keys["own_weights"]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"training": {"seed": 3}},
+        {"data": {"noise_levels": [1.0]}},
+        {"mnmef_conv": {"reach": 3}},
+        {"data": {"test": {"members": 3}}},
+        {"finetuning": {"batch": 3}},
+    ],
+)
+def test_the_hint_of_an_error_is_never_the_key_that_was_refused(raw, overrides):
+    path, inner = "", overrides
+    while isinstance(inner, dict):
+        key, inner = next(iter(inner.items()))
+        path = f"{path}.{key}" if path else key
+    with pytest.raises(ConfigError, match=f"^config key {re.escape(path)} is not there; it is a key of its own: ") as e:
+        load_config(raw, overrides)
+    assert path not in str(e.value).partition(": ")[2].split(" or ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("bound: 20.0", "bound: 20.0\nbound: 30.0", "key bound stands twice.*line 7"),
+        ("state_size: 40,", "state_size: 40, state_size: 80,", "key state_size stands twice.*line 3"),
+        ("grid: periodic", "grid: [", "while parsing"),
+        ("title:", "- title:", "while parsing.*line 2"),
+    ],
+)
+def test_a_key_twice_in_the_file_of_an_experiment_is_refused_with_file_and_line(root, tmp_path, old, new, said):
+    file = tmp_path / "mine.yaml"
+    file.write_text((root / "mnmef/experiments/paper/lorenz96.yaml").read_text().replace(old, new, 1))
+    with pytest.raises(ValueError, match=rf"(?s)^{re.escape(str(file))} cannot be read: .*{said}"):
+        read_yaml(file)
+
+
+def test_a_key_twice_is_refused_in_config_yaml_and_what_is_no_mapping_as_well(root, raw, tmp_path):
+    assert read_yaml(root / "config.yaml") == raw
+    file = tmp_path / "config.yaml"
+    file.write_text((root / "config.yaml").read_text() + "\nseed: 3\n")
+    with pytest.raises(ValueError, match="key seed stands twice"):
+        read_yaml(file)
+    for text in ("", "[1, 2]", "3"):
+        file.write_text(text)
+        with pytest.raises(ValueError, match="must be a mapping of keys to values"):
+            read_yaml(file)
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_yaml(tmp_path)
+    # Keys that a mapping takes from another with `<<`, and gives other values, stand once in each.
+    file.write_text("a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, y: 4}\n")
+    assert read_yaml(file)["c"] == {"x": 3, "y": 4}
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,33 @@ def test_wrong_settings_are_named(arguments, message):
         make_classical(method, load_experiment("lorenz96"), SIGMA, inflation, radius)
 
 
+@pytest.mark.parametrize("sigma_y", [0, -1, np.nan, np.inf, 1e-300, 1e200, "1", True, None])
+@pytest.mark.parametrize("method", CLASSICAL_METHODS)
+def test_a_noise_level_that_is_none_is_refused(method, sigma_y):
+    radius = 4.0 if method in LOCALIZED_METHODS else None
+    with pytest.raises(ValueError, match=r"^sigma_y must be a positive, finite number, not "):
+        make_classical(method, load_experiment("lorenz96"), sigma_y, 1.0, radius)
+
+
+@pytest.mark.parametrize("lag", [0, 1.5, "2", None])
+def test_a_window_that_is_no_number_of_cycles_is_refused(lag):
+    with pytest.raises(ValueError, match=r"^lag must be a whole number of at least 1, not "):
+        make_classical("ienks", load_experiment("lorenz96"), SIGMA, 1.0, lag=lag)
+
+
+@pytest.mark.parametrize("inflation", ["a", [1.0, "b"], 1j])
+def test_an_inflation_that_is_no_number_is_refused(inflation):
+    with pytest.raises(ValueError, match=r"^inflation must be a number, or numbers for a batch of settings, not "):
+        make_classical("esrf", load_experiment("lorenz96"), SIGMA, inflation)
+
+
+@pytest.mark.parametrize("method", ["letkf", "esrf"])
+@pytest.mark.parametrize("experiment", ["lorenz96", None, load_experiment("lorenz96").system])
+def test_an_experiment_that_is_none_is_refused(method, experiment):
+    with pytest.raises(TypeError, match=r"^experiment must be of the class Experiment, not "):
+        make_classical(method, experiment, SIGMA, 1.0, 4.0 if method == "letkf" else None)
+
+
 def test_localization_without_a_grid_is_refused():
     with pytest.raises(ValueError, match="no spatial grid"):
         make_classical("letkf", load_experiment("lorenz63"), SIGMA, 1.0, 2.0)

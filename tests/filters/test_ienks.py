@@ -87,7 +87,7 @@ def test_the_window_spans_two_cycles_unless_told_otherwise_and_one_cycle_is_the_
 
 @pytest.mark.parametrize("lag", [0, -1])
 def test_a_window_without_a_cycle_is_refused(lag):
-    with pytest.raises(ValueError, match=f"at least one cycle, not {lag}"):
+    with pytest.raises(ValueError, match=f"lag must be a whole number of at least 1, not {lag}"):
         make_classical(METHOD, LORENZ63, 1.0, 1.0, lag=lag)
 
 

@@ -1,11 +1,14 @@
 """Checkpoints come back bit for bit, or are refused with a reason."""
 
+import re
+
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.learned import initial_filter
-from mnmef.learning.checkpoints import load_checkpoint, read_card, save_checkpoint
+from mnmef.learning.checkpoints import BASE, load_checkpoint, read_card, read_tensors, save_checkpoint, write_tensors
 
 MODEL = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2, "inflation": True}
 
@@ -57,3 +60,107 @@ def test_non_finite_weights_are_refused(saved):
     save_checkpoint(filter_, path)
     with pytest.raises(ValueError, match="non-finite"):
         load_checkpoint(path, experiment="lorenz96", sigma_y=1.0)
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(tmp_path))} is a folder; a checkpoint is a file"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "3", '["filter"]', '"mnmef"', "[1, 2]"])
+def test_a_card_that_is_no_mapping_is_refused_with_its_file(tmp_path, text):
+    path = tmp_path / "weights.safetensors"
+    save_file({"a": torch.zeros(1)}, path, metadata={"card": text})
+    with pytest.raises(ValueError, match=rf"^the card of {re.escape(str(path))} must be a JSON mapping"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("key", ["filter", "experiment", "sigma_y", "model"])
+def test_a_card_without_an_entry_or_with_one_of_another_type_is_refused_with_its_file(saved, key):
+    path = saved[1]
+    card, tensors = read_card(path), read_tensors(path)
+    for changed in (card | {key: None}, card | {key: ["mnmef"]}, {k: v for k, v in card.items() if k != key}):
+        write_tensors(tensors, changed, path)
+        with pytest.raises(ValueError, match=rf"^the card of {re.escape(str(path))} has {key} = "):
+            load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"filter": "mnmeff"}, "'mnmeff'. Did you mean 'mnmef'"),
+        ({"experiment": "lorenz69"}, "'lorenz69'"),
+        ({"sigma_y": -1.0}, "sigma_y must be a positive, finite number"),
+        ({"sigma_y": float("nan")}, "sigma_y must be a positive, finite number"),
+        ({"model": {"breadth": 8}}, "breadth"),
+        ({"model": {"width": "8"}}, "describes no filter"),
+        ({"model": {"width": -8}}, "describes no filter"),
+        ({"model": {"heads": 0}}, "describes no filter"),
+        ({"model": {"input": 3}}, "describes no filter"),
+    ],
+)
+def test_a_card_of_no_filter_is_refused_with_its_file(saved, change, said):
+    path = saved[1]
+    write_tensors(read_tensors(path), read_card(path) | change, path)
+    with pytest.raises(ValueError, match=rf"^checkpoint {re.escape(str(path))} describes no filter: .*") as caught:
+        load_checkpoint(path)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tensors, name: tensors.pop(name), "lacks the tensor {name}"),
+        (lambda tensors, name: tensors.update(more=torch.zeros(2)), "holds more, which is no tensor of its filter"),
+        (lambda tensors, name: tensors.update({name: tensors[name][:-1]}), "holds {name} of shape"),
+        (lambda tensors, name: tensors.update({name: tensors[name].double()}), "of torch.float64; right is"),
+        (lambda tensors, name: tensors.update({name: tensors[name].int()}), "of torch.int32; right is"),
+    ],
+)
+def test_tensors_of_another_filter_are_refused_by_name_with_their_file(saved, tmp_path, change, said):
+    path, heads = saved[1], tmp_path / "heads.safetensors"
+    card, tensors = read_card(path), read_tensors(path)
+    name = next(name for name in tensors if name.startswith("gain_head"))
+    write_tensors(tensors, card, tmp_path / BASE)
+    for target, its_card, kept in (
+        (path, card, dict(tensors)),
+        (heads, card | {"base": BASE}, {k: v for k, v in tensors.items() if not k.startswith("encoders.")}),
+    ):
+        write_tensors(kept, its_card, target)
+        assert len(load_checkpoint(target).state_dict()) == len(tensors)
+        change(kept, name)
+        write_tensors(kept, its_card, target)
+        with pytest.raises(ValueError, match=rf"^checkpoint {re.escape(str(target))} ") as caught:
+            load_checkpoint(target)
+        assert said.format(name=name) in str(caught.value)
+
+
+@pytest.mark.parametrize("base", ["weights.safetensors", "other.safetensors", "", 3, ["a"], "../weights.safetensors"])
+def test_a_base_that_is_the_file_itself_or_no_whole_checkpoint_is_refused(saved, tmp_path, base):
+    path = saved[1]
+    card = read_card(path)
+    write_tensors(read_tensors(path), card | {"base": base}, path)
+    write_tensors(read_tensors(path), card | {"base": path.name}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match=rf"^the card of {re.escape(str(path))} has base = {re.escape(repr(base))}"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_without_its_end_is_refused(saved):
+    path = saved[1]
+    for count in (0, 7, 8, 100, path.stat().st_size - 1):
+        damaged = path.with_name(f"{count}.safetensors")
+        damaged.write_bytes(path.read_bytes()[:count])
+        with pytest.raises(ValueError, match=rf"^{re.escape(str(damaged))} is not a readable safetensors file"):
+            load_checkpoint(damaged)
+
+
+def test_only_weights_fine_tuned_for_one_number_of_members_say_so(saved):
+    filter_, path = saved
+    for training, kept, members in (
+        ({"heads_only": True, "ensemble_size": 20}, False, 20),
+        ({"heads_only": True, "ensemble_size": 20}, True, None),
+        ({"heads_only": False, "ensemble_size": 10}, False, None),
+        (None, False, None),
+    ):
+        save_checkpoint(filter_, path, {"training": training, "kept_pretrained": kept})
+        assert load_checkpoint(path).tuned_members == members

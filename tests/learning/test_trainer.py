@@ -129,6 +129,44 @@ def test_kill_9_in_the_middle_then_a_second_start_ends_with_the_same_bits(tmp_pa
     assert not list(tmp_path.glob("*.pt*")), "the resume file is left behind"
 
 
+def flipped(content):
+    changed = bytearray(content)
+    changed[len(content) // 2] ^= 16
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:300], lambda content: b"", flipped])
+@pytest.mark.parametrize("both", [False, True])
+def test_a_damaged_resume_file_is_named_and_the_last_good_state_goes_on_to_the_same_bits(
+    truth, tmp_path, capsys, monkeypatch, damage, both
+):
+    options = dataclasses.replace(OPTIONS, steps=6)
+    whole, resumed = make(), make()
+    train(whole, truth, options)
+
+    def stop(self):
+        if self.step_number == 4:
+            raise KeyboardInterrupt
+        step(self)
+
+    step = Trainer.optimizer_step
+    monkeypatch.setattr(Trainer, "optimizer_step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(make(), truth, options, resume_folder=tmp_path, checkpoint_seconds=0.0)
+    steps = []
+    monkeypatch.setattr(Trainer, "optimizer_step", lambda self: (steps.append(self.step_number), step(self)))
+    earlier, newest = sorted(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime)
+    for path in (newest, earlier) if both else (newest,):
+        path.write_bytes(damage(path.read_bytes()))
+    train(resumed, truth, options, resume_folder=tmp_path)
+    printed = capsys.readouterr().out
+    assert f"{newest} is damaged" in printed
+    assert (f"{earlier} is damaged" in printed) == both
+    assert steps == (list(range(6)) if both else [3, 4, 5])
+    assert torch.equal(weights(resumed), weights(whole))
+    assert not list(tmp_path.iterdir())
+
+
 def test_other_options_do_not_resume_from_a_foreign_state(truth):
     digests = {
         Trainer(make(), truth, dataclasses.replace(OPTIONS, learning_rate=rate)).digest() for rate in (1e-3, 2e-3)

@@ -119,6 +119,33 @@ def test_figures_of_single_experiments_need_little_and_can_start_from_shipped_we
     assert jobs("claims", "learned=[mnmef]")["figure_11"] == 1
 
 
+@pytest.mark.parametrize(
+    ("target", "setting", "needed"),
+    [
+        ("figure_7", "experiments=[ks]", "experiment lorenz63"),
+        ("figure_2", "noise_levels=[0.7]", "experiment lorenz96, noise level 1.0"),
+        ("figure_c12", "baselines=[esrf]", "experiment ks, noise level 1.0, letkf"),
+        ("figure_9", "learned=[]", "experiment ks; mnmef"),
+        ("figure_11", "noise_levels=[0.7]", "experiment lorenz96, noise level 1.0; mnmef"),
+        ("figure_c13", "learned=[mnmef_conv]", "mnmef"),
+        ("results/quick/figures/figure_7.png", "experiments=[ks]", "experiment lorenz63"),
+    ],
+)
+def test_a_figure_that_the_config_cannot_make_is_refused_before_any_job(tree, snakemake, target, setting, needed):
+    run = snakemake(tree, target, "--dry-run", "--config", "scale=quick", setting)
+    name = target.rpartition("/")[2].removesuffix(".png")
+    assert run.returncode != 0
+    assert f"{name} cannot be made with this config, which does not run all that it needs: {needed}" in run.stdout
+
+
+def test_a_key_twice_in_a_file_of_ones_own_is_refused_with_its_line(tree, snakemake):
+    (tree / "mine.yaml").write_text("training:\n  steps: 3\n  batch: 4\n  steps: 5\n")
+    run = snakemake(tree, "--dry-run", "--configfile", "mine.yaml", "--config", "scale=quick")
+    assert run.returncode != 0
+    assert "mine.yaml cannot be read: key steps stands twice" in run.stdout
+    assert "line 4" in run.stdout
+
+
 def test_a_figure_shows_the_reference_of_its_own_system_where_the_config_says_so(tree, snakemake):
     settings = ("--config", "scale=quick", "reference={in_figures: true}")
     run = snakemake(tree, "--dry-run", "figure_7", *settings)

@@ -1,0 +1,117 @@
+"""Gates of `assimilate`: its arguments, of whatever kind, become what they mean, or are refused by name."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from mnmef.experiments.experiment import Experiment
+from mnmef.filters.base import Filter
+
+
+def warn_of_members(filter_: Filter, members: int) -> None:
+    """Warn where weights were fine-tuned for another number of members."""
+    if filter_.tuned_members not in (None, members):
+        warnings.warn(
+            f"the weights of {filter_.name} were fine-tuned for {filter_.tuned_members} members, but the ensemble has "
+            f"{members}: others may suit it better",
+            stacklevel=3,
+        )
+
+
+def as_observations(values: Any, experiment: Experiment) -> np.ndarray:
+    """Read observations of an experiment.
+
+    Parameters
+    ----------
+    values : list, ndarray, masked array, DataFrame, DataArray or Tensor (K, d)
+        Real numbers, NaN or masked where they are missing.
+    experiment : Experiment
+        Source of the number of observed components.
+
+    Returns
+    -------
+    ndarray (K, d)
+        In double precision, NaN where they are missing.
+
+    Raises
+    ------
+    TypeError
+        For what is no array of real numbers, such as text.
+    ValueError
+        For another shape, no cycle at all, and infinite values.
+    """
+    array = _as_matrix("observations", values, "cycles, observed components")
+    if not len(array):
+        raise ValueError("observations have no cycles; right is at least one")
+    if array.shape[1] != experiment.observation_size:
+        raise ValueError(
+            f"{experiment.title} has {experiment.observation_size} observed components, "
+            f"but observations have {array.shape[1]}"
+        )
+    if np.isinf(array).any():
+        raise ValueError("observations contain infinite values; an observation is a number, or NaN where it is missing")
+    return array
+
+
+def as_ensemble(values: Any, experiment: Experiment) -> np.ndarray:
+    """Read a first ensemble (N, Nx) of an experiment, of the kinds of `as_observations`, in double precision.
+
+    Raises
+    ------
+    TypeError
+        For what is no array of real numbers.
+    ValueError
+        For another shape, fewer than two members, and a member that is not finite.
+
+    Warns
+    -----
+    UserWarning
+        For an ensemble without spread.
+    """
+    array = _as_matrix("first_ensemble", values, "members, components")
+    if len(array) < 2:
+        raise ValueError(f"first_ensemble must have at least 2 members, not {len(array)}")
+    if array.shape[1] != experiment.state_size:
+        raise ValueError(
+            f"{experiment.title} has {experiment.state_size} components, but the first ensemble has {array.shape[1]}"
+        )
+    bad = np.flatnonzero(~np.isfinite(array).all(1))
+    if len(bad):
+        raise ValueError(
+            f"first_ensemble: member {bad[0]} of 0 to {len(array) - 1} has missing or infinite values; right is a "
+            "number for each component"
+        )
+    if np.allclose(array, array[0], rtol=1e-12, atol=0.0):
+        warnings.warn(
+            f"first_ensemble has no spread: its {len(array)} members are the same state, so that no observation can "
+            "correct them; right are different states",
+            stacklevel=3,
+        )
+    return array
+
+
+def _as_matrix(name: str, values: Any, axes: str) -> np.ndarray:
+    """Return real numbers with two axes in double precision, NaN where they are masked."""
+    try:
+        array = np.ma.asarray(_without_library(values))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} must be an array ({axes}) of real numbers, not {type(values).__name__}") from error
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be an array ({axes}) of real numbers, not of type {array.dtype}")
+    if array.ndim != 2:
+        raise ValueError(f"{name} must be an array ({axes}), not of shape {array.shape}")
+    return np.ma.filled(array.astype(float, order="C"), np.nan)
+
+
+def _without_library(values: Any) -> Any:
+    """Return what NumPy reads as it is meant: tensors without gradient, gaps of pandas and xarray as NaN or masked."""
+    if isinstance(values, torch.Tensor):
+        tensor = values.detach().to_dense().cpu()
+        return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+    if isinstance(values, pd.DataFrame) and all(dtype.kind in "fiu" for dtype in values.dtypes):
+        return values.to_numpy(dtype=float, na_value=np.nan)
+    return values.to_masked_array() if isinstance(values, xr.DataArray) else values
