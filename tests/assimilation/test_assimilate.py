@@ -352,15 +352,29 @@ def test_filters_that_carry_more_than_an_ensemble_are_not_restarted(twin):
         assimilate(make_classical("esrf", experiment, 1.0, 1.1), experiment, observations, save="member")
 
 
+def test_innovations_are_those_of_an_ensemble_and_of_a_known_sigma(twin):
+    experiment, _, observations = twin
+    given = {"members": 6, "save": "innovations"}
+    for method in ("particle", "var3d"):
+        with pytest.raises(ValueError, match="innovations need a forecast ensemble of equal weights"):
+            assimilate(make_classical(method, experiment, 1.0, 1.0), experiment, observations, **given)
+    relaxed = make_classical("esrf", experiment, 1.0, 1.0, options=Options(prior_spread=0.5))
+    assert bool(assimilate(relaxed, experiment, observations, **given)["innovation"].notnull().all())
+    with pytest.raises(ValueError, match="sigma_y of lost, which innovations need, must be a positive"):
+        assimilate(Lost(), experiment, observations, **given)
+
+
+class Lost(Filter):
+    """A filter that diverges where an observation is missing."""
+
+    name = "lost"
+
+    def analyze(self, forecast, observation, experiment, noise=None):
+        return forecast + observation.nansum() * torch.inf if observation.isnan().any() else forecast
+
+
 def test_members_of_a_filter_that_diverged_are_lost_from_there_on(twin):
     experiment, _, observations = twin
-
-    class Lost(Filter):
-        name = "lost"
-
-        def analyze(self, forecast, observation, experiment, noise=None):
-            return forecast + observation.nansum() * torch.inf if observation.isnan().any() else forecast
-
     holed = observations[:9].copy()
     holed[4, 0] = np.nan
     first = climatological_states(experiment, 4)
