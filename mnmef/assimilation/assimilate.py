@@ -1,14 +1,17 @@
 """Assimilation of observations without a known truth, with any filter of this package."""
 
 import warnings
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 
-from mnmef.assimilation.cycling import CycleRecord, noise_source, run_filter
+from mnmef.assimilation.cycling import CycleRecord, OnCycle, in_turn, noise_source, run_filter
+from mnmef.assimilation.innovations import Innovations
 from mnmef.assimilation.inputs import as_ensemble, as_observations, warn_of_members
+from mnmef.assimilation.restart import Members, advance, assumed_noise, checked_restart, parts_to_save
 from mnmef.core.errors import check_class, whole_number
 from mnmef.core.seeds import numpy_generator
 from mnmef.data.twin import simulate_truth
@@ -30,6 +33,8 @@ def assimilate(
     *,
     members: int = 10,
     first_ensemble: Any = None,
+    first_cycle: int = 0,
+    save: str | Collection[str] = "moments",
     seed: int = 0,
 ) -> xr.Dataset:
     """Estimate the states behind observations with a filter.
@@ -45,13 +50,17 @@ def assimilate(
     first_ensemble : list, ndarray, DataFrame, DataArray or Tensor (N, Nx), optional
         Ensemble one cycle before the first observation. By default climatological states, from which a filter needs
         some cycles to find the truth.
+    first_cycle : int
+        Number of cycles done before: with it, and their `last_ensemble` as the first one, a call goes on bit by bit.
+    save : str or collection of str
+        "members", "innovations" (see `Innovations.dataset`) or both are added to the "moments".
 
     Returns
     -------
     Dataset
         `mean` and `deviation` (cycle, state): analysis mean, and standard deviation of the analysis ensemble (divisor
-        N - 1); NaN from the cycle `diverged_at` on at which the filter diverged, -1 for none. A warning says so, as it
-        does of weights tuned for another number of members and of a first ensemble without spread.
+        N - 1); `last_ensemble` (member, state). NaN from cycle `diverged_at` on, -1 if it did not diverge.
+        A warning says so, and of weights tuned for other numbers of members or an ensemble without spread.
 
     Raises
     ------
@@ -69,33 +78,59 @@ def assimilate(
     else:
         first = as_ensemble(first_ensemble, experiment)
     warn_of_members(filter_, count := len(first))
+    parts, first_cycle = parts_to_save(save), checked_restart(filter_, first, first_cycle)
+    callbacks: list[Any] = [Members(all_cycles="members" in parts)]
+    if "innovations" in parts:
+        callbacks.append(Innovations(experiment, assumed_noise(filter_), values, seed, first_cycle))
+    draw = noise_source(seed, filter_.name, count, (1, count, experiment.observation_size))
+    record = _run(filter_, experiment, first, values, advance(draw, first_cycle), in_turn(*callbacks))
+    attributes = {"experiment": experiment.name, "filter": filter_.name, "members": count}
+    return _dataset(record, first_cycle, attributes, *callbacks)
+
+
+def _run(
+    filter_: Filter,
+    experiment: Experiment,
+    first: np.ndarray,
+    values: np.ndarray,
+    draw_noise: Callable[[], torch.Tensor],
+    on_cycle: OnCycle,
+) -> CycleRecord:
+    """Run a filter from an ensemble (N, Nx) over observations (K, d)."""
     # Networks compute in the precision of their weights, classical analyses in double (`Experiment.model_dtype`).
     dtype = torch.float32 if isinstance(filter_, torch.nn.Module) else torch.float64
+    start, observations = (torch.from_numpy(each).to(dtype)[None] for each in (first, values))
+    # An unknown truth: errors of the record are NaN, means are not.
+    truth = torch.full((1, len(values), experiment.state_size), torch.nan, dtype=dtype)
     with torch.no_grad():
-        record = run_filter(
-            filter_,
-            experiment,
-            torch.from_numpy(first).to(dtype)[None],
-            torch.from_numpy(values).to(dtype)[None],
-            # An unknown truth: errors of the record are NaN, means are not.
-            torch.full((1, len(values), experiment.state_size), torch.nan, dtype=dtype),
-            noise_source(seed, filter_.name, count, (1, count, experiment.observation_size)),
-            traced=1,
-        )
-    return _dataset(record, filter_.name, {"experiment": experiment.name, "filter": filter_.name, "members": count})
+        return run_filter(filter_, experiment, start, observations, truth, draw_noise, traced=1, on_cycle=on_cycle)
 
 
-def _dataset(record: CycleRecord, name: str, attributes: dict[str, Any]) -> xr.Dataset:
-    """Return mean and deviation of a record of one trajectory, and the cycle at which the filter diverged."""
-    cycles, diverged_at = np.arange(1, record.rmse.shape[-1] + 1), int(record.diverged_at[0])
+def _dataset(
+    record: CycleRecord,
+    first_cycle: int,
+    attributes: dict[str, Any],
+    members: Members,
+    innovations: Innovations | None = None,
+) -> xr.Dataset:
+    """Return what a run of one trajectory gave, and the cycle at which the filter diverged."""
+    cycles = first_cycle + np.arange(1, record.rmse.shape[-1] + 1)
+    diverged_at = int(record.diverged_at[0])
     if diverged_at >= 0:
         warnings.warn(
-            f"{name} diverged at cycle {cycles[diverged_at]} of {len(cycles)}: its results are NaN from there on; more "
-            "members, more inflation or a smaller localization radius may help",
+            f"{attributes['filter']} diverged at cycle {cycles[diverged_at]} of {cycles[-1]}: its results are NaN from "
+            "there on; more members, more inflation or a smaller localization radius may help",
             stacklevel=3,
         )
+        # Of all cycles or the last one.
+        for ensemble in members.kept[diverged_at - len(cycles) :]:
+            ensemble[:] = np.nan
     texts = {"mean": "analysis mean", "deviation": "standard deviation of the analysis ensemble"}
     parts = {key: variable(("cycle", "state"), getattr(record, key)[0].numpy(), text) for key, text in texts.items()}
     text = "first cycle with an ensemble that is not finite, -1 for none"
     parts["diverged_at"] = variable((), cycles[diverged_at] if diverged_at >= 0 else -1, text, None)
-    return xr.Dataset(parts, {"cycle": variable("cycle", cycles, "assimilation cycle", None)}, attributes)
+    parts["last_ensemble"] = variable(("member", "state"), members.kept[-1], "analysis members of the last cycle")
+    if members.all_cycles:
+        parts["members"] = variable(("cycle", "member", "state"), np.stack(members.kept), "analysis members")
+    result = xr.Dataset(parts, {"cycle": variable("cycle", cycles, "assimilation cycle", None)}, attributes)
+    return result if innovations is None else result.merge(innovations.dataset())

@@ -1,5 +1,6 @@
 """Assimilation of observations without a truth."""
 
+import re
 import warnings
 
 import numpy as np
@@ -13,7 +14,10 @@ from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.load import load_experiment
+from mnmef.filters.base import Filter
 from mnmef.filters.classical import make_classical
+from mnmef.filters.mnmef import Mnmef, ModelOptions
+from mnmef.filters.options import Options
 from mnmef.learning.checkpoints import load_checkpoint
 
 CYCLES = 60
@@ -48,7 +52,7 @@ def test_means_and_deviations_are_those_of_the_run_that_knows_the_truth(twin, me
     )
     np.testing.assert_array_equal(result["mean"], record.mean[0])
     np.testing.assert_array_equal(result["deviation"], record.deviation[0])
-    assert result.sizes == {"cycle": CYCLES, "state": 40}
+    assert result.sizes == {"cycle": CYCLES, "state": 40, "member": 8}
 
 
 def test_a_shipped_filter_finds_the_truth_from_the_climate_alone(twin, root):
@@ -299,3 +303,100 @@ def test_weights_fine_tuned_for_another_number_of_members_are_a_warning(twin, ro
         assimilate(tuned, experiment, observations[:3], members=20)
         pretrained = load_checkpoint(folder / "mnmef_pretrained.safetensors")
         assimilate(pretrained, experiment, observations[:3], members=20)
+
+
+def filters(experiment):
+    options = ModelOptions(feature_size=8, width=8, heads=2, seeds=2, hidden_layers=1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield Mnmef(experiment, 1.0, options)
+    yield make_classical("enkf", experiment, 1.0, 1.1)
+    yield make_classical("letkf", experiment, 1.0, 1.1, 4.0)
+    yield make_classical("esrf", experiment, 1.0, 1.1)
+
+
+@pytest.mark.parametrize("method", range(4), ids=["mnmef", "enkf", "letkf", "esrf"])
+def test_two_halves_with_a_file_between_them_are_the_whole_bit_by_bit(twin, method, tmp_path):
+    experiment, _, observations = twin
+    filter_ = list(filters(experiment))[method]
+    keep = ("members", "innovations")
+    whole = assimilate(filter_, experiment, observations, members=12, save=keep, seed=4)
+    half = CYCLES // 2 + 1
+    assimilate(filter_, experiment, observations[:half], members=12, save=keep, seed=4).to_netcdf(tmp_path / "half.nc")
+    first = xr.load_dataset(tmp_path / "half.nc")
+    second = assimilate(
+        list(filters(experiment))[method],
+        experiment,
+        observations[half:],
+        first_ensemble=first["last_ensemble"],
+        first_cycle=half,
+        save=keep,
+        seed=4,
+    )
+    each = ["mean", "deviation", "members", "innovation", "expected_variance", "chi_square", "rank"]
+    xr.testing.assert_identical(xr.concat([first[each], second[each]], "cycle"), whole[each])
+    np.testing.assert_array_equal(second["last_ensemble"], whole["members"][-1])
+    np.testing.assert_allclose(whole["members"].mean("member"), whole["mean"], rtol=1e-5, atol=1e-5)
+    assert bool(whole["members"].notnull().all())
+
+
+def test_filters_that_carry_more_than_an_ensemble_are_not_restarted(twin):
+    experiment, _, observations = twin
+    given = {"first_ensemble": climatological_states(experiment, 8), "first_cycle": 5}
+    with pytest.raises(ValueError, match="ienks carries more than its last ensemble"):
+        assimilate(make_classical("ienks", experiment, 1.0, 1.1), experiment, observations, **given)
+    rotated = make_classical("esrf", experiment, 1.0, 1.1, options=Options(rotation=True))
+    with pytest.raises(ValueError, match="carries a random stream of its own"):
+        assimilate(rotated, experiment, observations, **given)
+    with pytest.raises(ValueError, match="unknown part to save 'member'"):
+        assimilate(make_classical("esrf", experiment, 1.0, 1.1), experiment, observations, save="member")
+
+
+def test_innovations_are_those_of_an_ensemble_and_of_a_known_sigma(twin):
+    experiment, _, observations = twin
+    given = {"members": 6, "save": "innovations"}
+    for method in ("particle", "var3d"):
+        with pytest.raises(ValueError, match="innovations need a forecast ensemble of equal weights"):
+            assimilate(make_classical(method, experiment, 1.0, 1.0), experiment, observations, **given)
+    relaxed = make_classical("esrf", experiment, 1.0, 1.0, options=Options(prior_spread=0.5))
+    assert bool(assimilate(relaxed, experiment, observations, **given)["innovation"].notnull().all())
+    with pytest.raises(ValueError, match="sigma_y of lost, which innovations need, must be a positive"):
+        assimilate(Lost(), experiment, observations, **given)
+
+
+class Lost(Filter):
+    """A filter that diverges where an observation is missing."""
+
+    name = "lost"
+
+    def analyze(self, forecast, observation, experiment, noise=None):
+        return forecast + observation.nansum() * torch.inf if observation.isnan().any() else forecast
+
+
+def test_members_of_a_filter_that_diverged_are_lost_from_there_on(twin):
+    experiment, _, observations = twin
+    holed = observations[:9].copy()
+    holed[4, 0] = np.nan
+    first = climatological_states(experiment, 4)
+    with pytest.warns(UserWarning, match="diverged at cycle 12 of 16"):
+        result = assimilate(Lost(), experiment, holed, first_ensemble=first, first_cycle=7, save="members")
+    assert result["diverged_at"] == 12
+    assert bool(result["members"][:4].notnull().all())
+    assert bool(result["members"][4:].isnull().all())
+    assert bool(result["last_ensemble"].isnull().all())
+
+
+def test_the_code_of_the_documentation_runs_and_restarts(root, tmp_path, monkeypatch, capsys):
+    experiment = load_experiment("lorenz96")
+    rng = np.random.default_rng(8)
+    truth = simulate_truth(experiment, 1, 400, rng)[0, 1:]
+    observations = truth[:, list(experiment.observed)] + rng.standard_normal((400, experiment.observation_size))
+    monkeypatch.chdir(tmp_path)
+    xr.Dataset({"temperature": (("time", "site"), observations)}).to_netcdf("observations.nc")
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", (root / "docs" / "assimilate.md").read_text(), re.DOTALL):
+        exec(block, names)
+    whole = assimilate(names["letkf"], experiment, observations, members=20)
+    np.testing.assert_array_equal(whole["mean"][200:], names["second"]["mean"])
+    assert "chi-square per degree of freedom" in capsys.readouterr().out
+    assert (tmp_path / "innovations.png").stat().st_size > 0
