@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from mnmef.core.names import LEARNED_FILTERS
 from mnmef.data.twin import simulate_split
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.mnmef import ModelOptions
@@ -151,7 +152,7 @@ def test_shipped_weights_are_those_of_their_card(path):
     assert card["seconds"] > 0
     assert card["tuning_split"]["n_diverged"] == 0
     members = card["tuning_split"]["ensemble_size"]
-    assert path.stem in ("mnmef_pretrained", "mnmef_conv_pretrained", f"mnmef_finetuned_{members}")
+    assert path.stem in (*(f"{name}_pretrained" for name in LEARNED_FILTERS), f"mnmef_finetuned_{members}")
     # A run of its own, on other trajectories: the score is what the weights do, within their spread.
     again = tuning_score(filter_, other_split(card["experiment"], card["sigma_y"]), members, seed=1)
     assert again["n_diverged"] == 0
