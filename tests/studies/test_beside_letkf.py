@@ -58,3 +58,15 @@ def test_a_second_call_replaces_the_rows_of_the_same_filters(weights, tmp_path):
     assert first[beside_letkf.KEYS].equals(second[beside_letkf.KEYS])
     changed = (first["rmse"] != second["rmse"]).to_numpy()
     assert (changed == (first["ensemble_size"] == 5).to_numpy()).all()
+
+
+def test_the_documentation_has_the_numbers_of_the_table(root):
+    table = pd.read_csv(root / "docs" / "results" / "canonical.csv").set_index(["ensemble_size", "method"])["rmse"]
+    log = (root / "docs" / "log" / "learned_local.md").read_text()
+    for members in (5, 10, 20, 40):
+        ours, letkf = table[members, "mnmef_local"], table[members, "letkf"]
+        (row,) = [line for line in log.splitlines() if line.startswith(f"| {members} |")]
+        assert f"{ours:.3f}" in row.split("|")[2]
+        assert f"{letkf:.3f}" in row.split("|")[4]
+    said = f"an RMSE of {table[10, 'mnmef_local']:.3f} with ten members, tuned LETKF {table[10, 'letkf']:.3f}"
+    assert said in " ".join((root / "README.md").read_text().split())
