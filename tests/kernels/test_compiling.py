@@ -32,14 +32,19 @@ def tree(tmp_path):
     return tmp_path / "tree"
 
 
-def test_an_edit_of_a_helper_in_another_file_is_seen_by_the_next_process(tree, tmp_path):
-    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+@pytest.mark.parametrize(
+    ("vectors", "file", "text", "edited"),
+    [("1", "vectors.py", '"fmul"', '"fadd"'), ("0", "lanes.py", "array[i, 0] = x", "array[i, 0] = 2.0 * x")],
+)
+def test_an_edit_of_a_helper_in_another_file_is_seen_by_the_next_process(tree, tmp_path, vectors, file, text, edited):
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "MNMEF_VECTORS": vectors}
     assert measured(tree, **cache) == "[1.0, 3.0]"
     compiled = sorted(tmp_path.glob("cache/*/**/*.nbc"))
     assert measured(tree, **cache) == "[1.0, 3.0]"
     assert sorted(tmp_path.glob("cache/*/**/*.nbc")) == compiled
-    helpers = tree / "mnmef" / "kernels" / "vectors.py"
-    helpers.write_text(helpers.read_text().replace('"fmul"', '"fadd"'))
+    helpers = tree / "mnmef" / "kernels" / file
+    assert text in helpers.read_text()
+    helpers.write_text(helpers.read_text().replace(text, edited))
     assert measured(tree, **cache) != "[1.0, 3.0]"
 
 
