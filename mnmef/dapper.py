@@ -112,7 +112,7 @@ class _Ensemble:
 
     def make(self, HMM: Any, ko: int) -> tuple[Filter, Experiment]:
         """Make the filter of an observation time, and what it sees."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} makes no filter: a method of DAPPER defines `make`")
 
     def assimilate(self: Any, HMM: Any, xx: np.ndarray, yy: np.ndarray) -> None:
         """Run the filter over all observations `yy`; DAPPER's statistics compare it with the truth `xx`."""

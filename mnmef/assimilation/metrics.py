@@ -56,8 +56,3 @@ def mean_over_survivors(values: np.ndarray) -> tuple[float, float, int]:
     if finite.size == 0:
         return float("nan"), float("nan"), diverged
     return float(finite.mean()), float(finite.std(ddof=1)) if finite.size > 1 else 0.0, diverged
-
-
-def relative_improvement(benchmark: np.ndarray, ours: np.ndarray) -> np.ndarray:
-    """Compute `(benchmark - ours) / benchmark`, the fraction by which our error is below the benchmark's."""
-    return (benchmark - ours) / benchmark

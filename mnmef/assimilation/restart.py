@@ -1,4 +1,4 @@
-"""What `assimilate` keeps beside moments: members, and what a later call needs to go on."""
+"""Members that `assimilate` keeps beside moments, and the restart of a run from its last ensemble."""
 
 from collections.abc import Callable, Collection
 

@@ -24,7 +24,7 @@ TRAITS: Mapping[str, "Callable[[Experiment], object]"] = {
     "length": lambda experiment: getattr(experiment.system, "length", None),
     "is_periodic": lambda experiment: experiment.is_periodic,
 }
-"""What a filter that was made for one experiment needs of another, in the order of error texts."""
+"""Properties in which an experiment must equal the one that a filter was made for, in the order of error texts."""
 
 
 @dataclass

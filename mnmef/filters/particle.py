@@ -11,7 +11,7 @@ from mnmef.filters.base import CycleResult, Filter, unobserved, whiten
 from mnmef.filters.options import Options
 
 DEGENERATE = 1e-10
-"""Where one weight is 1 to this, the covariance is that of particles without weights, as in DAPPER."""
+"""Distance of one weight from 1 within which the covariance is that of particles without weights, as in DAPPER."""
 
 
 class ParticleFilter(Filter):

@@ -1,4 +1,4 @@
-"""What is done to analysis anomalies beside multiplicative inflation: random rotation, relaxation to the prior."""
+"""Random rotation of analysis anomalies, and their relaxation to the prior, beside multiplicative inflation."""
 
 from typing import ClassVar
 

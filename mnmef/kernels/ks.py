@@ -223,7 +223,7 @@ def _transform(rows: np.ndarray, passes: np.ndarray, turns: np.ndarray, first: i
 
 @njit(**OPTIONS, forceinline=True)
 def _stage(stage: int, spectrum: np.ndarray, i: int, n: Complex, table: np.ndarray, f: int) -> Complex:
-    """What goes back to the grid, given the transform n of the squares there, for the f-th row of the table.
+    """Spectrum that goes back to the grid, given the transform n of the squares there, for the f-th row of the table.
 
     spectrum: at i v, and from the second stage on `E v + T N(v)`, what the third one starts from; at i + 2 N(v) / i,
     and then the next v as far as it is known.

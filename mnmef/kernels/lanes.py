@@ -1,4 +1,4 @@
-"""What compiled functions do with lanes: problems that are worked on side by side.
+"""Lanes of compiled functions: problems that are worked on side by side.
 
 An array of lanes has them as its last axis. Functions read, with `load`, one index of all lanes, reckon with it as with
 a number, and write it with `store`. With `mnmef.kernels.vectors` that is a vector of the processor's; without, there is

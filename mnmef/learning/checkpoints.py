@@ -26,7 +26,7 @@ ENTRIES: Mapping[str, tuple[type, ...]] = {
     "sigma_y": (float, int),
     "model": (dict,),
 }
-"""What every card says, and the types of its values."""
+"""Keys of every card, and the types of their values."""
 
 
 def save_checkpoint(filter_: LearnedFilter, path: str | Path, card: Mapping[str, Any] | None = None) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mnmef.assimilation.metrics import mean_over_survivors, relative_improvement, relative_rmse, time_mean_rmse
+from mnmef.assimilation.metrics import mean_over_survivors, relative_rmse, time_mean_rmse
 
 
 def test_relative_rmse_is_the_ratio_of_sums_of_norms():
@@ -38,7 +38,3 @@ def test_the_mean_over_survivors_counts_the_others():
 
 def test_burn_in_drops_the_first_cycles():
     assert time_mean_rmse(np.array([[9.0, 1.0, 3.0]]), burn_in=1) == 2.0
-
-
-def test_relative_improvement_is_positive_where_ours_is_smaller():
-    np.testing.assert_allclose(relative_improvement(np.array([0.4, 0.4]), np.array([0.3, 0.5])), [0.25, -0.25])
