@@ -18,7 +18,7 @@ from mnmef.config.fields import (
 )
 
 Decay = Literal["constant", "halve", "cosine"]
-Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|crps|spread)(\+(nl2|l2|rmse|crps|spread))*$")]
+Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|log_mse|crps|spread)(\+(nl2|l2|rmse|log_mse|crps|spread))*$")]
 
 
 class Model(Section):
@@ -39,7 +39,7 @@ class OwnTraining(Section):
     """Keys of a training that a learned filter may have of its own."""
 
     other_sizes: list[Several] = knob("further N that take turns with training.ensemble_size")
-    loss: Loss = knob("nl2, l2, rmse, crps or spread, or a sum of them such as nl2+spread", section="4, loss")
+    loss: Loss = knob("nl2, l2, rmse, log_mse, crps or spread, or a sum of them such as nl2+spread", section="4, loss")
     schedule: Literal["window", "cycle"] = knob("an optimizer step per window or per cycle", section="4, training")
     steps: Count = knob("optimizer steps (schedule cycle)", unit="steps", section="A")
     optimizer: Literal["adamw", "muon"] = knob("AdamW, or Muon for weights that are matrices", section="A")
@@ -55,6 +55,8 @@ class OwnTraining(Section):
     target_members: Whole = knob(
         "members of an ensemble whose mean stands for the truth in losses of the mean; 0: none"
     )
+    noise_range: list[Positive] = knob("smallest and largest factor on a window's sigma_y (mnmef_local)")
+    missing: Fraction = knob("largest fraction of a window's observations that is missing")
 
 
 class Training(OwnTraining):

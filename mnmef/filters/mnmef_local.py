@@ -6,6 +6,7 @@ the gain themselves. The update is deterministic, as in the DEnKF (Sakov and Oke
 Cost is linear in the number of grid points, and the weights depend neither on it nor on the number of members.
 """
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -21,8 +22,9 @@ from mnmef.filters.base import Filter
 MEMBERS = 10
 """Number of members at which the first taper and inflation are those of the options."""
 
-FIELDS = 6
-"""Inputs at each site besides its row of the gain: mean, innovation, observed or not, increment, spread, members."""
+FIELDS = 8
+"""Inputs at each site besides its row of the gain: mean, innovation, observed or not, increment, spread, members,
+observed spread and noise level."""
 
 SMALLEST_SPREAD = 1e-3
 """Floor of the spread where fields are divided by it, in units of sigma_y."""
@@ -186,7 +188,7 @@ class MnmefLocal(nn.Module, Filter):
     ----------
     experiment : Experiment
         Periodic, for the observed components and the bound.
-    sigma_y : float
+    sigma_y : float or Tensor (B,)
         Standard deviation of the observation noise, state units.
     options : LocalOptions, optional
         Sizes of the network.
@@ -199,7 +201,7 @@ class MnmefLocal(nn.Module, Filter):
 
     name: ClassVar[str] = "mnmef_local"
 
-    def __init__(self, experiment: Experiment, sigma_y: float, options: LocalOptions | None = None) -> None:
+    def __init__(self, experiment: Experiment, sigma_y: Any, options: LocalOptions | None = None) -> None:
         super().__init__()
         if not experiment.is_periodic:
             raise ValueError(f"mnmef_local needs a periodic grid, which {experiment.title} does not have")
@@ -227,6 +229,18 @@ class MnmefLocal(nn.Module, Filter):
         """Return the parameters that fine-tuning changes: all."""
         return list(self.parameters())
 
+    def at_noise(self, sigma_y: float | Tensor) -> "MnmefLocal":
+        """Return the filter with the same weights for another noise level.
+
+        Parameters
+        ----------
+        sigma_y : float or Tensor (B,)
+            Standard deviation of the observation noise, state units; a tensor has one for each ensemble.
+        """
+        other = copy.copy(self)
+        other.sigma_y = sigma_y
+        return other
+
     def analyze(
         self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
     ) -> Tensor:
@@ -237,7 +251,10 @@ class MnmefLocal(nn.Module, Filter):
         lead = forecast.shape[:-2]
         v = forecast.flatten(0, -3) if lead else forecast.unsqueeze(0)
         y = observation.expand(*lead, -1).reshape(len(v), -1)
-        v, h, y = (part.movedim(-1, 0) / self.sigma_y for part in (v, experiment.observe(v), y))  # (D, B, N), (D, B)
+        # A place comes first: (D, B, N) for members, (D, B) for observations.
+        sigma_y = torch.as_tensor(self.sigma_y).to(v).reshape(-1, 1)
+        v, h = (part.movedim(-1, 0) / sigma_y for part in (v, experiment.observe(v)))
+        y = y.mT / sigma_y.squeeze(-1)
         seen = y.isfinite()
         places = experiment.observation_index(v.device)
         mean, h_mean = v.mean(-1), h.mean(-1)
@@ -245,16 +262,18 @@ class MnmefLocal(nn.Module, Filter):
         innovation = mean.new_zeros(shape).index_copy(0, places, torch.where(seen, y - h_mean, 0.0))
         mask = mean.new_zeros(shape).index_copy(0, places, seen.to(mean))
         h_anomaly = torch.zeros_like(v).index_copy(0, places, (h - h_mean.unsqueeze(-1)) * seen.unsqueeze(-1))
-        mean, anomaly = self.local_analyses(mean, v - mean.unsqueeze(-1), innovation, h_anomaly, mask)
-        analysis = self.sigma_y * (mean.unsqueeze(-1) + anomaly).movedim(0, -1)
+        level = sigma_y.squeeze(-1) * 5.0 / experiment.bound
+        mean, anomaly = self.local_analyses(mean, v - mean.unsqueeze(-1), innovation, h_anomaly, mask, level)
+        analysis = (sigma_y * (mean.unsqueeze(-1) + anomaly)).movedim(0, -1)
         return analysis.clamp(-experiment.bound, experiment.bound).reshape(forecast.shape)
 
     def local_analyses(
-        self, mean: Tensor, anomaly: Tensor, innovation: Tensor, h_anomaly: Tensor, mask: Tensor
+        self, mean: Tensor, anomaly: Tensor, innovation: Tensor, h_anomaly: Tensor, mask: Tensor, level: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Compute mean (D, B) and anomalies (D, B, N) of the analysis, all in units of sigma_y.
 
-        innovation (D, B), observed anomalies (D, B, N) and mask (D, B) are zero where nothing is observed.
+        innovation (D, B), observed anomalies (D, B, N) and mask (D, B) are zero where nothing is observed; level (B,)
+        or (1,) is sigma_y in units of a fifth of the bound.
         """
         reach, log_size = self.options.reach, math.log(anomaly.shape[-1] / MEMBERS)
         half = torch.sigmoid(self.taper[0] + self.taper[1] * log_size).sqrt()
@@ -264,8 +283,9 @@ class MnmefLocal(nn.Module, Filter):
         variance = anomaly.square().sum(-1) / (anomaly.shape[-1] - 1)
         spread, share = (variance + SMALLEST_SPREAD**2).sqrt(), variance / (1 + variance)
         shift = (gain * innovations).sum(-1)
-        shared = self.sigma_y * 5.0 / self.experiment.bound * mean, innovation, mask, shift / spread, spread.log()
-        fields = torch.stack((*shared, torch.full_like(mean, log_size)), -1)
+        observed_spread = (h_anomaly.square().sum(-1) / (anomaly.shape[-1] - 1) + SMALLEST_SPREAD**2).sqrt()
+        shared = level * mean, innovation, mask, shift / spread, spread.log(), torch.full_like(mean, log_size)
+        fields = torch.stack((*shared, observed_spread.log() * mask, level.log().expand_as(mean)), -1)
         row = gain / (share.unsqueeze(-1) + SMALLEST_SPREAD**2)
         f, g, other, u, c = self.network(torch.cat((fields, row), -1)).split(self.outputs, -1)
         shift = ((gain * (1 + f) + share.unsqueeze(-1) * g) * innovations).sum(-1) + spread * u.squeeze(-1)

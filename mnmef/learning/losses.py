@@ -69,7 +69,16 @@ def spread(analysis: Tensor, truth: Tensor) -> Tensor:
     return SPREAD_WEIGHT * (variance.log() + error / variance)
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {f.__name__: f for f in (nl2, l2, rmse, crps, spread)}
+def log_mse(analysis: Tensor, truth: Tensor) -> Tensor:
+    """Logarithm of the squared error of the mean over components, e^2: `SPREAD_WEIGHT log e^2`.
+
+    Its gradient is relative to the error, so that windows of different noise weigh alike and none that has lost the
+    truth rules the others. With `spread` it is a score of mean and spread that has no unit.
+    """
+    return SPREAD_WEIGHT * (analysis.mean(-2) - truth).square().mean(-1).log()
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {f.__name__: f for f in (nl2, l2, rmse, log_mse, crps, spread)}
 """Losses by name; a sum of them is written `nl2+rmse`."""
 
 OF_TRUTH = ("crps", "spread")

@@ -28,6 +28,7 @@ from mnmef.core.hardware import keep_freed_memory
 from mnmef.core.threads import torch_threads
 from mnmef.filters.esrf import ESRF
 from mnmef.filters.learned import LearnedFilter
+from mnmef.filters.mnmef_local import MnmefLocal
 from mnmef.learning.losses import LOSSES, OF_TRUTH
 from mnmef.learning.optimizers import OPTIMIZERS
 from mnmef.learning.options import TrainingOptions
@@ -162,6 +163,8 @@ class Trainer:
         self.windows = windows(truth.to(self.device), self.experiment, options)
         self.batch = self.windows.batches[-1]
         self.parameters = filter_.head_parameters() if options.heads_only else list(filter_.parameters())
+        if options.has_noise_levels and not isinstance(filter_, MnmefLocal):
+            raise ValueError(f"noise_range: {filter_.name} serves a single sigma_y; right is {MnmefLocal.name}")
         filter_.requires_grad_(False)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
@@ -218,21 +221,30 @@ class Trainer:
         self._drop(~used.cpu())
 
     def _observe(self) -> tuple[Tensor, ...]:
-        """Return observation, noise, truth and target of the batch's next cycle.
+        """Return observation, noise, noise level, truth and target of the batch's next cycle.
 
         The target is the truth or, with `target_members`, the analysis mean of a large ensemble.
         """
         truth = self.windows.advance(self.batch)
-        observation = self.windows.observe(truth, self.filter.sigma_y)
+        level = self.batch.level.unsqueeze(-1).to(self.device)
+        sigma_y = self.filter.sigma_y * level if self.options.has_noise_levels else self.filter.sigma_y
+        observation = self.windows.observe(truth, sigma_y, self.batch)
         noise = self.windows.normal(*self.batch.ensemble.shape[:2], observation.shape[-1])
         if not self.options.target_members:
-            return observation, noise, truth, truth
+            return observation, noise, level, truth, truth
         forecast = self.experiment.propagate(self.batch.large)
         self.batch.large = self.large.update(forecast, observation, self.experiment)
-        return observation, noise, truth, self.batch.large.mean(-2)
+        return observation, noise, level, truth, self.batch.large.mean(-2)
 
     def _assimilate(
-        self, weight: float, ensemble: Tensor, observations: Tensor, noises: Tensor, truths: Tensor, targets: Tensor
+        self,
+        weight: float,
+        ensemble: Tensor,
+        observations: Tensor,
+        noises: Tensor,
+        levels: Tensor,
+        truths: Tensor,
+        targets: Tensor,
     ) -> Chunk:
         """Forecast and analyze some windows of the batch, with the gradient of `weight` times the sum of their losses.
 
@@ -240,11 +252,12 @@ class Trainer:
         truth, so that the others have a finite gradient.
         """
         used, losses = torch.ones(len(ensemble), dtype=torch.bool, device=ensemble.device), []
-        for observation, noise, truth, target in zip(observations, noises, truths, targets, strict=True):
+        for observation, noise, level, truth, target in zip(observations, noises, levels, truths, targets, strict=True):
             forecast = self.experiment.propagate(ensemble)
             lost = ~forecast.detach().isfinite().flatten(1).all(-1)
             forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
-            ensemble = self.filter.update(forecast, observation, self.experiment, noise)
+            filter_ = self.filter.at_noise(self.filter.sigma_y * level) if self.options.has_noise_levels else self.filter
+            ensemble = filter_.update(forecast, observation, self.experiment, noise)
             terms = [
                 LOSSES[term](ensemble, truth if term in OF_TRUTH else target) for term in self.options.loss.split("+")
             ]

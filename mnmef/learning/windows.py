@@ -1,5 +1,6 @@
 """Windows of truths under way in a training: which truth, where in it, and the ensemble."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,10 @@ class Batch:
         Last analysis, state units.
     large : Tensor (B, M, Nx)
         The same of the large ensembles whose means are targets, M = `target_members`.
+    level : Tensor (B,)
+        Noise level of each window, in units of the filter's sigma_y.
+    missing : Tensor (B,)
+        Fraction of its observations that is missing.
     """
 
     window: Tensor
@@ -35,6 +40,8 @@ class Batch:
     remaining: Tensor
     ensemble: Tensor
     large: Tensor
+    level: Tensor
+    missing: Tensor
 
 
 class Windows:
@@ -72,7 +79,7 @@ class Windows:
         sizes = (members, self.options.target_members)
         ensembles = [torch.zeros(count, n, self.experiment.state_size, device=self.truth.device) for n in sizes]
         window, position, remaining = torch.zeros(3, count, dtype=torch.int64).unbind()
-        batch = Batch(window, position, remaining, *ensembles)
+        batch = Batch(window, position, remaining, *ensembles, torch.ones(count), torch.zeros(count))
         self._restart(batch, torch.ones(count, dtype=torch.bool))
         if self.options.schedule == "cycle":
             # First windows of different lengths: from then on the ages of the batch are spread evenly.
@@ -106,6 +113,12 @@ class Windows:
         batch.window[which], self.queue = self.queue[:count], self.queue[count:]
         batch.position[which] = torch.randint(latest + 1, (count,), generator=self.generator)
         batch.remaining[which] = self.options.window_cycles
+        if self.options.has_noise_levels:
+            low, high = (math.log(factor) for factor in self.options.noise_range)
+            batch.level[which] = (low + (high - low) * torch.rand(count, generator=self.generator)).exp()
+        if self.options.missing > 0:
+            fraction = 2.0 * torch.rand(count, generator=self.generator) - 1.0
+            batch.missing[which] = self.options.missing * fraction.clamp(min=0.0)
         self.first_ensemble(batch, which)
 
     def first_ensemble(self, batch: Batch, which: Tensor) -> None:
@@ -121,8 +134,10 @@ class Windows:
             anomalies = self.normal(count, *ensemble.shape[1:])
             ensemble[which.to(self.truth.device)] = center.unsqueeze(-2) + self.experiment.first_spread * anomalies
 
-    def observe(self, truth: Tensor, sigma_y: float) -> Tensor:
-        """Draw observations (B, d) of truths (B, Nx), at a random cycle where the network changes with time."""
+    def observe(self, truth: Tensor, sigma_y: float | Tensor, batch: Batch) -> Tensor:
+        """Draw observations (B, d) of truths (B, Nx) with sigma_y, a number or (B, 1), at a random cycle where the network
+        changes with time.
+        """
         operator = self.experiment.observation
         observed = operator.observe(truth)
         observed = observed + sigma_y * operator.noise_of(self.normal(*observed.shape))
@@ -130,6 +145,9 @@ class Windows:
             cycle, seed = (int(n) for n in torch.randint(2**31, (2,), generator=self.generator))
             gaps = operator.gaps(len(truth), [cycle], np.random.default_rng(seed))[:, 0]
             observed = observed.masked_fill(torch.from_numpy(gaps).to(observed.device), torch.nan)
+        if self.options.missing > 0:
+            gone = torch.rand(observed.shape, generator=self.generator) < batch.missing.unsqueeze(-1)
+            observed = observed.masked_fill(gone.to(observed.device), torch.nan)
         return observed
 
     def normal(self, *shape: int) -> Tensor:

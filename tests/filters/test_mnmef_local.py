@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mnmef.experiments.load import load_experiment
-from mnmef.filters.mnmef_local import LocalOptions, MnmefLocal
+from mnmef.filters.mnmef_local import FIELDS, LocalOptions, MnmefLocal
 
 SMALL = LocalOptions(channels=5, layers=2, kernel=3, reach=4, near=2)
 FULL = load_experiment("lorenz96_full")
@@ -95,10 +95,10 @@ def test_a_missing_observation_is_one_that_the_network_of_observations_does_not_
 
 
 def test_members_and_observations_in_units_of_sigma_y_decide_the_changes():
-    # All inputs but the mean are in units of sigma_y, and without weights on the mean its unit plays no part.
+    # All inputs but mean and level are in units of sigma_y, and without weights on these the unit plays no part.
     narrow, wide = make(FULL, 1.0), make(FULL, 2.0)
     for filter_ in (narrow, wide):
-        filter_.layers[0].weight.data[:, 0] = 0
+        filter_.layers[0].weight.data[:, [0, FIELDS - 1]] = 0
     forecast, observation = draw(FULL)
     analysis = narrow.analyze(forecast - 3, observation - 3, FULL)
     torch.testing.assert_close(wide.analyze(2 * (forecast - 3), 2 * (observation - 3), FULL), 2 * analysis)
