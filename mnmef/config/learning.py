@@ -102,7 +102,8 @@ class LocalModel(Section):
     layers: Count = knob("number of convolutions")
     kernel: Count = knob("its width, odd", unit="grid points")
     reach: Count = knob("largest distance of an observation in the gain", unit="grid points")
-    radius: Positive = knob("length of the first taper", unit="grid points")
+    radius: Positive = knob("length of the first taper at ten members", unit="grid points")
+    growth: Nonnegative = knob("power of N with which this length grows")
     first_inflation: Positive = knob("first factor on the analysis anomalies")
     near: Whole = knob("largest distance of anomalies that are mixed", unit="grid points")
 
@@ -111,6 +112,20 @@ class Local(Section):
     """The learned filter of local analyses, which is not in the paper."""
 
     model: LocalModel = knob("network")
+    training: OwnTraining = knob("laid over the section training")
+
+
+class MembersModel(Section):
+    """Sizes of the networks of `mnmef_members`, and the filter that it starts as."""
+
+    width: Count = knob("units of each layer")
+    first_inflation: Positive = knob("first factor on the analysis anomalies")
+
+
+class Members(Section):
+    """The learned filter for few variables without a grid, which is not in the paper."""
+
+    model: MembersModel = knob("network")
     training: OwnTraining = knob("laid over the section training")
 
 

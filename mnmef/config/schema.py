@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from mnmef.config.data import Data, Evaluation
 from mnmef.config.fields import ExperimentName, FilterName, Level, MethodName, Section, Several, Some, Whole, knob
-from mnmef.config.learning import Conv, Finetuning, Local, Model, Training, TrainingSeeds
+from mnmef.config.learning import Conv, Finetuning, Local, Members, Model, Training, TrainingSeeds
 from mnmef.config.search import Ienks, Published, Reference, Search
 from mnmef.config.studies import (
     Canonical,
@@ -63,6 +63,7 @@ class Config(Section):
     training_seeds: TrainingSeeds = knob("further trainings from other seeds")
     mnmef_conv: Conv = knob("the filter with convolutions")
     mnmef_local: Local = knob("the filter of local analyses")
+    mnmef_members: Members = knob("the learned filter for few variables")
     finetuning: Finetuning = knob("fine-tuning", section="4")
     finetuning_curve: FinetuningCurve = knob("R-RMSE along a fine-tuning", section="5, figure 11")
     linear_gaussian: LinearGaussianStudy = knob("learned filters against the exact filter", section="C, figure C.13")

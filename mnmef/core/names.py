@@ -69,6 +69,7 @@ METHODS = {
         Method("MNMEF (pretrained)", "#E69F00", "s", "mnmef_pretrained", "mnmef", "pretrained"),
         Method("MNMEF (convolutions)", "#8B0000", "p", "mnmef_conv", "mnmef_conv", "pretrained"),
         Method("MNMEF (local analyses)", "#006400", "X", "mnmef_local", "mnmef_local", "pretrained"),
+        Method("MNMEF (few variables)", "#4B0082", "H", "mnmef_members", "mnmef_members", "pretrained"),
         Method("MNMEF (own weights)", "#F0E442", "h", "mnmef_own", "mnmef", "own"),
         Method("LETKF", "#0072B2", "^", "letkf", "letkf", localizes=True),
         Method("ESRF", "#009E73", "v", "esrf", "esrf"),

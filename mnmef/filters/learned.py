@@ -11,12 +11,14 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.filters.mnmef import Mnmef, ModelOptions
 from mnmef.filters.mnmef_conv import ConvOptions, MnmefConv
 from mnmef.filters.mnmef_local import LocalOptions, MnmefLocal
+from mnmef.filters.mnmef_members import MembersOptions, MnmefMembers
 
-LearnedFilter = Mnmef | MnmefConv | MnmefLocal
+LearnedFilter = Mnmef | MnmefConv | MnmefLocal | MnmefMembers
 NETWORKS: dict[str, tuple[type[Any], type[Any]]] = {
     "mnmef": (Mnmef, ModelOptions),
     "mnmef_conv": (MnmefConv, ConvOptions),
     "mnmef_local": (MnmefLocal, LocalOptions),
+    "mnmef_members": (MnmefMembers, MembersOptions),
 }
 """Class of each learned filter, and the options of its network."""
 

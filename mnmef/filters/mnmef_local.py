@@ -46,8 +46,10 @@ class LocalOptions:
         Largest distance, in grid points, from an observation to a component that it changes.
     radius : float
         Length of the first taper `exp(-(distance / radius)^2 / 2)`, grid points, at `MEMBERS` members.
+    growth : float
+        Power of N with which this length grows at first.
     first_inflation : float
-        First factor on the analysis anomalies.
+        First factor on the analysis anomalies, at `MEMBERS` members.
     near : int
         Largest distance, in grid points, between components whose anomalies are mixed.
     """
@@ -57,6 +59,7 @@ class LocalOptions:
     kernel: int = 5
     reach: int = 10
     radius: float = 5.0
+    growth: float = 0.5
     first_inflation: float = 1.02
     near: int = 3
 
@@ -222,8 +225,9 @@ class MnmefLocal(nn.Module, Filter):
         nn.init.zeros_(self.corrections.bias)
         distance = torch.arange(options.reach + 1.0)
         taper = torch.exp(-0.5 * (distance / options.radius) ** 2).clamp(1e-3, 1 - 1e-3)
-        self.taper = nn.Parameter(torch.stack((torch.logit(taper), torch.zeros_like(taper))))
-        self.inflation = nn.Parameter(torch.tensor([options.first_inflation, 1.0]).log())
+        self.taper = nn.Parameter(torch.stack((torch.logit(taper), options.growth * (distance / options.radius) ** 2)))
+        inflation = math.log(options.first_inflation)
+        self.inflation = nn.Parameter(torch.tensor([inflation, -options.growth * inflation]))
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that fine-tuning changes: all."""

@@ -28,7 +28,6 @@ from mnmef.core.hardware import keep_freed_memory
 from mnmef.core.threads import torch_threads
 from mnmef.filters.esrf import ESRF
 from mnmef.filters.learned import LearnedFilter
-from mnmef.filters.mnmef_local import MnmefLocal
 from mnmef.learning.losses import LOSSES, OF_TRUTH
 from mnmef.learning.optimizers import OPTIMIZERS
 from mnmef.learning.options import TrainingOptions
@@ -163,8 +162,8 @@ class Trainer:
         self.windows = windows(truth.to(self.device), self.experiment, options)
         self.batch = self.windows.batches[-1]
         self.parameters = filter_.head_parameters() if options.heads_only else list(filter_.parameters())
-        if options.has_noise_levels and not isinstance(filter_, MnmefLocal):
-            raise ValueError(f"noise_range: {filter_.name} serves a single sigma_y; right is {MnmefLocal.name}")
+        if options.has_noise_levels and not hasattr(filter_, "at_noise"):
+            raise ValueError(f"noise_range must be [1, 1] for {filter_.name}, which serves a single sigma_y")
         filter_.requires_grad_(False)
         for parameter in self.parameters:
             parameter.requires_grad_(True)

@@ -19,7 +19,12 @@ from mnmef.experiments.files import titles
 MISSING = "-"
 TEXTS = Path(__file__).with_suffix(".yaml")
 """Titles and notes of the tables; `rules/report.smk` has the file among its inputs."""
-FILTER_TITLES = {"mnmef": "MNMEF", "mnmef_conv": "MNMEF (convolutions)", "mnmef_local": "MNMEF (local analyses)"}
+FILTER_TITLES = {
+    "mnmef": "MNMEF",
+    "mnmef_conv": "MNMEF (convolutions)",
+    "mnmef_local": "MNMEF (local analyses)",
+    "mnmef_members": "MNMEF (few variables)",
+}
 PRETRAINED = "pretrained"
 TIME_KEYS = ["experiment", "sigma_y", "filter"]
 PUBLISHED_NAMES = {"trained_infl": True, "no_infl": False, "ourFT": "heads", "fullFT": "all"}
