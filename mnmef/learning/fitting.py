@@ -58,7 +58,8 @@ def pretraining_options(training: Settings, windows: int, window_cycles: int, se
     given = {field.name: training[field.name] for field in fields(TrainingOptions) if field.name in training}
     if training["schedule"] == "window":
         given["steps"] = training["epochs"] * max(1, windows // training["batch"])
-    given |= {key: tuple(training[key]) for key in ("other_sizes", "noise_range")}
+    given["other_sizes"] = tuple(training["other_sizes"])
+    given["noise_range"] = training["noise_range"] and tuple(training["noise_range"])
     return TrainingOptions(**given, window_cycles=window_cycles, seed=seed)
 
 

@@ -58,7 +58,7 @@ class TrainingOptions:
     target_members : int
         Members of an ensemble square-root filter on the same observations whose analysis mean takes the truth's place
         in losses of the mean: a target nearly without the noise of the truth about it. 0: the truth.
-    noise_range : tuple of float
+    noise_range : tuple of float or None
         Each window has a sigma_y of its own, between these factors of the filter's, evenly drawn in its logarithm.
     missing : float
         Every second window misses up to this fraction of its observations, at random at each time.
@@ -87,7 +87,7 @@ class TrainingOptions:
     misplaced: float = 0.0
     gradient_cycles: int = 1
     target_members: int = 0
-    noise_range: tuple[float, ...] = (1.0, 1.0)
+    noise_range: tuple[float, float] | None = None
     missing: float = 0.0
 
     def __post_init__(self) -> None:
@@ -112,9 +112,9 @@ class TrainingOptions:
             raise ValueError(f"misplaced is a fraction of windows, from 0 to 1, not {self.misplaced}")
         if not 0.0 <= self.missing < 1.0:
             raise ValueError(f"missing is a fraction of observations, from 0 to less than 1, not {self.missing}")
-        if len(self.noise_range) != 2 or not 0.0 < self.noise_range[0] <= self.noise_range[1]:
+        if self.noise_range and not 0.0 < self.noise_range[0] < self.noise_range[1]:
             raise ValueError(f"noise_range must be two factors of sigma_y, smallest first, not {self.noise_range}")
-        if self.target_members and self.has_noise_levels:
+        if self.noise_range and self.target_members:
             raise ValueError(f"target_members must be 0 with noise_range = {self.noise_range}, not {self.target_members}")
         if min(self.sizes) < 2:
             raise ValueError(f"an ensemble needs at least 2 members, not {min(self.sizes)}")
@@ -123,11 +123,6 @@ class TrainingOptions:
     def sizes(self) -> tuple[int, ...]:
         """All ensemble sizes that are trained at."""
         return (self.ensemble_size, *self.other_sizes)
-
-    @property
-    def has_noise_levels(self) -> bool:
-        """True if windows differ in sigma_y."""
-        return self.noise_range[0] != self.noise_range[1]
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate of an optimizer step; the first one is step 0."""

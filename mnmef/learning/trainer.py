@@ -162,8 +162,8 @@ class Trainer:
         self.windows = windows(truth.to(self.device), self.experiment, options)
         self.batch = self.windows.batches[-1]
         self.parameters = filter_.head_parameters() if options.heads_only else list(filter_.parameters())
-        if options.has_noise_levels and not hasattr(filter_, "at_noise"):
-            raise ValueError(f"noise_range must be [1, 1] for {filter_.name}, which serves a single sigma_y")
+        if options.noise_range and not hasattr(filter_, "at_noise"):
+            raise ValueError(f"noise_range must be null for {filter_.name}, which serves a single sigma_y")
         filter_.requires_grad_(False)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
@@ -226,7 +226,7 @@ class Trainer:
         """
         truth = self.windows.advance(self.batch)
         level = self.batch.level.unsqueeze(-1).to(self.device)
-        sigma_y = self.filter.sigma_y * level if self.options.has_noise_levels else self.filter.sigma_y
+        sigma_y = self.filter.sigma_y * level if self.options.noise_range else self.filter.sigma_y
         observation = self.windows.observe(truth, sigma_y, self.batch)
         noise = self.windows.normal(*self.batch.ensemble.shape[:2], observation.shape[-1])
         if not self.options.target_members:
@@ -255,7 +255,7 @@ class Trainer:
             forecast = self.experiment.propagate(ensemble)
             lost = ~forecast.detach().isfinite().flatten(1).all(-1)
             forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
-            filter_ = self.filter.at_noise(self.filter.sigma_y * level) if self.options.has_noise_levels else self.filter
+            filter_ = self.filter.at_noise(self.filter.sigma_y * level) if self.options.noise_range else self.filter
             ensemble = filter_.update(forecast, observation, self.experiment, noise)
             terms = [
                 LOSSES[term](ensemble, truth if term in OF_TRUTH else target) for term in self.options.loss.split("+")

@@ -113,7 +113,7 @@ class Windows:
         batch.window[which], self.queue = self.queue[:count], self.queue[count:]
         batch.position[which] = torch.randint(latest + 1, (count,), generator=self.generator)
         batch.remaining[which] = self.options.window_cycles
-        if self.options.has_noise_levels:
+        if self.options.noise_range:
             low, high = (math.log(factor) for factor in self.options.noise_range)
             batch.level[which] = (low + (high - low) * torch.rand(count, generator=self.generator)).exp()
         if self.options.missing > 0:
