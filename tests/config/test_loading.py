@@ -157,7 +157,7 @@ def test_merging_changes_neither_layer(raw):
         ({"training": {"steps": 0}}, ["training.steps = 0", "must be at least 1"]),
         ({"training": {"steps": 2.5}}, ["training.steps = 2.5", "must be a whole number"]),
         ({"training": {"steps": True}}, ["training.steps = True", "must be a whole number"]),
-        ({"training": {"loss": "nl3"}}, ["training.loss = 'nl3'", "nl2, l2, rmse, crps or spread"]),
+        ({"training": {"loss": "nl3"}}, ["training.loss = 'nl3'", "nl2, l2, rmse, log_mse, crps or spread"]),
         (
             {"finetuning": {"batch_divisor": 2}},
             ["finetuning.batch_divisor = 2", "must be a mapping, such as {key: value}"],

@@ -11,7 +11,8 @@ from mnmef.experiments.load import load_experiment
 from mnmef.filters.classical import make_classical
 from mnmef.filters.learned import initial_filter
 from mnmef.learning.checkpoints import save_checkpoint
-from mnmef.studies import beside_letkf
+from mnmef.studies import beside_classical
+from mnmef.studies.beside_classical import Design
 
 EXPERIMENT = load_experiment("lorenz96_full")
 BURN_IN = 3
@@ -20,21 +21,20 @@ BURN_IN = 3
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
     """An untrained filter, and a study that is short."""
-    monkeypatch.setattr(beside_letkf, "BURN_IN_TIME", BURN_IN * EXPERIMENT.cycle_length)
-    monkeypatch.setattr(beside_letkf, "TUNING", (2, 2, 4))
+    monkeypatch.setattr(beside_classical, "TUNING", (2, 4))
     model = {"channels": 4, "layers": 1, "reach": 4}
     save_checkpoint(initial_filter(EXPERIMENT, 1.0, model, 0, name="mnmef_local"), tmp_path / "w.safetensors")
     return tmp_path / "w.safetensors"
 
 
 def test_scores_are_those_of_the_cycles_after_the_burn_in_on_the_test_split(weights):
-    table = beside_letkf.beside_letkf(weights, [5], trajectories=3, cycles=4, seed=7)
+    table = beside_classical.beside_classical(weights, ["letkf"], Design(EXPERIMENT, 1.0, BURN_IN, 7), [5], (3, 4), "test")
     assert table["method"].tolist() == ["mnmef_local", "letkf"]
     split = simulate_split(EXPERIMENT, "test", 3, BURN_IN + 4, [1.0], 5, 7)
     data = load_trial(split, 1.0, 5, torch.float32)
     errors = []
-    for radius in beside_letkf.RADII:
-        for inflation in beside_letkf.INFLATIONS:
+    for radius in beside_classical.RADII:
+        for inflation in beside_classical.INFLATIONS:
             letkf = make_classical("letkf", EXPERIMENT, 1.0, inflation, radius)
             record = run_on_twin(letkf, EXPERIMENT, data, seed=7, stream="letkf")
             errors.append(record.error_norm[:, BURN_IN:].double().numpy() / 40**0.5)
@@ -50,12 +50,13 @@ def test_scores_are_those_of_the_cycles_after_the_burn_in_on_the_test_split(weig
 
 def test_a_second_call_replaces_the_rows_of_the_same_filters(weights, tmp_path):
     out = tmp_path / "table.csv"
-    short = ["--trajectories", "2", "--cycles", "2", "--out", str(out)]
-    beside_letkf.main([str(weights), "--sizes", "5,6", *short])
+    burn_in = str(BURN_IN * EXPERIMENT.cycle_length)
+    short = ["--trajectories", "2", "--cycles", "2", "--burn-in", burn_in, "--out", str(out)]
+    beside_classical.main([str(weights), "--sizes", "5,6", *short])
     first = pd.read_csv(out)
-    beside_letkf.main([str(weights), "--sizes", "5", "--seed", "1", *short])
+    beside_classical.main([str(weights), "--sizes", "5", "--seed", "1", *short])
     second = pd.read_csv(out)
-    assert first[beside_letkf.KEYS].equals(second[beside_letkf.KEYS])
+    assert first[beside_classical.KEYS].equals(second[beside_classical.KEYS])
     changed = (first["rmse"] != second["rmse"]).to_numpy()
     assert (changed == (first["ensemble_size"] == 5).to_numpy()).all()
 
