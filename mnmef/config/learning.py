@@ -55,7 +55,9 @@ class OwnTraining(Section):
     target_members: Whole = knob(
         "members of an ensemble whose mean stands for the truth in losses of the mean; 0: none"
     )
-    noise_range: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = knob("smallest and largest factor on a window's sigma_y; null: one sigma_y")
+    noise_range: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = knob(
+        "smallest and largest factor on a window's sigma_y; null: one sigma_y"
+    )
     missing: Fraction = knob("largest fraction of a window's observations that is missing")
 
 

@@ -1,8 +1,9 @@
 """Interface of every ensemble filter, classical or learned."""
 
+import copy
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -111,8 +112,29 @@ class Filter:
     """True if the analysis perturbs observations; `cycle` then needs `noise`."""
     made_for: Experiment | None = None
     """Experiment whose grid or weights it holds, and which alone it serves (`Experiment.difference`)."""
+    serves_any_noise: ClassVar[bool] = False
+    """True if sigma_y is an input of its weights."""
     tuned_members: int | None = None
     """Number of members N that its weights were fine-tuned for."""
+
+    def at_noise(self, sigma_y: float | Tensor) -> Self:
+        """Return the filter, with the same weights, for another noise level.
+
+        Parameters
+        ----------
+        sigma_y : float or Tensor (B,)
+            Standard deviation of the observation noise, state units; a tensor has one for each ensemble.
+
+        Raises
+        ------
+        ValueError
+            If its weights serve a single level.
+        """
+        if not self.serves_any_noise:
+            raise ValueError(f"{self.name} serves the sigma_y that it was made for alone, not {sigma_y}")
+        other: Any = copy.copy(self)
+        other.sigma_y = sigma_y
+        return other
 
     def start(self, ensemble: Tensor) -> Any:
         """Return the start of the first cycle from the first ensemble (..., N, Nx), one cycle before the first

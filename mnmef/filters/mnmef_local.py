@@ -6,7 +6,6 @@ the gain themselves. The update is deterministic, as in the DEnKF (Sakov and Oke
 Cost is linear in the number of grid points, and the weights depend neither on it nor on the number of members.
 """
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -47,7 +46,7 @@ class LocalOptions:
     radius : float
         Length of the first taper `exp(-(distance / radius)^2 / 2)`, grid points, at `MEMBERS` members.
     growth : float
-        Power of N with which this length grows at first.
+        Power of N with which this length grows at first, near `MEMBERS` members.
     first_inflation : float
         First factor on the analysis anomalies, at `MEMBERS` members.
     near : int
@@ -59,7 +58,7 @@ class LocalOptions:
     kernel: int = 5
     reach: int = 10
     radius: float = 5.0
-    growth: float = 0.5
+    growth: float = 0.25
     first_inflation: float = 1.02
     near: int = 3
 
@@ -191,7 +190,7 @@ class MnmefLocal(nn.Module, Filter):
     ----------
     experiment : Experiment
         Periodic, for the observed components and the bound.
-    sigma_y : float or Tensor (B,)
+    sigma_y : float
         Standard deviation of the observation noise, state units.
     options : LocalOptions, optional
         Sizes of the network.
@@ -203,8 +202,9 @@ class MnmefLocal(nn.Module, Filter):
     """
 
     name: ClassVar[str] = "mnmef_local"
+    serves_any_noise: ClassVar[bool] = True
 
-    def __init__(self, experiment: Experiment, sigma_y: Any, options: LocalOptions | None = None) -> None:
+    def __init__(self, experiment: Experiment, sigma_y: float, options: LocalOptions | None = None) -> None:
         super().__init__()
         if not experiment.is_periodic:
             raise ValueError(f"mnmef_local needs a periodic grid, which {experiment.title} does not have")
@@ -232,18 +232,6 @@ class MnmefLocal(nn.Module, Filter):
     def head_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that fine-tuning changes: all."""
         return list(self.parameters())
-
-    def at_noise(self, sigma_y: float | Tensor) -> "MnmefLocal":
-        """Return the filter with the same weights for another noise level.
-
-        Parameters
-        ----------
-        sigma_y : float or Tensor (B,)
-            Standard deviation of the observation noise, state units; a tensor has one for each ensemble.
-        """
-        other = copy.copy(self)
-        other.sigma_y = sigma_y
-        return other
 
     def analyze(
         self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None

@@ -6,7 +6,6 @@ the gain (Sakov and Oke 2008) by a shift of the mean, a map of the anomalies, an
 update one that is not Gaussian.
 """
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -76,17 +75,16 @@ class MnmefMembers(nn.Module, Filter):
     ----------
     experiment : Experiment
         For the sizes and the bound.
-    sigma_y : float or Tensor (B,)
+    sigma_y : float
         Standard deviation of the observation noise, state units.
     options : MembersOptions, optional
         Sizes of the networks.
     """
 
     name: ClassVar[str] = "mnmef_members"
+    serves_any_noise: ClassVar[bool] = True
 
-    def __init__(
-        self, experiment: Experiment, sigma_y: float | Tensor, options: MembersOptions | None = None
-    ) -> None:
+    def __init__(self, experiment: Experiment, sigma_y: float, options: MembersOptions | None = None) -> None:
         super().__init__()
         self.experiment = self.made_for = experiment
         self.sigma_y, self.options = sigma_y, options or MembersOptions()
@@ -95,7 +93,9 @@ class MnmefMembers(nn.Module, Filter):
         shared = 3 * size + size * (size - 1) // 2 + 3 * seen + 2
         self.members = OfMembers(2 * size + 2 * seen, shared, width)
         self.encoder = nn.Sequential(nn.Linear(width, width), nn.SiLU())
-        self.ensemble = nn.Sequential(nn.Linear(2 * width + shared, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.ensemble = nn.Sequential(
+            nn.Linear(2 * width + shared, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+        )
         self.corrections = nn.Linear(width, size + size * size)
         self.members_again = OfMembers(width, width, width)
         self.moves = nn.Linear(width, size)
@@ -107,12 +107,6 @@ class MnmefMembers(nn.Module, Filter):
     def head_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that fine-tuning changes: all."""
         return list(self.parameters())
-
-    def at_noise(self, sigma_y: float | Tensor) -> "MnmefMembers":
-        """Return the filter with the same weights for another noise level (see `MnmefLocal.at_noise`)."""
-        other = copy.copy(self)
-        other.sigma_y = sigma_y
-        return other
 
     def analyze(
         self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None

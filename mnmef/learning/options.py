@@ -115,7 +115,9 @@ class TrainingOptions:
         if self.noise_range and not 0.0 < self.noise_range[0] < self.noise_range[1]:
             raise ValueError(f"noise_range must be two factors of sigma_y, smallest first, not {self.noise_range}")
         if self.noise_range and self.target_members:
-            raise ValueError(f"target_members must be 0 with noise_range = {self.noise_range}, not {self.target_members}")
+            raise ValueError(
+                f"target_members must be 0 with noise_range = {self.noise_range}, not {self.target_members}"
+            )
         if min(self.sizes) < 2:
             raise ValueError(f"an ensemble needs at least 2 members, not {min(self.sizes)}")
 

@@ -162,7 +162,7 @@ class Trainer:
         self.windows = windows(truth.to(self.device), self.experiment, options)
         self.batch = self.windows.batches[-1]
         self.parameters = filter_.head_parameters() if options.heads_only else list(filter_.parameters())
-        if options.noise_range and not hasattr(filter_, "at_noise"):
+        if options.noise_range and not filter_.serves_any_noise:
             raise ValueError(f"noise_range must be null for {filter_.name}, which serves a single sigma_y")
         filter_.requires_grad_(False)
         for parameter in self.parameters:
@@ -227,7 +227,7 @@ class Trainer:
         truth = self.windows.advance(self.batch)
         level = self.batch.level.unsqueeze(-1).to(self.device)
         sigma_y = self.filter.sigma_y * level if self.options.noise_range else self.filter.sigma_y
-        observation = self.windows.observe(truth, sigma_y, self.batch)
+        observation = self.windows.observe(truth, sigma_y, self.batch.missing if self.options.missing else None)
         noise = self.windows.normal(*self.batch.ensemble.shape[:2], observation.shape[-1])
         if not self.options.target_members:
             return observation, noise, level, truth, truth

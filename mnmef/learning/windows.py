@@ -79,7 +79,8 @@ class Windows:
         sizes = (members, self.options.target_members)
         ensembles = [torch.zeros(count, n, self.experiment.state_size, device=self.truth.device) for n in sizes]
         window, position, remaining = torch.zeros(3, count, dtype=torch.int64).unbind()
-        batch = Batch(window, position, remaining, *ensembles, torch.ones(count), torch.zeros(count))
+        ensemble, large = ensembles
+        batch = Batch(window, position, remaining, ensemble, large, torch.ones(count), torch.zeros(count))
         self._restart(batch, torch.ones(count, dtype=torch.bool))
         if self.options.schedule == "cycle":
             # First windows of different lengths: from then on the ages of the batch are spread evenly.
@@ -134,9 +135,10 @@ class Windows:
             anomalies = self.normal(count, *ensemble.shape[1:])
             ensemble[which.to(self.truth.device)] = center.unsqueeze(-2) + self.experiment.first_spread * anomalies
 
-    def observe(self, truth: Tensor, sigma_y: float | Tensor, batch: Batch) -> Tensor:
-        """Draw observations (B, d) of truths (B, Nx) with sigma_y, a number or (B, 1), at a random cycle where the network
-        changes with time.
+    def observe(self, truth: Tensor, sigma_y: float | Tensor, missing: Tensor | None = None) -> Tensor:
+        """Draw observations (B, d) of truths (B, Nx), of which fractions (B,) are missing.
+
+        They are those of a random cycle where the network changes with time.
         """
         operator = self.experiment.observation
         observed = operator.observe(truth)
@@ -145,8 +147,8 @@ class Windows:
             cycle, seed = (int(n) for n in torch.randint(2**31, (2,), generator=self.generator))
             gaps = operator.gaps(len(truth), [cycle], np.random.default_rng(seed))[:, 0]
             observed = observed.masked_fill(torch.from_numpy(gaps).to(observed.device), torch.nan)
-        if self.options.missing > 0:
-            gone = torch.rand(observed.shape, generator=self.generator) < batch.missing.unsqueeze(-1)
+        if missing is not None:
+            gone = torch.rand(observed.shape, generator=self.generator) < missing.unsqueeze(-1)
             observed = observed.masked_fill(gone.to(observed.device), torch.nan)
         return observed
 

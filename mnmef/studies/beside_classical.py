@@ -58,7 +58,7 @@ class Design(NamedTuple):
     seed: int
 
     def simulate(self, split: str, extent: tuple[int, int], members: int, largest: int) -> TwinData:
-        """Simulate trajectories of a split and cycles after the burn-in, as many as `extent` says, for N = `members`."""
+        """Simulate trajectories of a split and cycles after the burn-in, as many of both as `extent` says."""
         trajectories, cycles = extent
         length = self.burn_in + cycles
         data = simulate_split(self.experiment, split, trajectories, length, [self.sigma_y], largest, self.seed)
@@ -105,14 +105,14 @@ def scored(record: CycleRecord, burn_in: int, seed: int) -> dict[str, float]:
 
 
 def beside_classical(
-    weights: Path, methods: Sequence[str], design: Design, sizes: Sequence[int], extent: tuple[int, int], split: str
+    learned: Filter, methods: Sequence[str], design: Design, sizes: Sequence[int], extent: tuple[int, int], split: str
 ) -> pd.DataFrame:
     """Score a learned filter and classical ones.
 
     Parameters
     ----------
-    weights : Path
-        Checkpoint of the learned filter.
+    learned : Filter
+        The learned filter, at the noise of the design.
     methods : sequence of str
         Classical filters.
     design : Design
@@ -129,11 +129,9 @@ def beside_classical(
     DataFrame
         A row for each filter and N: `KEYS` and what `scored` returns.
     """
-    learned, rows = load_checkpoint(weights), []
-    if design.sigma_y != learned.sigma_y:
-        learned = learned.at_noise(design.sigma_y)
+    rows = []
     for members in sizes:
-        filters: dict[str, Filter] = {learned.name: learned}
+        filters = {learned.name: learned}
         for method in methods:
             setting = tune(method, design, design.simulate("tune", TUNING, members, max(sizes)))
             print(f"{method}, N = {members}: {setting}", flush=True)
@@ -141,7 +139,9 @@ def beside_classical(
         data = design.simulate(split, extent, members, max(sizes))
         for name, filter_ in filters.items():
             title = f"{name}, N = {members}"
-            record = run_on_twin(filter_, design.experiment, _precise(name, data), seed=design.seed, stream=name, title=title)
+            record = run_on_twin(
+                filter_, design.experiment, _precise(name, data), seed=design.seed, stream=name, title=title
+            )
             named = dict(zip(KEYS, (design.experiment.name, design.sigma_y, name, members), strict=True))
             rows.append(named | scored(record, design.burn_in, design.seed))
     return pd.DataFrame(rows)
@@ -176,7 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     burn_in = round(given.burn_in / experiment.cycle_length)
     design = Design(experiment, given.sigma or trained.sigma_y, burn_in, given.seed)
     sizes, extent = [int(size) for size in given.sizes.split(",")], (given.trajectories, given.cycles)
-    table = beside_classical(given.weights, methods, design, sizes, extent, "tune" if given.tuning else "test")
+    learned = trained if given.sigma in (None, trained.sigma_y) else trained.at_noise(given.sigma)
+    table = beside_classical(learned, methods, design, sizes, extent, "tune" if given.tuning else "test")
     print(table.to_string(index=False))
     if given.out is not None:
         there = [pd.read_csv(given.out)] if given.out.exists() else []

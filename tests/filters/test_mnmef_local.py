@@ -1,5 +1,7 @@
 """The filter of local analyses: where it starts from, its symmetries, missing observations, any N, any D, gradients."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -102,6 +104,23 @@ def test_members_and_observations_in_units_of_sigma_y_decide_the_changes():
     forecast, observation = draw(FULL)
     analysis = narrow.analyze(forecast - 3, observation - 3, FULL)
     torch.testing.assert_close(wide.analyze(2 * (forecast - 3), 2 * (observation - 3), FULL), 2 * analysis)
+
+
+def test_a_noise_level_for_each_ensemble_is_that_of_filters_made_for_them():
+    filter_, (forecast, observation) = make(FULL), draw(FULL)
+    both = filter_.at_noise(torch.tensor([0.7, 1.2])).analyze(forecast, observation, FULL)
+    for i, sigma_y in enumerate((0.7, 1.2)):
+        alone = filter_.at_noise(sigma_y).analyze(forecast[i], observation[i], FULL)
+        torch.testing.assert_close(alone, both[i], rtol=1e-6, atol=1e-6)
+    assert filter_.sigma_y == 1.3
+
+
+def test_more_members_see_farther_at_first():
+    filter_ = make(FULL, trained=False, reach=16, radius=5.0)
+    few, many = (torch.sigmoid(filter_.taper[0] + filter_.taper[1] * math.log(n / 10)) for n in (10, 40))
+    far = [float((taper > math.exp(-1.0)).sum()) - 1.0 for taper in (few, many)]
+    assert far[0] == math.floor(5.0 * 2**0.5)
+    assert 1.4 <= far[1] / far[0] <= 2.0  # 4^(1/4) by the power alone, to first order in log N
 
 
 @pytest.mark.parametrize("members", [4, 12])

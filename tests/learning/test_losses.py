@@ -21,6 +21,7 @@ def test_losses_of_the_mean_are_their_formulas(case):
     torch.testing.assert_close(LOSSES["l2"](analysis, truth), (error**2).sum(1))
     torch.testing.assert_close(LOSSES["nl2"](analysis, truth), (error**2).sum(1) / (truth**2).sum(1))
     torch.testing.assert_close(LOSSES["rmse"](analysis, truth), (error**2).mean(1).sqrt())
+    torch.testing.assert_close(LOSSES["log_mse"](analysis, truth), SPREAD_WEIGHT * (error**2).mean(1).log())
 
 
 def test_the_fair_crps_is_its_sum_over_pairs_of_members(case):

@@ -19,6 +19,7 @@ from mnmef.filters.learned import initial_filter
 from mnmef.learning.losses import LOSSES
 from mnmef.learning.options import DECAYS, TrainingOptions
 from mnmef.learning.trainer import Trainer, train
+from mnmef.learning.windows import Windows
 
 SMALL = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2}
 OPTIONS = TrainingOptions(ensemble_size=4, steps=12, window_cycles=6, batch=4, learning_rate=1e-3)
@@ -55,6 +56,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(truth, sche
     [
         *({"schedule": "cycle"}, {"schedule": "window"}, {"optimizer": "muon"}, {"other_sizes": (2, 8)}),
         {"gradient_cycles": 3, "target_members": 5},
+        {"missing": 0.5},
     ],
     ids=str,
 )
@@ -98,6 +100,7 @@ def test_kill_9_in_the_middle_then_a_second_start_ends_with_the_same_bits(tmp_pa
         from mnmef.learning.options import TrainingOptions
         from mnmef.filters.learned import initial_filter
         from mnmef.learning.trainer import Trainer, train
+from mnmef.learning.windows import Windows
         experiment = load_experiment("lorenz63")
         truth = torch.from_numpy(simulate_truth(experiment, 16, 10, np.random.default_rng(0)))
         options = TrainingOptions(ensemble_size=4, steps=40, window_cycles=6, batch=4, learning_rate=1e-3)
@@ -207,7 +210,7 @@ def test_the_gradient_runs_through_the_forecasts_and_analyses_of_its_cycles(trut
     found = [p.grad.clone() for p in trainer.parameters if p.grad is not None]
 
     loss = 0
-    for observation, noise, state, target in cycles:
+    for observation, noise, _, state, target in cycles:
         assert torch.equal(state, target) == (target_members == 0)
         ensemble = trainer.filter.analyze(SYSTEM.propagate(ensemble), observation, SYSTEM, noise)
         loss = loss + (LOSSES["l2"](ensemble, target) + LOSSES["spread"](ensemble, state)).mean() / 3
@@ -215,6 +218,37 @@ def test_the_gradient_runs_through_the_forecasts_and_analyses_of_its_cycles(trut
     for gradient, other in zip(found, (g for g in expected if g is not None), strict=True):
         torch.testing.assert_close(gradient, other)
     torch.testing.assert_close(trainer.batch.ensemble, ensemble.detach())
+
+
+def test_each_window_has_a_noise_level_and_a_share_of_missing_observations_of_its_own(truth):
+    options = dataclasses.replace(OPTIONS, batch=400, noise_range=(0.5, 2.0), missing=0.6, window_cycles=6)
+    windows = Windows(truth, SYSTEM, options)
+    batch = windows.batches[0]
+    level, missing = batch.level.clone(), batch.missing.clone()
+    # The median of an even draw of the logarithm is the geometric mean; half of the windows miss nothing.
+    assert 0.5 <= level.min() < 0.6
+    assert 1.8 < level.max() <= 2.0
+    assert 0.9 < level.median() < 1.1
+    assert 0.4 < (missing == 0).float().mean() < 0.6
+    assert 0.5 < missing.max() <= 0.6
+    state = windows.advance(batch)
+    errors = torch.stack([windows.observe(state, level.unsqueeze(-1), missing) - state[:, :1] for _ in range(400)])
+    seen = errors.isfinite().float().mean(0).squeeze(-1)
+    assert (seen - (1 - missing)).abs().max() < 0.11  # four standard errors
+    deviation = torch.sqrt(errors.square().nanmean(0)).squeeze(-1)
+    torch.testing.assert_close(deviation, level, rtol=0.25, atol=0)
+
+
+def test_a_filter_for_a_range_of_noise_is_trained_at_the_noise_of_each_window(truth):
+    options = dataclasses.replace(OPTIONS, noise_range=(0.5, 2.0))
+    filter_ = initial_filter(SYSTEM, 1.0, {"width": 6}, 0, name="mnmef_members")
+    trainer = Trainer(filter_, truth, options)
+    levels, given, at_noise = trainer.batch.level.clone(), [], type(filter_).at_noise
+    filter_.at_noise = lambda sigma_y: given.append(sigma_y) or at_noise(filter_, sigma_y)
+    trainer.optimizer_step()
+    torch.testing.assert_close(given[0].flatten(), levels)
+    with pytest.raises(ValueError, match="noise_range must be null for mnmef, "):
+        Trainer(make(), truth, options)
 
 
 def test_windows_end_only_where_the_gradient_does(truth):
@@ -341,6 +375,9 @@ def test_learning_rates_decay_as_documented():
         ({"batch": 0}, "batch must be at least 1"),
         ({"ensemble_size": 1}, "at least 2 members"),
         ({"other_sizes": (5, 1)}, "at least 2 members, not 1"),
+        ({"noise_range": (1.5, 0.5)}, "noise_range.*smallest first, not"),
+        ({"noise_range": (0.5, 1.5), "target_members": 9}, "target_members must be 0 with noise_range.*not 9"),
+        ({"missing": 1.0}, "missing is a fraction.*not 1.0"),
     ],
 )
 def test_wrong_options_are_named(change, message):

@@ -10,7 +10,7 @@ from mnmef.data.twin import load_trial, simulate_split
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.classical import make_classical
 from mnmef.filters.learned import initial_filter
-from mnmef.learning.checkpoints import save_checkpoint
+from mnmef.learning.checkpoints import load_checkpoint, save_checkpoint
 from mnmef.studies import beside_classical
 from mnmef.studies.beside_classical import Design
 
@@ -28,7 +28,9 @@ def weights(tmp_path, monkeypatch):
 
 
 def test_scores_are_those_of_the_cycles_after_the_burn_in_on_the_test_split(weights):
-    table = beside_classical.beside_classical(weights, ["letkf"], Design(EXPERIMENT, 1.0, BURN_IN, 7), [5], (3, 4), "test")
+    table = beside_classical.beside_classical(
+        load_checkpoint(weights), ["letkf"], Design(EXPERIMENT, 1.0, BURN_IN, 7), [5], (3, 4), "test"
+    )
     assert table["method"].tolist() == ["mnmef_local", "letkf"]
     split = simulate_split(EXPERIMENT, "test", 3, BURN_IN + 4, [1.0], 5, 7)
     data = load_trial(split, 1.0, 5, torch.float32)
