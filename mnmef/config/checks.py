@@ -7,7 +7,7 @@ from typing import Any
 from mnmef.config.outside import has_distances
 from mnmef.config.schema import RUN_WIDE, RUN_WIDE_PARTS, Config
 from mnmef.core.errors import unknown_name
-from mnmef.core.names import LOCALIZED_METHODS
+from mnmef.core.names import LOCALIZED_METHODS, serves_grid
 from mnmef.core.references import split_reference
 from mnmef.experiments.description import describe
 from mnmef.experiments.files import known_experiments, overlay
@@ -75,7 +75,7 @@ def _has(content: object, key: str) -> bool:
 def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iterator[str]:
     """Name contradictions in the merged config of one experiment."""
     name = description["name"]
-    learned = [each for each in config.learned if each == "mnmef" or description["grid"] == "periodic"]
+    learned = [each for each in config.learned if serves_grid(each, description["grid"])]
     own = any(cell.rpartition("_")[0] == name for cell in config.own_weights)
     if not (config.baselines or learned or config.filters or own):
         yield f"{name}: none of baselines, learned and filters runs on it: give one, or leave it out of experiments"
@@ -90,10 +90,12 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
     for key, kernel in (("mnmef_conv", network.kernel), ("mnmef_local", config.mnmef_local.model.kernel)):
         if kernel % 2 == 0:
             yield f"{name}: {key}.model.kernel = {kernel}: must be odd"
-    cycles, window = config.mnmef_local.training.gradient_cycles, config.data.train.window_cycles
-    if "mnmef_local" in config.learned and window % cycles:
-        right = f"must divide data.train.window_cycles = {window}"
-        yield f"{name}: mnmef_local.training.gradient_cycles = {cycles}: {right}"
+    window = config.data.train.window_cycles
+    for key in ("mnmef_local", "mnmef_members"):
+        cycles = getattr(config, key).training.gradient_cycles
+        if key in learned and window % cycles:
+            right = f"must divide data.train.window_cycles = {window}"
+            yield f"{name}: {key}.training.gradient_cycles = {cycles}: {right}"
     if split_reference(description["system"].get("name")) and config.baselines and config.search.engine != "batched":
         yield (
             f"{name}: search.engine = {config.search.engine} asks DAPPER, which has no model of "

@@ -90,6 +90,15 @@ METHODS = {
 }
 """All methods, in the order of legends and tables."""
 
+ON_A_LINE = ("mnmef_conv", "mnmef_local")
+"""Learned filters that run on periodic lines alone; `mnmef_members` runs where there is none."""
+
+
+def serves_grid(filter_name: str, grid: str | None) -> bool:
+    """Return whether a learned filter can run on a grid, as an experiment's file names it."""
+    return filter_name == "mnmef" or (filter_name in ON_A_LINE) == (grid == "periodic")
+
+
 CLASSICAL_METHODS = tuple(name for name, method in METHODS.items() if method.stage == "searched")
 LOCALIZED_METHODS = tuple(name for name, method in METHODS.items() if method.localizes)
 LEARNED_FILTERS = tuple(dict.fromkeys(method.filter for method in METHODS.values() if method.is_learned))

@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 
 from mnmef.config import settings
 from mnmef.config.loading import load_config, write_config
-from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS, METHODS, method_of
+from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS, METHODS, method_of, serves_grid
 from mnmef.core.references import split_reference
 from mnmef.io.digest import code_digest
 from mnmef.io.strict_yaml import read_yaml
@@ -216,9 +216,8 @@ def baseline_cells():
 
 
 def filters_of(experiment):
-    """The learned filters that the config runs on an experiment: all but the paper's where there is a grid."""
-    gridless = RUN.descriptions[experiment]["grid"] != "periodic"
-    return [name for name in SETTINGS[experiment]["learned"] if name == "mnmef" or not gridless]
+    """The learned filters that the config runs on an experiment: those that serve its grid."""
+    return [name for name in SETTINGS[experiment]["learned"] if serves_grid(name, RUN.descriptions[experiment]["grid"])]
 
 
 def learned_cells():
