@@ -87,6 +87,9 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
     if description["grid"] is not None and every is not None and every % network.patch:
         right = f"must divide the distance between observed grid points, {every}"
         yield f"{name}: mnmef_conv.model.patch = {network.patch}: {right}"
+    for size in config.scaling.sizes if name == config.scaling.experiment and every is not None else []:
+        if size % every:
+            yield f"scaling.sizes has {size}: must be a multiple of {name}'s observation.every = {every}"
     for key, kernel in (("mnmef_conv", network.kernel), ("mnmef_local", config.mnmef_local.model.kernel)):
         if kernel % 2 == 0:
             yield f"{name}: {key}.model.kernel = {kernel}: must be odd"

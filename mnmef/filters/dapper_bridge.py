@@ -1,6 +1,6 @@
 """DAPPER, run on our truths, observations and first ensembles: the reference for tuning and for proofs of equality.
 
-The only module that imports dapper. It works with DAPPER 1.7 and 1.8.
+It works with DAPPER 1.7 and 1.8.
 """
 
 import contextlib
@@ -18,11 +18,6 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.filters.classical import DEFAULTS, Setting, check_radius
 from mnmef.filters.options import Options
 from mnmef.systems import System
-from mnmef.systems.from_dapper import HmmModel
-from mnmef.systems.kuramoto_sivashinsky import KuramotoSivashinsky
-from mnmef.systems.lorenz63 import Lorenz63
-from mnmef.systems.lorenz96 import Lorenz96
-from mnmef.systems.outside import BlackBox
 
 DAPPER_METHODS = ("enkf", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks")
 
@@ -55,17 +50,8 @@ def dapper_step(system: System) -> Any:
     Raises `ValueError` for a system that DAPPER does not have, or has with other parameters.
     """
     _dapper()
-    if isinstance(system, BlackBox) and isinstance(system.model, HmmModel):
-        return system.model.hmm.Dyn
-    if isinstance(system, Lorenz63) and (system.sigma, system.rho, system.beta) == (10.0, 28.0, 8.0 / 3.0):
-        from dapper.mods.Lorenz63 import step
-    elif isinstance(system, Lorenz96) and system.forcing == 8.0:
-        from dapper.mods.Lorenz96 import step
-    elif isinstance(system, KuramotoSivashinsky) and system.state_size == 128:
-        from dapper.mods.KS import Model
-
-        step = Model(dt=system.step_size).step
-    else:
+    step = system.dapper_step()
+    if step is None:
         raise ValueError(f"DAPPER has no model of {system.title} with these options: {vars(system)}")
     return step
 

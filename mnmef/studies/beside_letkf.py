@@ -23,7 +23,7 @@ from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.scores.bootstrap import mean_with_interval
 
 BURN_IN_TIME = 20.0
-"""Burn-in, model time units, as in DAPPER's settings of Lorenz '96."""
+"""Burn-in, model time units, as in most settings of DAPPER."""
 
 RADII = (2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
 INFLATIONS = (1.01, 1.02, 1.04, 1.08)

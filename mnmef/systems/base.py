@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -51,6 +51,10 @@ class System(ABC):
     def reference_state(self) -> np.ndarray:
         """Return the state (Nx,) from which DAPPER's model of the system starts."""
         raise NotImplementedError(f"DAPPER has no model of {self.title}")
+
+    def dapper_step(self) -> Callable[..., Any] | None:
+        """Return DAPPER's own step `(state, time, step_size) -> state`; None where it has none with these options."""
+        return None
 
     def advance(self, state: Tensor, steps: int, precision: torch.dtype | None = None) -> Tensor:
         """Advance `state` (..., Nx) by a number of steps; keeps its dtype.

@@ -40,6 +40,10 @@ class HmmModel:
         """Advance states (M, Nx) by `step_size`."""
         return self.hmm.Dyn(state.copy(), 0.0, self.step_size)  # some models change their input
 
+    def dapper_step(self) -> Callable[..., Any]:
+        """Return DAPPER's own step."""
+        return self.hmm.Dyn
+
     def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Draw `count` states (count, Nx) from X0, and leave DAPPER's own generator as it was."""
         bits = import_quietly("dapper.tools.seeding").rng.bit_generator

@@ -43,7 +43,7 @@ class BlackBox(System):
     def __init__(self, model: Model, name: str) -> None:
         self.model, self.label = model, name
         self.state_size, self.step_size = model.state_size, model.step_size
-        for key in ("coordinates", "distance"):
+        for key in ("coordinates", "distance", "dapper_step"):
             if hasattr(model, key):
                 setattr(self, key, getattr(model, key))
         self._is_checked = False
