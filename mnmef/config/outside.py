@@ -129,10 +129,10 @@ def faults_of_filters(name: str, filters: Sequence[Mapping[str, Any]]) -> Iterat
         seen.add(own)
 
 
-def has_distances(name: str) -> bool:
-    """Say whether the user's forecast model may give distances: its file speaks of coordinates or a distance."""
+def model_speaks_of(name: str, words: str) -> bool:
+    """Say whether the user's forecast model may have an attribute: its file has one of the words, joined by |."""
     reference = references_of(name).get("system")
-    return bool(reference and re.search(r"\b(coordinates|distance)\b", ast.unparse(_tree(reference[0]))))
+    return bool(reference and re.search(rf"\b({words})\b", ast.unparse(_tree(reference[0]))))
 
 
 def code_of(name: str) -> dict[str, str]:

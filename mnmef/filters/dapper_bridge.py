@@ -78,7 +78,19 @@ def hidden_markov_model(experiment: Experiment, sigma_y: float, first_ensemble: 
     steps = cycles * experiment.steps_per_cycle
     times = mods.Chronology(experiment.system.step_size, dko=experiment.steps_per_cycle, K=steps, Tplot=1, BurnIn=0)
     first = mods.RV(M=size, func=lambda count: first_ensemble[:count].copy())
-    return mods.HiddenMarkovModel({"M": size, "model": dapper_step(experiment.system), "noise": 0}, obs, times, first)
+    dynamics = {"M": size, "model": dapper_step(experiment.system), "noise": _process_noise(experiment)}
+    return mods.HiddenMarkovModel(dynamics, obs, times, first)
+
+
+def _process_noise(experiment: Experiment) -> Any:
+    """Return DAPPER's process noise, whose variance is that of a model time unit; it is added at every step."""
+    noise = experiment.process_noise
+    if noise is None:
+        return 0
+    if noise.when != "per_step":
+        raise ValueError(f"DAPPER adds process noise at every step, but {experiment.title} has it {noise.when}")
+    variance = np.broadcast_to(noise.deviation**2 / experiment.system.step_size, experiment.state_size)
+    return _dapper().tools.randvars.GaussRV(C=variance)
 
 
 def dapper_method(method: str, members: int, setting: Setting, lag: int = 2, options: Options = DEFAULTS) -> Any:
