@@ -2,7 +2,7 @@
 #                                                                      install what is needed, then compute and draw
 # make report [SCALE=...]                                              the same, then results/<scale>/report.html, for any browser
 # make test                                                            install what is needed, then run all fast tests
-# make check                                                           layout, lint, types, order of folders, measures and spelling
+# make check                                                           layout, lint, types, order of folders, measures, names of systems, spelling
 # make test-cluster                                                    run the tests on a private SLURM, brought up for them
 # make plan [SCALE=paper]                                              what a run of everything takes, before it is started
 # make costs [SCALE=laptop]                                            after a run: note what it took, for `make plan`

@@ -2,13 +2,17 @@
 
 Modules, functions and parameters are counted in mnmef/, workflow_scripts/ and benchmarks/; lines of code, without
 docstrings, comments and blank lines, in mnmef/. A function whose parameters hide in `**options` counts as too many.
+A system that the package names anywhere but where it is at home is a fault as well: facts of a system are its class's.
 """
 
 import ast
+import re
 import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
+
+from mnmef.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mnmef", "workflow_scripts", "benchmarks")
@@ -17,6 +21,9 @@ LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_line
 The others are for experiments from outside (373), observations of any kind and own filters (462), baselines and scores
 that the field knows (568), DAPPER (314), local analyses trained through cycles (313), what is given from outside (237),
 and restarts and innovations (202). Lowered whenever code goes."""
+
+HOMES = ("systems", "kernels", "experiments", "report/claims.py", "report/claims.yaml", "data/published.py")
+"""Where the package names systems: they themselves, settings, and what speaks of the paper."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -64,17 +71,33 @@ def faults(path: Path, name: str) -> Iterator[str]:
             yield f"{name}:{node.lineno} {node.name}: parameters hide in **{node.args.kwarg.arg}"
 
 
+def named_systems() -> Iterator[str]:
+    """Lines of mnmef/ outside of `HOMES` with the name of a system, of its class, or a word of its title."""
+    texts = " ".join(f"{name} {made.__name__} {made.title}" for name, made in SYSTEMS.items())
+    words = "|".join(sorted(set(re.findall("[A-Za-z]+", texts))))
+    pattern = re.compile(rf"(?<![A-Za-z])({words})(?![A-Za-z])", re.IGNORECASE)
+    package = ROOT / "mnmef"
+    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".yaml", ".j2")):
+        if not str(path.relative_to(package)).startswith(HOMES):
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                if pattern.search(line):
+                    yield f"{path.relative_to(ROOT)}:{number} names a system: {line.strip()}"
+
+
 def main() -> int:
     """Print the measures; return 1 if one is over its limit."""
     files = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
     found = [fault for path in files for fault in faults(path, str(path.relative_to(ROOT)))]
     lines = sum(code_lines(path) for path in files if path.is_relative_to(ROOT / "mnmef"))
+    named = list(named_systems())
     entries = [path.name for path in (ROOT / "mnmef").iterdir() if not path.name.startswith(("__pycache__", "."))]
     print(
         f"{len(files)} modules; {len(found)} over the limits of {LIMITS['module_lines']} lines a module, "
         f"{LIMITS['function_lines']} a function, {LIMITS['parameters']} parameters; mnmef: {lines} lines of code "
-        f"(at most {LIMITS['code_lines']}), {len(entries)} entries (at most {LIMITS['entries']})"
+        f"(at most {LIMITS['code_lines']}), {len(entries)} entries (at most {LIMITS['entries']}), "
+        f"{len(named)} lines that name a system elsewhere than in {', '.join(HOMES)}"
     )
+    found += named
     print(*found, sep="\n", end="\n" if found else "")
     return int(bool(found) or lines > LIMITS["code_lines"] or len(entries) > LIMITS["entries"])
 

@@ -59,7 +59,7 @@ class TrainingCell(NamedTuple):
         match = re.fullmatch(r"(\w+)_(\d+(?:\.\d+)?)(?:_(\d+))?", text)
         if match is None:
             raise ValueError(
-                f"{text!r} names no cell; write lorenz96_1.0 to train, lorenz96_1.0_20 to fine-tune at N = 20"
+                f"{text!r} names no cell; write EXPERIMENT_1.0 to train, EXPERIMENT_1.0_20 to fine-tune at N = 20"
             )
         cell = cls(int(match[3] or 0), match[1], float(match[2]), filter_name)
         for kind, value, known in (
@@ -175,7 +175,7 @@ def _truths(experiment: str, settings: Settings) -> xr.Dataset:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mnmef.fit", description="Train filters without the workflow.")
-    parser.add_argument("cells", nargs="+", metavar="CELL", help="lorenz96_1.0 to train, lorenz96_1.0_20 to fine-tune")
+    parser.add_argument("cells", nargs="+", metavar="CELL", help="EXPERIMENT_1.0 to train, or _1.0_20 to fine-tune")
     parser.add_argument("--filter", default="mnmef", help="learned filter (default: %(default)s)")
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="settings (default: %(default)s)")
     parser.add_argument("--scale", help="overlay of the config (default: the one that it names)")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import baselines, training
+from benchmarks import baselines, measures, training
 from benchmarks.timing import Team, available_cores
 from mnmef.core.names import LOCALIZED_METHODS
 from mnmef.experiments.files import shipped_experiments
@@ -216,3 +216,14 @@ def test_a_team_has_at_least_one_process():
     assert available_cores() >= 1
     with pytest.raises(ValueError, match="at least 1 core, not 0"):
         Team(0)
+
+
+def test_no_system_is_named_but_where_it_is_at_home(tmp_path, monkeypatch):
+    assert list(measures.named_systems()) == []
+    (tmp_path / "mnmef" / "studies").mkdir(parents=True)
+    (tmp_path / "mnmef" / "studies" / "forced.py").write_text("weeks = 1\nif name == 'lorenz96_long':\n    KS = 1\n")
+    monkeypatch.setattr(measures, "ROOT", tmp_path)
+    assert [line.partition(" ")[0] for line in measures.named_systems()] == [
+        "mnmef/studies/forced.py:2",
+        "mnmef/studies/forced.py:3",
+    ]

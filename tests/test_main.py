@@ -43,6 +43,44 @@ def test_a_good_experiment_passes(checked):
     assert "lake: 2 components, 1 observed every 0.2 model time units, no grid. No fault was found." in said
 
 
+RANDOM = (
+    ("    state_size", "    is_stochastic = True\n    state_size"),
+    ("def step(self, state)", "def step(self, state, rng)"),
+    ("rate * state", "rate * state + 0.1 * rng.standard_normal(state.shape)"),
+)
+
+
+def random(model=MODEL):
+    for old, new in RANDOM:
+        assert old in model
+        model = model.replace(old, new, 1)
+    return model
+
+
+def test_a_model_that_says_it_is_random_passes(checked):
+    status, said = checked(model=random())
+    assert status == 0, said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("rng.standard_normal(state.shape)", "np.random.randn(*state.shape)", "draw from the rng that it is given"),
+        ("0.1 * rng", "0.0 * rng", "is_stochastic, but steps with different generators are the same"),
+        ("state, rng)", "state)", "step is called as step(state, rng): too many positional arguments"),
+    ],
+)
+def test_a_faulty_random_model_is_named(checked, old, new, said):
+    assert old in random()
+    status, text = checked(model=random().replace(old, new))
+    assert (status, said in text) == (1, True), text
+
+
+def test_process_noise_passes(checked):
+    status, said = checked(EXPERIMENT + "process_noise: {per_cycle: [0.1, 0.2]}\n")
+    assert status == 0, said
+
+
 STEP = "state - self.step_size * self.rate * state"
 
 
@@ -78,6 +116,9 @@ def test_a_faulty_model_is_named(checked, old, new, said):
         ("grid: null\nbaselines: [enkf]", "grid: periodic\nbaselines: [letkf]", "needs radii"),
         ("bound: 10.0", "bound: 1.0e-9", "which the truth reaches"),
         ("title: Lake", "title: {", "cannot be read"),
+        ("grid: null", "grid: null\nprocess_noise: {per_step: 1, per_cycle: 1}", "either per_step or per_cycle"),
+        ("grid: null", "grid: null\nprocess_noise: {per_step: [1, 1, 1]}", "or 2 of them, one for each component"),
+        ("baselines: [enkf]", "process_noise: {per_step: 1}\nbaselines: [ienks]", "has ienks, which runs the model"),
     ],
 )
 def test_a_faulty_file_is_named(checked, old, new, said):

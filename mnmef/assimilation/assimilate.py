@@ -46,7 +46,7 @@ def assimilate(
     observations : list, ndarray, masked array, DataFrame, DataArray or Tensor (K, d)
         Observations at K times, one cycle (`experiment.cycle_length` time units) apart; NaN and masked are missing.
     members, seed : int
-        Size N of a climatological first ensemble; seed of this ensemble and of the filter's perturbations.
+        Size N of a climatological first ensemble; seed of all random numbers.
     first_ensemble : list, ndarray, DataFrame, DataArray or Tensor (N, Nx), optional
         Ensemble one cycle before the first observation. By default climatological states, from which a filter needs
         some cycles to find the truth.
@@ -73,17 +73,17 @@ def assimilate(
     check_class("experiment", experiment, Experiment)
     check_made_for(filter_, experiment)
     values, seed = as_observations(observations, experiment), whole_number("seed", seed, 0)
-    if first_ensemble is None:
+    first = None if first_ensemble is None else as_ensemble(first_ensemble, experiment)
+    if first is None:
         first = climatological_states(experiment, whole_number("members", members, 2), seed)
-    else:
-        first = as_ensemble(first_ensemble, experiment)
     warn_of_members(filter_, count := len(first))
     parts, first_cycle = parts_to_save(save), checked_restart(filter_, first, first_cycle)
     callbacks: list[Any] = [Members(all_cycles="members" in parts)]
     if "innovations" in parts:
         callbacks.append(Innovations(experiment, assumed_noise(filter_), values, seed, first_cycle))
-    draw = noise_source(seed, filter_.name, count, (1, count, experiment.observation_size))
-    record = _run(filter_, experiment, first, values, advance(draw, first_cycle), in_turn(*callbacks))
+    draw = advance(noise_source(seed, filter_.name, count, (1, count, experiment.observation_size)), first_cycle)
+    seeded = experiment.with_seed(seed, filter_.name, count, after=first_cycle)
+    record = _run(filter_, seeded, first, values, draw, in_turn(*callbacks))
     attributes = {"experiment": experiment.name, "filter": filter_.name, "members": count}
     return _dataset(record, first_cycle, attributes, *callbacks)
 

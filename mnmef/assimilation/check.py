@@ -73,7 +73,12 @@ def faults_of_model(experiment: Experiment) -> Iterator[str]:
         yield f"{name}: initial_states is not deterministic: draw from the rng that it is given, and from no other"
     state = torch.from_numpy(np.array(first, dtype=np.float64))
     kept = state.clone()
-    result, repeated, alone = system.step(state), system.step(state.clone()), system.step(state[:1].clone())
+
+    def step(of: torch.Tensor, seed: int = 2) -> torch.Tensor:
+        given = (np.random.default_rng(seed),) if system.is_stochastic else ()
+        return system.step(of, *given)
+
+    result, repeated, alone = step(state), step(state.clone()), step(state[:1].clone())
     if not torch.equal(state, kept):
         yield f"{name}: step changed its input in place; it must return a new array"
     if not isinstance(result, torch.Tensor) or result.shape != kept.shape:
@@ -82,14 +87,18 @@ def faults_of_model(experiment: Experiment) -> Iterator[str]:
         return
     if result.dtype != kept.dtype:
         yield f"{name}: step(state) returned {result.dtype} for {kept.dtype}; it must keep the dtype"
+    if system.is_stochastic and torch.equal(result, step(state.clone(), 3)):
+        yield f"{name}: is_stochastic, but steps with different generators are the same"
     if not torch.equal(result, repeated):
-        yield f"{name}: step is not deterministic: two steps from the same states differ"
-    elif not torch.allclose(result[:1], alone, rtol=1e-9, atol=1e-12):
+        given = "draw from the rng that it is given, and from no other"
+        hint = given if system.is_stochastic else "a random model says is_stochastic = True and draws from step's rng"
+        yield f"{name}: step is not deterministic: two steps from the same states differ; {hint}"
+    elif not system.is_stochastic and not torch.allclose(result[:1], alone, rtol=1e-9, atol=1e-12):
         yield f"{name}: step mixes the rows of its input: a state by itself ends elsewhere than among others"
-    for step in range(1, STEPS + 1):
-        kept = system.step(kept)
+    for count in range(1, STEPS + 1):
+        kept = step(kept, count)
         if not kept.isfinite().all():
-            yield f"{name}: states are not finite after {step} steps; a smaller step_size may help"
+            yield f"{name}: states are not finite after {count} steps; a smaller step_size may help"
             return
 
 
@@ -97,7 +106,7 @@ def faults_of_observation(experiment: Experiment) -> Iterator[str]:
     """Name what is wrong with the observation operator; errors that it raises itself name the rest."""
     name = experiment.description["observation"].get("function", "observation")
     first = experiment.initial_states(MEMBERS, np.random.default_rng(1))
-    state = experiment.propagate(torch.from_numpy(np.array(first, dtype=np.float64)))
+    state = experiment.with_seed(1).propagate(torch.from_numpy(np.array(first, dtype=np.float64)))
     result, repeated, alone = (experiment.observe(each) for each in (state, state.clone(), state[:1].clone()))
     if not result.isfinite().all():
         yield f"{name}: observations of states are not finite"
@@ -119,8 +128,9 @@ def faults_of_filter(experiment: Experiment, run: RunConfig, entry: Mapping[str,
     try:
         for k in range(CYCLES):
             with torch.no_grad():
-                expected = experiment.propagate(carry) if isinstance(carry, torch.Tensor) else None
-                result = filter_.cycle(carry, observations[:, k], experiment, draw().to(dtype))
+                same, again = (experiment.with_seed(run.common.seed, "check", k) for _ in range(2))
+                expected = same.propagate(carry) if isinstance(carry, torch.Tensor) else None
+                result = filter_.cycle(carry, observations[:, k], again, draw().to(dtype))
             if result.analysis.shape != first.shape or result.analysis.dtype != dtype:
                 found = f"{tuple(result.analysis.shape)} of {result.analysis.dtype}"
                 yield f"{label}: the analysis is {found}; right is {tuple(first.shape)} of {dtype}, as the forecast"
@@ -144,7 +154,8 @@ def faults_of_cycles(experiment: Experiment, run: RunConfig) -> Iterator[str]:
     split = simulate_split(experiment, "tune", TRAJECTORIES, CYCLES, [sigma_y], MEMBERS, config.seed)
     first, observations, truth = load_trial(split, sigma_y, MEMBERS, torch.float64)
     noise = noise_source(config.seed, "enkf", MEMBERS, (TRAJECTORIES, MEMBERS, experiment.observation_size))
-    record = run_filter(make_classical("enkf", experiment, sigma_y, 1.0), experiment, first, observations, truth, noise)
+    enkf, seeded = make_classical("enkf", experiment, sigma_y, 1.0), experiment.with_seed(config.seed, "check")
+    record = run_filter(enkf, seeded, first, observations, truth, noise)
     if bool((record.diverged_at >= 0).any()):
         yield (
             f"{experiment.name}: an ensemble of the EnKF is not finite after {int(record.diverged_at.max()) + 1} of "

@@ -35,9 +35,9 @@ def run_on_twin(
     data : sequence of Tensor
         First ensemble (T, N, Nx), observations (T, K, d) and truth (T, K, Nx).
     seed : int
-        Root of the perturbations of observations.
+        Root of the perturbations of observations, and of what is random in the dynamics.
     stream : str
-        Label of their random stream.
+        Label of their random streams.
     title : str or None
         Text beside the progress bar; no bar by default.
     traced, on_cycle : int, OnCycle or None
@@ -54,4 +54,5 @@ def run_on_twin(
     bar = tqdm(total=truth.shape[1], desc=title, unit="cycle", mininterval=5, disable=title is None)
     with torch.no_grad(), bar:
         watch = in_turn(*([on_cycle] if on_cycle else []), lambda *_: bar.update())
+        experiment = experiment.with_seed(seed, stream, first.shape[1])
         return run_filter(filter_, experiment, first, observations, truth, draw, traced=traced, on_cycle=watch)

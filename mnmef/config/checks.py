@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
-from mnmef.config.outside import has_distances
+from mnmef.config.outside import model_speaks_of
 from mnmef.config.schema import RUN_WIDE, RUN_WIDE_PARTS, Config
 from mnmef.core.errors import unknown_name
-from mnmef.core.names import LOCALIZED_METHODS, serves_grid
+from mnmef.core.names import LOCALIZED_METHODS, METHODS, serves_grid
 from mnmef.core.references import split_reference
 from mnmef.experiments.description import describe
 from mnmef.experiments.files import known_experiments, overlay
@@ -81,12 +81,15 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
         yield f"{name}: none of baselines, learned and filters runs on it: give one, or leave it out of experiments"
     localizing = [method for method in config.baselines if method in LOCALIZED_METHODS]
     if description["grid"] is None:
-        for method in () if has_distances(name) else localizing:
+        for method in () if model_speaks_of(name, "coordinates|distance") else localizing:
             yield f"{name}: baselines has {method}, which localizes, but {description['title']} has no spatial grid"
     every, network = description["observation"].get("every"), config.mnmef_conv.model
     if description["grid"] is not None and every is not None and every % network.patch:
         right = f"must divide the distance between observed grid points, {every}"
         yield f"{name}: mnmef_conv.model.patch = {network.patch}: {right}"
+    for size in config.scaling.sizes if name == config.scaling.experiment and every is not None else []:
+        if size % every:
+            yield f"scaling.sizes has {size}: must be a multiple of {name}'s observation.every = {every}"
     for key, kernel in (("mnmef_conv", network.kernel), ("mnmef_local", config.mnmef_local.model.kernel)):
         if kernel % 2 == 0:
             yield f"{name}: {key}.model.kernel = {kernel}: must be odd"
@@ -106,6 +109,14 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
         yield (
             f"{name}: search.engine = {config.search.engine} asks DAPPER, which runs without gaps, but observation has "
             f"{gaps[0]}: set search: {{engine: batched}} in its file"
+        )
+    if description.get("process_noise") or model_speaks_of(name, "is_stochastic"):
+        for method in (each for each in config.baselines if METHODS[each].is_iterative):
+            yield f"{name}: baselines has {method}, which runs the model again, so that its steps must not be random"
+    if "per_cycle" in description.get("process_noise", {}) and config.baselines and config.search.engine != "batched":
+        yield (
+            f"{name}: search.engine = {config.search.engine} asks DAPPER, which adds process noise at every step, not "
+            "per_cycle: set search: {engine: batched} in its file"
         )
     searched = {f"search.inflation.{method}": list(sizes) for method, sizes in config.search.inflation.items()}
     if config.search.localization_radius:

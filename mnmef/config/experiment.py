@@ -32,6 +32,23 @@ class Observed(Section):
         return self
 
 
+class ProcessNoise(Section):
+    """Gaussian noise that the truth and every forecast add to the state."""
+
+    per_step: Nonnegative | tuple[Nonnegative, ...] | None = knob(
+        "standard deviation, of all components or of each, at every step", unit="state units", default=None
+    )
+    per_cycle: Nonnegative | tuple[Nonnegative, ...] | None = knob(
+        "the same, at every observation time", unit="state units", default=None
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> "ProcessNoise":
+        if (self.per_step is None) == (self.per_cycle is None):
+            raise PydanticCustomError("one_of_two", "must have either per_step or per_cycle")
+        return self
+
+
 class Description(Section):
     """A twin experiment: a system and its observations."""
 
@@ -46,3 +63,4 @@ class Description(Section):
     grid: Literal["periodic", "dapper"] | None = knob(
         "periodic: components are points of a periodic line; dapper: the distances of the module", section="5"
     )
+    process_noise: ProcessNoise | None = knob("what the truth and forecasts add to a state", default=None)

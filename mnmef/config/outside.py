@@ -1,6 +1,7 @@
 """Files of the user's in the config: experiments by their paths, and the Python files that they name."""
 
 import ast
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
@@ -129,17 +130,27 @@ def faults_of_filters(name: str, filters: Sequence[Mapping[str, Any]]) -> Iterat
         seen.add(own)
 
 
-def has_distances(name: str) -> bool:
-    """Say whether the user's forecast model may give distances: its file speaks of coordinates or a distance."""
+def model_speaks_of(name: str, words: str) -> bool:
+    """Say whether the user's forecast model may have an attribute: its file has one of the words, joined by |."""
     reference = references_of(name).get("system")
-    return bool(reference and re.search(r"\b(coordinates|distance)\b", ast.unparse(_tree(reference[0]))))
+    return bool(reference and re.search(rf"\b({words})\b", ast.unparse(_tree(reference[0]))))
+
+
+def _named_files(path: Path) -> str:
+    """Digest the files that texts in the user's Python name, beside it, such as a program; empty without any."""
+    texts = (node.value for node in ast.walk(_tree(path)) if isinstance(node, ast.Constant))
+    words = {word for text in texts if isinstance(text, str) for word in text.split() if len(word) < 256}
+    files = sorted(path.parent / word for word in words if "\0" not in word and (path.parent / word).is_file())
+    total = hashlib.sha256(b"".join(file.read_bytes() for file in files))
+    return total.hexdigest()[:16] if files else ""
 
 
 def code_of(name: str) -> dict[str, str]:
-    """Return the key `code` of an experiment's description: a digest of the user's Python, and the version of DAPPER
-    for a module of its; none for the package's.
+    """Return the key `code` of an experiment's description: a digest of the user's Python and of the files that it
+    names, and the version of DAPPER for a module of its; none for the package's.
     """
-    parts = list({path: code_digest(path, path.parent) for path, _ in references_of(name).values()}.values())
+    paths = dict.fromkeys(path for path, _ in references_of(name).values())
+    parts = [code_digest(path, path.parent) + _named_files(path) for path in paths]
     if dapper_module(describe(name)["system"].get("name")) is not None:
         parts.append(f"dapper {metadata.version('dapper')}")
     return {"code": "".join(parts)} if parts else {}

@@ -33,6 +33,7 @@ RENAMED = {
     "tuning": "search",
     "ienks_sqrt_lag2": "ienks",
     "training_seeds.systems": "training_seeds.experiments",
+    "robustness.forcings": "robustness.options.forcing",
 }
 """Keys of earlier versions -> present names."""
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mnmef.config.fields import Count, ExperimentName, Fraction, Positive, Section, Several, Some, Whole, knob
+from mnmef.config.fields import Count, ExperimentName, Fraction, Positive, Real, Section, Several, Some, Whole, knob
 from mnmef.config.learning import Loss
 
 
@@ -67,7 +67,7 @@ class Robustness(Section):
     sigma_y: Positive = knob("noise level of training and tuning", unit="state units")
     ensemble_size: Several = knob("number of members N")
     noise_levels: list[Positive] = knob("other noise levels sigma_y", unit="state units")
-    forcings: list[Positive] = knob("other forcings F of Lorenz '96")
+    options: dict[str, list[Real]] = knob("other values of options of the system, where it has them")
     gap: Count = knob("cycles without observations", unit="cycles")
     trajectories: Several = knob("truths of each condition")
     cycles: Count = knob("observation times of each truth", unit="cycles")
@@ -79,9 +79,7 @@ class Scaling(Section):
     experiment: ExperimentName = knob("which experiment; its system has the option state_size")
     sigma_y: Positive = knob("noise level", unit="state units")
     ensemble_size: Several = knob("number of members N")
-    sizes: Annotated[list[Annotated[Count, Field(multiple_of=4)]], Some] = knob(
-        "numbers of variables D, a fourth of which is observed"
-    )
+    sizes: Annotated[list[Count], Some] = knob("numbers of variables D, which observation.every divides")
     dense_limit: Count = knob("largest D for filters that form D x d matrices")
     points: Count = knob("trajectories make up so many variables, at least one")
     cycles: Several = knob("observation times of each trajectory", unit="cycles")

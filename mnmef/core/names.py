@@ -45,6 +45,8 @@ class Method(Look):
         True with a localization radius, which needs a grid.
     inflates : bool
         True with a factor on the analysis anomalies.
+    is_iterative : bool
+        True if its analysis runs the model again, which must be deterministic.
     stream : str
         Label of the random stream of its analyses. It stays what it is, whatever else is renamed.
     """
@@ -54,6 +56,7 @@ class Method(Look):
     stage: Stage = "searched"
     localizes: bool = False
     inflates: bool = True
+    is_iterative: bool = False
     stream: str = ""
 
     @property
@@ -75,9 +78,9 @@ METHODS = {
         Method("ESRF", "#009E73", "v", "esrf", "esrf"),
         Method("EnKF, localized", "#56B4E9", "D", "enkf_localized", "enkf_localized", localizes=True),
         Method("EnKF", "#7F7F7F", "P", "enkf", "enkf"),
-        Method("IEnKF (perturbed obs.)", "#CC79A7", "X", "ienkf_pertobs", "ienkf_pertobs"),
-        Method("IEnKF (square root)", "#000000", "*", "ienkf_sqrt", "ienkf_sqrt"),
-        Method("IEnKS (square root)", "#5E3C99", "d", "ienks", "ienks", stream="ienks_sqrt_lag2"),
+        Method("IEnKF (perturbed obs.)", "#CC79A7", "X", "ienkf_pertobs", "ienkf_pertobs", is_iterative=True),
+        Method("IEnKF (square root)", "#000000", "*", "ienkf_sqrt", "ienkf_sqrt", is_iterative=True),
+        Method("IEnKS (square root)", "#5E3C99", "d", "ienks", "ienks", is_iterative=True, stream="ienks_sqrt_lag2"),
         Method("EnKF-N", "#1B7837", "<", "enkf_n", "enkf_n"),
         Method("DEnKF", "#80CDC1", ">", "denkf", "denkf"),
         Method("Particle filter", "#A6611A", "1", "particle", "particle", inflates=False),

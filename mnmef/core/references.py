@@ -1,4 +1,4 @@
-"""References to Python outside the package: `my_model.py:Lake`, and `dapper:Lorenz96.sakov2008`."""
+"""References to Python outside the package: `my_model.py:Lake`, and `dapper:Model.setting`."""
 
 import hashlib
 import sys
@@ -17,7 +17,7 @@ def split_reference(name: object) -> tuple[Path, str] | None:
 
 
 def dapper_module(name: object) -> str | None:
-    """Return the module that `dapper:Lorenz96.sakov2008` names; None for another name."""
+    """Return the module that `dapper:Model.setting` names; None for another name."""
     prefix, _, module = str(name).partition(":")
     return module if prefix == "dapper" else None
 

@@ -17,7 +17,7 @@ def seed_sequence(seed: int, *labels: object) -> np.random.SeedSequence:
     seed : int
         Seed of the config.
     *labels : object
-        Name of the stream, for example `"lorenz96", "test", "observations"`.
+        Name of the stream, for example `experiment, "test", "observation"`.
     """
     text = "/".join(str(label) for label in labels)
     digest = hashlib.sha256(text.encode()).digest()[:16]

@@ -28,7 +28,7 @@ def simulate_truth(experiment: Experiment, trajectories: int, cycles: int, rng: 
     cycles : int
         Number K of cycles after the first state.
     rng : numpy.random.Generator
-        Source of the initial states.
+        Source of the initial states and of what is random in the dynamics.
 
     Returns
     -------
@@ -41,6 +41,8 @@ def simulate_truth(experiment: Experiment, trajectories: int, cycles: int, rng: 
         If a state is not finite.
     """
     state = torch.from_numpy(experiment.initial_states(trajectories, rng))
+    if experiment.is_random:
+        experiment = experiment.with_seed(int(rng.integers(2**63)))
     for _ in range(round(experiment.burn_in_time / experiment.cycle_length)):
         state = experiment.propagate(state)
     states = np.empty((trajectories, cycles + 1, experiment.state_size), dtype=np.float32)

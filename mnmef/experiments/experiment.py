@@ -2,13 +2,15 @@
 
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mnmef.core.seeds import seed_sequence
+from mnmef.experiments.process_noise import ProcessNoise
 from mnmef.observations import Observation, make_observation
 from mnmef.systems import System, make_system
 from mnmef.systems.from_dapper import localizer_distances, operator_function, own_operator
@@ -59,6 +61,10 @@ class Experiment:
         The description that the experiment was made from.
     known_distances : ndarray (Nx, d) or None
         Distances from every component to every observation, in place of those of a grid.
+    process_noise : ProcessNoise or None
+        What is added to states of the truth and of forecasts.
+    seeds : SeedSequence or None
+        Root of the random numbers of forecasts, if there are any, with a child for each cycle (see `with_seed`).
     """
 
     name: str
@@ -73,6 +79,8 @@ class Experiment:
     model_dtype: torch.dtype | None = None
     description: Mapping[str, Any] = field(default_factory=dict)
     known_distances: np.ndarray | None = None
+    process_noise: ProcessNoise | None = None
+    seeds: np.random.SeedSequence | None = None
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any], model_dtype: torch.dtype | None = None) -> "Experiment":
@@ -97,6 +105,7 @@ class Experiment:
             if seen.get("function") == "dapper":
                 seen["function"] = operator_function(operator)
             distances = localizer_distances(operator, system.state_size) if grid == "dapper" else None
+        noise = description.get("process_noise")
         same = ("name", "title", "steps_per_cycle", "bound", "first_spread", "burn_in_time")
         return cls(
             **{key: description[key] for key in same},
@@ -106,6 +115,7 @@ class Experiment:
             model_dtype=model_dtype,
             description=description,
             known_distances=distances,
+            process_noise=None if noise is None else ProcessNoise(noise, system.state_size),
         )
 
     def with_system(self, options: Mapping[str, Any]) -> "Experiment":
@@ -144,9 +154,57 @@ class Experiment:
                 return f"{self.name}, {name} = {reprlib.repr(own)}, not {reprlib.repr(others)}"
         return None
 
+    @property
+    def is_random(self) -> bool:
+        """True if a forecast draws random numbers: with process noise, or of a stochastic model."""
+        return self.process_noise is not None or self.system.is_stochastic
+
+    def with_seed(self, seed: int, *labels: object, after: int = 0) -> "Experiment":
+        """Return the experiment with the random stream of its forecasts named by `labels`, after some cycles; itself
+        where nothing is random.
+        """
+        if not self.is_random:
+            return self
+        seeds = seed_sequence(seed, "process", *labels)
+        seeds.spawn(after)
+        return replace(self, seeds=seeds)
+
+    def without_noise(self) -> "Experiment":
+        """Return the experiment without process noise; `ValueError` for a stochastic model."""
+        if self.system.is_stochastic:
+            raise ValueError(f"{self.title} has a stochastic model, where a deterministic one is needed")
+        return self if self.process_noise is None else replace(self, process_noise=None)
+
     def propagate(self, state: Tensor) -> Tensor:
-        """Advance `state` (..., Nx) from one observation time to the next; keeps the dtype."""
-        return self.system.advance(state, self.steps_per_cycle, self.model_dtype)
+        """Advance `state` (..., Nx) from one observation time to the next; keeps the dtype.
+
+        Random numbers are those of the next child of `seeds`. Settings, all dimensions before trajectories, members and
+        components, share them, so that a score does not depend on the settings beside it.
+
+        Raises
+        ------
+        ValueError
+            If it needs random numbers and has no seed.
+        """
+        if not self.is_random:
+            return self.system.advance(state, self.steps_per_cycle, self.model_dtype)
+        if self.seeds is None:
+            raise ValueError(f"{self.title} has process noise or a stochastic model: run experiment.with_seed(seed)")
+        [child] = self.seeds.spawn(1)
+        if state.ndim <= 3:
+            return self._propagate_randomly(state, np.random.default_rng(child))
+        parts = [self._propagate_randomly(part, np.random.default_rng(child)) for part in state.flatten(0, -4)]
+        return torch.stack(parts).view(state.shape)
+
+    def _propagate_randomly(self, state: Tensor, rng: np.random.Generator) -> Tensor:
+        """Advance states (..., Nx) with random numbers of a generator."""
+        noise, given = self.process_noise, {"rng": rng} if self.system.is_stochastic else {}
+        if noise is None or noise.when == "per_cycle":
+            state = self.system.advance(state, self.steps_per_cycle, self.model_dtype, **given)
+            return state if noise is None else noise.add(state, rng)
+        for _ in range(self.steps_per_cycle):
+            state = noise.add(self.system.advance(state, 1, self.model_dtype, **given), rng)
+        return state
 
     def observe(self, state: Tensor) -> Tensor:
         """Apply the observation operator h to `state` (..., Nx): observations without noise (..., d)."""

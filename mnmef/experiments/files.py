@@ -13,7 +13,10 @@ from mnmef.io.strict_yaml import read_yaml
 SHIPPED_FOLDER = Path(__file__).parent
 """Experiments that come with the package, a folder for each source."""
 
-DESCRIPTION = ("title", "system", "observation", "steps_per_cycle", "bound", "first_spread", "burn_in_time", "grid")
+DESCRIPTION = (
+    *("title", "system", "observation", "steps_per_cycle", "bound", "first_spread", "burn_in_time", "grid"),
+    "process_noise",
+)
 """Keys that describe the experiment itself."""
 ASIDE = ("place", "protocol", "expected")
 """Keys of an order in tables and of published scores. All further ones are laid over config.yaml."""

@@ -23,7 +23,7 @@ from mnmef.filters.static import Static, climate_sample
 
 Values = float | np.ndarray | Tensor
 
-ITERATIVE = ("ienkf_pertobs", "ienkf_sqrt", "ienks")
+ITERATIVE = tuple(name for name in CLASSICAL_METHODS if METHODS[name].is_iterative)
 DEFAULTS = Options()
 
 
@@ -92,8 +92,8 @@ def make_classical(
     ------
     ValueError
         For an unknown method, a sigma_y that is not positive, an inflation below 1 or of no use, a lag below 1, a
-        radius that is not positive, missing or of no use, and a relaxation of a method whose cycle does not start at
-        the last analysis.
+        radius that is not positive, missing or of no use, a relaxation of a method whose cycle does not start at the
+        last analysis, and an iterative method where forecasts are random.
     """
     if method not in CLASSICAL_METHODS:
         raise ValueError(unknown_name("method", method, CLASSICAL_METHODS))
@@ -129,6 +129,8 @@ def _with_start(method: str, experiment: Experiment, sigma_y: float, factor: Any
     """Make a filter whose cycles start from something else than the last analysis."""
     if options.relaxes or (options.rotation and method not in ITERATIVE):
         raise ValueError(f"cycles of {method} do not start from its analysis, so that relaxing it has no effect")
+    if method in ITERATIVE and experiment.is_random:
+        raise ValueError(f"{method} runs the model in its analysis, so that {experiment.title} must not be random")
     if method == "particle":
         return ParticleFilter(sigma_y, options)
     if method not in ITERATIVE:

@@ -1,6 +1,6 @@
 """DAPPER, run on our truths, observations and first ensembles: the reference for tuning and for proofs of equality.
 
-The only module that imports dapper. It works with DAPPER 1.7 and 1.8.
+It works with DAPPER 1.7 and 1.8.
 """
 
 import contextlib
@@ -18,11 +18,6 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.filters.classical import DEFAULTS, Setting, check_radius
 from mnmef.filters.options import Options
 from mnmef.systems import System
-from mnmef.systems.from_dapper import HmmModel
-from mnmef.systems.kuramoto_sivashinsky import KuramotoSivashinsky
-from mnmef.systems.lorenz63 import Lorenz63
-from mnmef.systems.lorenz96 import Lorenz96
-from mnmef.systems.outside import BlackBox
 
 DAPPER_METHODS = ("enkf", "esrf", "letkf", "ienkf_pertobs", "ienkf_sqrt", "ienks")
 
@@ -55,17 +50,8 @@ def dapper_step(system: System) -> Any:
     Raises `ValueError` for a system that DAPPER does not have, or has with other parameters.
     """
     _dapper()
-    if isinstance(system, BlackBox) and isinstance(system.model, HmmModel):
-        return system.model.hmm.Dyn
-    if isinstance(system, Lorenz63) and (system.sigma, system.rho, system.beta) == (10.0, 28.0, 8.0 / 3.0):
-        from dapper.mods.Lorenz63 import step
-    elif isinstance(system, Lorenz96) and system.forcing == 8.0:
-        from dapper.mods.Lorenz96 import step
-    elif isinstance(system, KuramotoSivashinsky) and system.state_size == 128:
-        from dapper.mods.KS import Model
-
-        step = Model(dt=system.step_size).step
-    else:
+    step = system.dapper_step()
+    if step is None:
         raise ValueError(f"DAPPER has no model of {system.title} with these options: {vars(system)}")
     return step
 
@@ -92,7 +78,19 @@ def hidden_markov_model(experiment: Experiment, sigma_y: float, first_ensemble: 
     steps = cycles * experiment.steps_per_cycle
     times = mods.Chronology(experiment.system.step_size, dko=experiment.steps_per_cycle, K=steps, Tplot=1, BurnIn=0)
     first = mods.RV(M=size, func=lambda count: first_ensemble[:count].copy())
-    return mods.HiddenMarkovModel({"M": size, "model": dapper_step(experiment.system), "noise": 0}, obs, times, first)
+    dynamics = {"M": size, "model": dapper_step(experiment.system), "noise": _process_noise(experiment)}
+    return mods.HiddenMarkovModel(dynamics, obs, times, first)
+
+
+def _process_noise(experiment: Experiment) -> Any:
+    """Return DAPPER's process noise, whose variance is that of a model time unit; it is added at every step."""
+    noise = experiment.process_noise
+    if noise is None:
+        return 0
+    if noise.when != "per_step":
+        raise ValueError(f"DAPPER adds process noise at every step, but {experiment.title} has it {noise.when}")
+    variance = np.broadcast_to(noise.deviation**2 / experiment.system.step_size, experiment.state_size)
+    return _dapper().tools.randvars.GaussRV(C=variance)
 
 
 def dapper_method(method: str, members: int, setting: Setting, lag: int = 2, options: Options = DEFAULTS) -> Any:

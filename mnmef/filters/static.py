@@ -16,6 +16,7 @@ SAMPLE = 100, 50
 def climate_sample(experiment: Experiment, seed: int) -> Tensor:
     """Simulate states (M, Nx) of the climate, a tenth of the burn-in, but at least a cycle, apart."""
     trajectories, count = SAMPLE
+    experiment = experiment.with_seed(seed, experiment.name, "climate")
     state = torch.from_numpy(experiment.initial_states(trajectories, numpy_generator(seed, experiment.name, "climate")))
     cycles = round(experiment.burn_in_time / experiment.cycle_length)
     states = []
@@ -80,7 +81,7 @@ class Static(Filter):
     ) -> CycleResult:
         """Move the mean and correct it by the observation (see `Filter.cycle`)."""
         stays = self.kind != "var3d"
-        forecast = self.climate.to(carry).expand(carry.shape) if stays else experiment.propagate(carry)
+        forecast = self.climate.to(carry).expand(carry.shape) if stays else experiment.without_noise().propagate(carry)
         mean = self.analyze(forecast, observation, experiment)
         explained = (self.cross * self._gain(missing_of(observation))).sum(-2, keepdim=True)
         deviation = (self.variance - explained).clamp(min=0.0).sqrt().to(mean)

@@ -106,7 +106,7 @@ def sha256(path: Path) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Ship the named cells, by default all of the config; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m mnmef.learning.shipping", description="Ship trained weights.")
-    parser.add_argument("cells", nargs="*", metavar="CELL", help="such as lorenz96_1.0 (default: all of the config)")
+    parser.add_argument("cells", nargs="*", metavar="CELL", help="such as EXPERIMENT_1.0 (default: all of the config)")
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="settings (default: %(default)s)")
     parser.add_argument("--scale", help="overlay of the config (default: the one that it names)")
     parser.add_argument("--source", type=Path, help="folder of the training (default: results/SCALE/training)")

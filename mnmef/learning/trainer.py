@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from mnmef.core.hardware import keep_freed_memory
 from mnmef.core.threads import torch_threads
+from mnmef.experiments.experiment import Experiment
 from mnmef.filters.esrf import ESRF
 from mnmef.filters.learned import LearnedFilter
 from mnmef.learning.losses import LOSSES, OF_TRUTH
@@ -210,7 +211,8 @@ class Trainer:
         by_cycle = (torch.stack(tensors).chunk(parts, 1) for tensors in zip(*cycles, strict=True))
         assimilate = partial(self._assimilate, weight / (count * len(cycles)))
         apply = map if self.pool is None else self.pool.map
-        chunks = list(apply(assimilate, self.batch.ensemble.chunk(parts), *by_cycle))
+        ensembles = self.batch.ensemble.chunk(parts)
+        chunks = list(apply(assimilate, [self.windows.dynamics() for _ in ensembles], ensembles, *by_cycle))
         used = torch.cat([chunk.used for chunk in chunks])
         self.loss_sum += torch.stack([chunk.loss for chunk in chunks]).sum() / used.sum().clamp(min=1)
         self.loss_count += 1
@@ -231,13 +233,14 @@ class Trainer:
         noise = self.windows.normal(*self.batch.ensemble.shape[:2], observation.shape[-1])
         if not self.options.target_members:
             return observation, noise, level, truth, truth
-        forecast = self.experiment.propagate(self.batch.large)
+        forecast = self.windows.dynamics().propagate(self.batch.large)
         self.batch.large = self.large.update(forecast, observation, self.experiment)
         return observation, noise, level, truth, self.batch.large.mean(-2)
 
     def _assimilate(
         self,
         weight: float,
+        experiment: Experiment,
         ensemble: Tensor,
         observations: Tensor,
         noises: Tensor,
@@ -252,11 +255,11 @@ class Trainer:
         """
         used, losses = torch.ones(len(ensemble), dtype=torch.bool, device=ensemble.device), []
         for observation, noise, level, truth, target in zip(observations, noises, levels, truths, targets, strict=True):
-            forecast = self.experiment.propagate(ensemble)
+            forecast = experiment.propagate(ensemble)
             lost = ~forecast.detach().isfinite().flatten(1).all(-1)
             forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
             filter_ = self.filter.at_noise(self.filter.sigma_y * level) if self.options.noise_range else self.filter
-            ensemble = filter_.update(forecast, observation, self.experiment, noise)
+            ensemble = filter_.update(forecast, observation, experiment, noise)
             terms = [
                 LOSSES[term](ensemble, truth if term in OF_TRUTH else target) for term in self.options.loss.split("+")
             ]

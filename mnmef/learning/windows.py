@@ -152,6 +152,12 @@ class Windows:
             observed = observed.masked_fill(gone.to(observed.device), torch.nan)
         return observed
 
+    def dynamics(self) -> Experiment:
+        """Return the experiment with a random stream, from the training's generator, if its dynamics need one."""
+        if not self.experiment.is_random:
+            return self.experiment
+        return self.experiment.with_seed(int(torch.randint(2**31, (1,), generator=self.generator)), "training")
+
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers of the training's generator."""
         return torch.randn(*shape, generator=self.generator).to(self.truth.device)

@@ -82,7 +82,7 @@ def read_caption(stem: str, captions: str | Path) -> Caption:
 
 
 def heading(stem: str, captions: str | Path) -> str:
-    """Return the number, if there is one, and the title: "Figure 1: R-RMSE, Lorenz '96"."""
+    """Return the number, if there is one, and the title: "Figure 1: R-RMSE"."""
     name, title = item_name(stem), read_caption(stem, captions).title
     return f"{name}: {title}" if name else title
 

@@ -122,5 +122,5 @@ def scores_by(trajectories: pd.DataFrame, keys: list[str]) -> dict[Any, np.ndarr
 def _training(path: str | Path) -> int:
     match = re.search(r"_(\d+)$", Path(path).stem)
     if match is None:
-        raise ValueError(f"{path} does not end with the number of a training, such as ks_1.0_mnmef_pretrained_2.nc")
+        raise ValueError(f"{path} does not end with the number of a training, such as mnmef_pretrained_2.nc")
     return int(match[1])

@@ -77,7 +77,7 @@ def score_batched(
         radius = np.array([setting[1] for setting in part]) if trial.method in LOCALIZED_METHODS else None
         record = run_filter(
             make_classical(trial.method, experiment, trial.sigma_y, inflation, radius, lag=trial.lag),
-            experiment,
+            experiment.with_seed(trial.seed, stream, trial.members),
             first.expand(len(part), *first.shape),
             observations,
             truth,

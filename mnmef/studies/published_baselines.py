@@ -6,9 +6,9 @@ truth over the same cycles.
 
 A published score is the smallest mean of its grid, on the trials that it was chosen on, and ours is the same: a minimum
 is compared with a minimum. Settings that are clearly worse leave early (`mnmef.search.race`); whoever is left at the
-end, and always the published setting, runs all cycles of all trials. We run 64 trials of every experiment, while the
-published scores of Lorenz '96 are minima over 4 trials, which are lower the noisier those trials are. Source: the
-configuration released with the paper, section `search` of the experiments' files.
+end, and always the published setting, runs all cycles of all trials. We run 64 trials of every experiment, while some
+published scores are minima over 4 trials, which are lower the noisier those trials are. Source: the configuration
+released with the paper, section `search` of the experiments' files.
 """
 
 from collections.abc import Mapping, Sequence

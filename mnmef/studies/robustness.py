@@ -6,7 +6,7 @@ Truths and observations are drawn for this purpose; no split sees them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,8 +41,8 @@ class Condition:
         Tells conditions of a kind apart; None where there is one.
     sigma_y : float
         Noise level of the observations, which the filter is told, state units.
-    forcing, model_forcing : float or None
-        F of the truth and of the filter's model; None for the experiment's own.
+    options, model_options : mapping
+        Options of the system that differ for the truth and for the filter's model.
     is_climatological : bool
         Draw the first members from the attractor instead of around the truth.
     gap : int
@@ -52,8 +52,8 @@ class Condition:
     name: str
     value: float | None
     sigma_y: float
-    forcing: float | None = None
-    model_forcing: float | None = None
+    options: Mapping[str, float] = field(default_factory=dict)
+    model_options: Mapping[str, float] = field(default_factory=dict)
     is_climatological: bool = False
     gap: int = 0
 
@@ -66,8 +66,8 @@ class Design:
     ----------
     noise_levels : sequence of float
         sigma_y beside that of the training, state units.
-    forcings : sequence of float
-        F beside Lorenz '96's own.
+    options : mapping of str to sequence of float
+        Other values of options of the system, on experiments whose system has them.
     gap : int
         Cycles without observations.
     trajectories, cycles : int
@@ -82,7 +82,7 @@ class Design:
     """
 
     noise_levels: Sequence[float]
-    forcings: Sequence[float]
+    options: Mapping[str, Sequence[float]]
     gap: int
     trajectories: int
     cycles: int
@@ -123,25 +123,17 @@ class WithGap(Filter):
 
 
 def conditions(experiment: Experiment, sigma_y: float, design: Design) -> list[Condition]:
-    """Return the conditions of an experiment, the nominal one first; forcings only where the system has one."""
+    """Return the conditions of an experiment, the nominal one first; options only where the system has them."""
     found = [Condition("nominal", None, sigma_y)]
     found += [Condition("sigma_y", level, level) for level in design.noise_levels if level != sigma_y]
-    own = getattr(experiment.system, "forcing", None)
-    others = [forcing for forcing in design.forcings if own is not None and forcing != own]
-    found += [Condition("forcing", f, sigma_y, f, f) for f in others]
-    found += [Condition("forcing of the truth alone", f, sigma_y, f) for f in others]
+    for option, values in design.options.items():
+        own = getattr(experiment.system, option, None)
+        others = [value for value in values if own is not None and value != own]
+        found += [Condition(option, v, sigma_y, {option: v}, {option: v}) for v in others]
+        found += [Condition(f"{option} of the truth alone", v, sigma_y, {option: v}) for v in others]
     found.append(Condition("climatological first ensemble", None, sigma_y, is_climatological=True))
     found.append(Condition("gap", design.gap, sigma_y, gap=design.gap))
     return found
-
-
-def forced(experiment: Experiment, forcing: float | None) -> Experiment:
-    """Return the experiment, with another forcing where one is given; `ValueError` where it has none."""
-    if forcing is None:
-        return experiment
-    if not hasattr(experiment.system, "forcing"):
-        raise ValueError(f"{experiment.title} has no forcing to set to {forcing:g}")
-    return experiment.with_system({"forcing": forcing})
 
 
 def draw_condition(experiment: Experiment, condition: Condition, design: Design, seed: int) -> TwinData:
@@ -150,7 +142,7 @@ def draw_condition(experiment: Experiment, condition: Condition, design: Design,
     All conditions share initial states, normal draws of observations and anomalies of first ensembles, so that they
     are compared on equal terms.
     """
-    experiment = forced(experiment, condition.forcing)
+    experiment = experiment.with_system(condition.options)
     count, members = design.trajectories, design.ensemble_size
     size = (count, design.cycles, members)
 
@@ -222,7 +214,7 @@ def run_conditions(
     frames, usual = [], np.empty(0)
     for condition in tqdm(conditions(experiment, sigma_y, design), desc=title, unit="condition"):
         data = [t.to(candidate.device, candidate.dtype) for t in draw_condition(experiment, condition, design, seed)]
-        model = replace(forced(experiment, condition.model_forcing), model_dtype=torch.float32)
+        model = replace(experiment.with_system(condition.model_options), model_dtype=torch.float32)
         filter_ = candidate.make(condition.sigma_y)
         if condition.gap:
             filter_ = WithGap(filter_, design.cycles // 2, condition.gap)

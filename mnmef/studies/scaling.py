@@ -1,4 +1,4 @@
-"""Error, time and memory of filters on Lorenz '96 with many more variables than the forty of training and search."""
+"""Error, time and memory of filters on many more variables than in training and search."""
 
 import gc
 import re

@@ -215,7 +215,7 @@ def _forecast_seconds(experiment: Experiment, ensemble: np.ndarray, cycles: int)
 def time_dapper_on_grid(
     experiment: Experiment, sigma_y: float, plan: GridPlan, setting: Setting, *, seed: int
 ) -> pd.DataFrame:
-    """Time DAPPER's LETKF on Lorenz '96 with many variables.
+    """Time DAPPER's LETKF on a grid with many variables.
 
     It gives the same analyses as ours on a grid that both can do, and so has seconds alone. The seconds of a run of one
     cycle, the setup, are taken off.

@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ class System(ABC):
     """Model time units that one step spans."""
     has_compiled_steps: bool = False
     """True if `_advance_compiled` is there and worth its call."""
+    is_stochastic: bool = False
+    """True if steps draw random numbers: `step` then takes a second argument, a NumPy generator."""
 
     def check_constants(self, *names: str) -> None:
         """Raise ValueError for a constant that is not finite, and for a step size or length that is not positive."""
@@ -52,7 +54,17 @@ class System(ABC):
         """Return the state (Nx,) from which DAPPER's model of the system starts."""
         raise NotImplementedError(f"DAPPER has no model of {self.title}")
 
-    def advance(self, state: Tensor, steps: int, precision: torch.dtype | None = None) -> Tensor:
+    def dapper_step(self) -> Callable[..., Any] | None:
+        """Return DAPPER's own step `(state, time, step_size) -> state`; None where it has none with these options."""
+        return None
+
+    def advance(
+        self,
+        state: Tensor,
+        steps: int,
+        precision: torch.dtype | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Tensor:
         """Advance `state` (..., Nx) by a number of steps; keeps its dtype.
 
         Parameters
@@ -63,6 +75,8 @@ class System(ABC):
             Number of steps.
         precision : dtype or None
             Of the arithmetic; that of the state by default.
+        rng : numpy.random.Generator, optional
+            Source of the random numbers of a stochastic system.
 
         Returns
         -------
@@ -76,7 +90,12 @@ class System(ABC):
             result = np.empty_like(rows)
             self._advance_compiled(rows, result, steps, str(precision).removeprefix("torch."))
             return torch.from_numpy(result).view(state.shape)
-        return self._advance(state.to(precision), steps).to(state.dtype)
+        if not self.is_stochastic:
+            return self._advance(state.to(precision), steps).to(state.dtype)
+        random = state.to(precision)
+        for _ in range(steps):
+            random = self.step(random, rng)  # type: ignore[call-arg]
+        return random.to(state.dtype)
 
     def _advance(self, state: Tensor, steps: int) -> Tensor:
         for _ in range(steps):

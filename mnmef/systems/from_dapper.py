@@ -29,7 +29,8 @@ class HmmModel:
     Parameters
     ----------
     hmm : HiddenMarkovModel
-        DAPPER's object. Its process noise is left out, and its model is called with the time 0.
+        DAPPER's object. Its process noise is the experiment's (`describe_module`), and its model is called with the
+        time 0.
     """
 
     def __init__(self, hmm: Any) -> None:
@@ -39,6 +40,10 @@ class HmmModel:
     def step(self, state: np.ndarray) -> np.ndarray:
         """Advance states (M, Nx) by `step_size`."""
         return self.hmm.Dyn(state.copy(), 0.0, self.step_size)  # some models change their input
+
+    def dapper_step(self) -> Callable[..., Any]:
+        """Return DAPPER's own step."""
+        return self.hmm.Dyn
 
     def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Draw `count` states (count, Nx) from X0, and leave DAPPER's own generator as it was."""
@@ -97,19 +102,31 @@ def load_model(name: str, options: Mapping[str, Any]) -> BlackBox:
     Raises
     ------
     ValueError
-        As `load_hmm`; for options, which there are none of, and for a model with process noise.
+        As `load_hmm`; for options, which there are none of, and for correlated process noise.
     """
     if options:
         raise ValueError(f"system dapper:{name} has no options, but {', '.join(options)} is given")
     hmm = load_hmm(name)
-    if not is_zero(hmm.Dyn.noise):
-        raise ValueError(f"system dapper:{name} has process noise, which a system of ours cannot have: Dyn.noise = 0")
+    process_noise_of(name, hmm)  # refuses what a description cannot say
     return BlackBox(HmmModel(hmm), f"dapper:{name}")
 
 
 def is_zero(noise: Any) -> bool:
     """Return whether a random variable of DAPPER has no variance."""
     return isinstance(noise.C, int | float) and noise.C == 0
+
+
+def process_noise_of(name: str, hmm: Any) -> dict[str, Any]:
+    """Return the process noise of an HMM as the key of a description; `ValueError` for a correlated one."""
+    if is_zero(hmm.Dyn.noise):
+        return {}
+    covariance = np.asarray(hmm.Dyn.noise.C.full)
+    variance = np.diag(covariance)
+    if not np.array_equal(covariance, np.diag(variance)):
+        raise ValueError(f"system dapper:{name} has correlated process noise; right is Dyn.noise with a diagonal C")
+    deviation = np.sqrt(hmm.tseq.dt * variance)  # DAPPER's variance is that of a model time unit
+    is_one = (deviation == deviation[0]).all()
+    return {"process_noise": {"per_step": float(deviation[0]) if is_one else deviation.tolist()}}
 
 
 def describe_module(name: str, *, has_observation: bool) -> dict[str, Any]:
@@ -125,7 +142,7 @@ def describe_module(name: str, *, has_observation: bool) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        As `load_hmm`; for observation noise that has no counterpart here.
+        As `load_hmm`; for noise that has no counterpart here.
     """
     hmm = load_hmm(name)
     operator, size = first_operator(hmm), int(hmm.Dyn.M)
@@ -139,7 +156,7 @@ def describe_module(name: str, *, has_observation: bool) -> dict[str, Any]:
         "steps_per_cycle": int(hmm.tseq.dko),
         "burn_in_time": max(0.0, float(hmm.tseq.BurnIn)),
         "grid": "periodic" if is_periodic else own,
-    }
+    } | process_noise_of(name, hmm)
     if has_observation:
         return described
     seen: dict[str, Any] = {"components": picked} if picked else {"function": "dapper"}

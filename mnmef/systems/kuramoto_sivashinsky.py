@@ -1,7 +1,8 @@
 """Kuramoto-Sivashinsky on a periodic domain."""
 
+from collections.abc import Callable
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -79,6 +80,14 @@ class KuramotoSivashinsky(System):
     def initial_mean(self) -> np.ndarray:
         """Return the state that DAPPER's KS model starts from."""
         return self.reference_state()
+
+    def dapper_step(self) -> Callable[..., Any] | None:
+        """Return DAPPER's step, which is for 128 grid points alone."""
+        if self.state_size != 128:
+            return None
+        from dapper.mods.KS import Model
+
+        return Model(dt=self.step_size).step
 
     def reference_state(self) -> np.ndarray:
         """Return the Kassam-Trefethen initial profile, 150 time units later (as DAPPER's `x0`)."""

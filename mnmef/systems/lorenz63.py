@@ -1,6 +1,7 @@
 """Lorenz (1963): three variables."""
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -39,6 +40,14 @@ class Lorenz63(System):
         h = self.step_size
         constants = np.array([self.sigma, self.rho, self.beta, h, h / 2, h / 3, h / 6], dtype=precision)
         lorenz63_cycle(rows, result, steps, constants)
+
+    def dapper_step(self) -> Callable[..., Any] | None:
+        """Return DAPPER's step, which has the usual constants alone."""
+        if (self.sigma, self.rho, self.beta) != (10.0, 28.0, 8.0 / 3.0):
+            return None
+        from dapper.mods.Lorenz63 import step
+
+        return step
 
     def reference_state(self) -> np.ndarray:
         """Return a state near the attractor."""

@@ -43,18 +43,31 @@ class BlackBox(System):
     def __init__(self, model: Model, name: str) -> None:
         self.model, self.label = model, name
         self.state_size, self.step_size = model.state_size, model.step_size
-        for key in ("coordinates", "distance"):
+        for key in ("coordinates", "distance", "dapper_step", "is_stochastic"):
             if hasattr(model, key):
                 setattr(self, key, getattr(model, key))
         self._is_checked = False
 
-    def step(self, state: Tensor) -> Tensor:
+    def step(self, state: Tensor, rng: np.random.Generator | None = None) -> Tensor:
         """Advance `state` (..., Nx) by `step_size`."""
-        return self._advance(state, 1)
+        return self.advance(state, 1, rng=rng)
 
-    def advance(self, state: Tensor, steps: int, precision: torch.dtype | None = None) -> Tensor:
+    def advance(
+        self,
+        state: Tensor,
+        steps: int,
+        precision: torch.dtype | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Tensor:
         """Advance `state` (..., Nx) by a number of steps in double precision; keeps its dtype and device."""
-        return self._advance(state, steps)
+        rows = state.detach().reshape(-1, self.state_size).to("cpu", torch.float64).numpy().copy()
+        given = (rng,) if self.is_stochastic else ()
+        with np.errstate(over="ignore", invalid="ignore"):  # a filter that diverges is counted where it is scored
+            for _ in range(steps):
+                step = self.model.step if self._is_checked else self._first_step
+                rows = np.asarray(step(rows, *given))
+        result = torch.from_numpy(np.array(rows, dtype=np.float64, order="C"))
+        return result.reshape(state.shape).to(state.device, state.dtype)
 
     def initial_states(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Draw `count` states (count, Nx) by the model's own function.
@@ -68,18 +81,10 @@ class BlackBox(System):
         self._check(drawn, (count, self.state_size), "initial_states(count, rng)", "(count, state_size)")
         return np.asarray(drawn, dtype=np.float64)
 
-    def _advance(self, state: Tensor, steps: int) -> Tensor:
-        rows = state.detach().reshape(-1, self.state_size).to("cpu", torch.float64).numpy().copy()
-        with np.errstate(over="ignore", invalid="ignore"):  # a filter that diverges is counted where it is scored
-            for _ in range(steps):
-                rows = np.asarray(self.model.step(rows) if self._is_checked else self._first_step(rows))
-        result = torch.from_numpy(np.array(rows, dtype=np.float64, order="C"))
-        return result.reshape(state.shape).to(state.device, state.dtype)
-
-    def _first_step(self, rows: np.ndarray) -> np.ndarray:
+    def _first_step(self, rows: np.ndarray, *given: Any) -> np.ndarray:
         """Take a step and check it, the first time with finite states."""
         before = rows.copy()
-        result = self.model.step(rows)
+        result = self.model.step(rows, *given)
         if not np.array_equal(rows, before, equal_nan=True):
             raise ValueError(f"{self.label}: step changed its input in place; it must return a new array")
         self._is_checked = bool(np.isfinite(before).all())
@@ -121,6 +126,11 @@ def load_outside(path: Path, class_name: str, options: Mapping[str, Any]) -> Sys
     missing = [key for key in NEEDED if not hasattr(model, key)]
     if missing:
         raise ValueError(f"system {label} has no {', no '.join(missing)}; a forecast model has {', '.join(NEEDED)}")
+    call = "step(state, rng)" if getattr(model, "is_stochastic", False) else "step(state)"
+    try:
+        inspect.signature(model.step).bind(*call.split())
+    except TypeError as error:
+        raise ValueError(f"system {label}: step is called as {call}: {error}") from None
     size, length = model.state_size, model.step_size
     if not (isinstance(size, int | np.integer) and size >= 1):
         raise ValueError(f"system {label}: state_size = {size!r}: must be a whole number of at least 1")

@@ -22,18 +22,17 @@ from mnmef.studies.robustness import (
     classical_candidate,
     conditions,
     draw_condition,
-    forced,
     learned_candidate,
     recovery,
     run_conditions,
 )
 
 LORENZ96, KS = load_experiment("lorenz96"), load_experiment("ks")
-DESIGN = Design([0.7, 1.0], [7.0, 8.0], gap=3, trajectories=3, cycles=12, ensemble_size=5)
+DESIGN = Design([0.7, 1.0], {"forcing": [7.0, 8.0]}, gap=3, trajectories=3, cycles=12, ensemble_size=5)
 BEST = pd.DataFrame({"ensemble_size": [5, 10], "inflation": [1.05, 1.02], "localization_radius": [2.0, 3.0]})
 
 
-def test_the_conditions_of_training_are_not_repeated_and_forcing_is_lorenz96s_alone():
+def test_the_conditions_of_training_are_not_repeated_and_options_are_of_systems_that_have_them():
     names = [(c.name, c.value) for c in conditions(LORENZ96, 1.0, DESIGN)]
     assert names == [
         ("nominal", None),
@@ -43,9 +42,7 @@ def test_the_conditions_of_training_are_not_repeated_and_forcing_is_lorenz96s_al
         ("climatological first ensemble", None),
         ("gap", 3),
     ]
-    assert not any(c.forcing for c in conditions(KS, 1.0, DESIGN))
-    with pytest.raises(ValueError, match="Kuramoto-Sivashinsky has no forcing to set to 7"):
-        forced(KS, 7.0)
+    assert not any(c.options for c in conditions(KS, 1.0, DESIGN))
 
 
 def test_noise_levels_scale_the_same_draws_on_the_same_truth():
@@ -61,8 +58,8 @@ def test_noise_levels_scale_the_same_draws_on_the_same_truth():
 
 def test_the_truth_obeys_the_forcing_of_its_condition():
     for forcing in (7.0, 9.0):
-        truth = draw_condition(LORENZ96, Condition("", None, 1.0, forcing), DESIGN, 0)[2]
-        experiment = forced(LORENZ96, forcing)
+        truth = draw_condition(LORENZ96, Condition("", None, 1.0, {"forcing": forcing}), DESIGN, 0)[2]
+        experiment = LORENZ96.with_system({"forcing": forcing})
         # Truths are stored in single precision, whose rounding a cycle amplifies a little.
         torch.testing.assert_close(experiment.propagate(truth[:, :-1]), truth[:, 1:], rtol=0.0, atol=1e-5)
         assert not torch.allclose(LORENZ96.propagate(truth[:, :-1]), truth[:, 1:], atol=1e-2)

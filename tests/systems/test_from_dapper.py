@@ -59,6 +59,12 @@ def test_a_module_says_what_is_observed_when_and_where(name, cycle, grid, observ
     assert "observation" not in without
 
 
+def test_the_process_noise_of_a_module_is_the_experiments():
+    described = describe_module("Lorenz96.pinheiro2019", has_observation=True)
+    hmm = load_hmm("Lorenz96.pinheiro2019")
+    assert described["process_noise"]["per_step"] ** 2 == pytest.approx(hmm.tseq.dt * hmm.Dyn.noise.C.diag[0])
+
+
 def test_distances_are_those_that_the_localizer_was_made_of():
     name = "Lorenz96.anderson2009"
     sites = importlib.import_module(f"dapper.mods.{name}").obs_sites
@@ -80,7 +86,7 @@ def test_distances_of_a_batch_are_the_mean_over_its_components():
         ("Lorenz97", {}, "unknown module of DAPPER 'Lorenz97'. Did you mean 'Lorenz"),
         ("Lorenz96.extras", {}, "the module Lorenz96.extras of DAPPER has no HMM"),
         ("QG.sakov2008", {}, "system dapper:QG.sakov2008 cannot be imported: ModuleNotFoundError"),
-        ("LA.raanes2015", {}, "process noise"),
+        ("LA.raanes2015", {}, "correlated process noise"),
         ("Lorenz96.sakov2008", {"forcing": 9.0}, "has no options, but forcing"),
     ],
 )

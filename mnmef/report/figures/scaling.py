@@ -46,7 +46,7 @@ def figure_scaling(table: pd.DataFrame) -> Figure:
             axis.errorbar(part["state_size"], part[column], bars, capsize=2, linewidth=1.2, **_line(engine))
             if column == "rrmse":
                 axis.plot(part["state_size"], part["relative_rms"], **_line(engine) | ROOT)
-        axis.set(xscale="log", xlabel="variables $D$ of Lorenz '96", title=label)
+        axis.set(xscale="log", xlabel="variables $D$", title=label)
         style.draw_grid(axis)
         if column != "rrmse":
             axis.set_yscale("log")
