@@ -43,7 +43,7 @@ class Config(Section):
     scale: str = knob("name of the overlay in use; results go to results/<scale>")
     seed: Whole = knob("root of every random stream")
     weights: Literal["train", "shipped"] = knob("where learned filters come from")
-    own_weights: dict[str, str] = knob("your own checkpoints, evaluated as `mnmef_own`, by <experiment>_<sigma_y>")
+    own_weights: dict[str, str] = knob("your own checkpoints of any learned filter, by <experiment>_<sigma_y>")
     experiments: Annotated[list[ExperimentName], Some] = knob("twin experiments; see mnmef/experiments", section="5")
     noise_levels: Annotated[list[Level], Some] = knob(
         "standard deviations sigma_y of the noise", unit="state units", section="5"

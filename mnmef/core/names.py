@@ -70,6 +70,8 @@ METHODS = {
         Method("MNMEF (convolutions)", "#8B0000", "p", "mnmef_conv", "mnmef_conv", "pretrained"),
         Method("MNMEF (local analyses)", "#006400", "X", "mnmef_local", "mnmef_local", "pretrained"),
         Method("MNMEF (own weights)", "#F0E442", "h", "mnmef_own", "mnmef", "own"),
+        Method("MNMEF (convolutions, own weights)", "#DDCC77", "H", "mnmef_conv_own", "mnmef_conv", "own"),
+        Method("MNMEF (local analyses, own weights)", "#999933", "8", "mnmef_local_own", "mnmef_local", "own"),
         Method("LETKF", "#0072B2", "^", "letkf", "letkf", localizes=True),
         Method("ESRF", "#009E73", "v", "esrf", "esrf"),
         Method("EnKF, localized", "#56B4E9", "D", "enkf_localized", "enkf_localized", localizes=True),

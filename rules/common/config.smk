@@ -243,6 +243,16 @@ def checkpoint(cell, filter, stage="pretrained", members=None):
     return f"{folder}/{cell.experiment}_{cell.sigma_y}/{name}.safetensors"
 
 
+def own_filters():
+    """The filters of the user's own weights by cell; weights that do not fit end the run."""
+    if not CONFIG.own_weights:
+        return {}
+    from mnmef.learning.checkpoints import filter_served  # loads torch
+
+    cells = {f"{name}_{level}": (RUN.descriptions[name], level) for name in SETTINGS for level in CONFIG.noise_levels}
+    return {cell: filter_served(path, *cells[cell]) for cell, path in CONFIG.own_weights.items()}
+
+
 def checkpoints(cell, filter=None, stage=None):
     """The weights of a method, by default of the one that the wildcards name: one for each ensemble size where it is
     fine-tuned, else one for all.
@@ -258,6 +268,12 @@ def base_of(cell, filter=None, stage=None):
     """Pretrained weights, where those of the fine-tuning are shipped as heads only."""
     heads_only = CONFIG.weights == "shipped" and (stage or cell.stage) == "finetuned"
     return [checkpoint(cell, filter or cell.filter)] if heads_only else []
+
+
+try:
+    OWN_WEIGHTS = own_filters()
+except (OSError, ValueError) as error:
+    raise WorkflowError(f"own_weights cannot be used.\n{error}") from None
 
 
 # Targets

@@ -16,14 +16,14 @@ OWN_FILTERS = "|".join(name for name, method in METHODS.items() if method.stage 
 """Pattern of the names of the user's filters."""
 
 
-def own_filters(experiment):
+def given_filters(experiment):
     """The entries of the key `filters`, by name."""
     return {split_reference(entry["name"])[1]: entry for entry in SETTINGS[experiment]["filters"]}
 
 
 def filter_settings(wildcards):
     """As `evaluation_settings`, with a filter of the user's and a digest of its file."""
-    entry = own_filters(wildcards.experiment)[wildcards.method]
+    entry = given_filters(wildcards.experiment)[wildcards.method]
     file = split_reference(entry["name"])[0]
     digest = code_digest(file, file.parent)
     return evaluation_settings(wildcards) | chosen(wildcards, "ensemble_sizes") | {"entry": entry, "digest": digest}
@@ -31,10 +31,13 @@ def filter_settings(wildcards):
 
 def learned_evaluation_settings(wildcards):
     """As `evaluation_settings`, with the filter, its network and its ensemble sizes."""
+    model = model_settings(wildcards, wildcards.filter)
+    if wildcards.stage == "own":  # a network of any size, as its card says
+        model = {key: value for key, value in model.items() if key == "inflation"}
     return evaluation_settings(wildcards) | {
         "method": method_of(wildcards.filter, wildcards.stage).name,
         "filter_name": wildcards.filter,
-        "model": model_settings(wildcards, wildcards.filter),
+        "model": model,
         "ensemble_sizes": CONFIG.ensemble_sizes,
     }
 
@@ -49,10 +52,10 @@ def seed_evaluation_settings(wildcards):
 def evaluation_files():
     """The evaluations of all filters: classical, learned, and the user's."""
     learned = expand(rules.evaluate_learned.output.scores, zip, **learned_cells())
-    own = [results(f"evaluation/{cell}_mnmef_own.nc") for cell in CONFIG.own_weights]
+    own = [results(f"evaluation/{cell}_{name}_own.nc") for cell, name in OWN_WEIGHTS.items()]
     for name in SETTINGS:
         files = rules.evaluate_filter.output.scores
-        own += expand(files, experiment=name, sigma_y=NOISE, method=own_filters(name))
+        own += expand(files, experiment=name, sigma_y=NOISE, method=given_filters(name))
     return expand(rules.evaluate_baseline.output.scores, zip, **baseline_cells()) + learned + own
 
 
