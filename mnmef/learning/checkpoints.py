@@ -174,7 +174,7 @@ def load_checkpoint(
     return filter_
 
 
-def filter_served(path: str | Path, description: Mapping[str, Any], sigma_y: float) -> str:
+def filter_served(path: str | Path, description: Mapping[str, Any], sigma_y: float | None = None) -> str:
     """Return the name of the filter of a checkpoint that must serve an experiment.
 
     Parameters
@@ -183,8 +183,8 @@ def filter_served(path: str | Path, description: Mapping[str, Any], sigma_y: flo
         The checkpoint. Cards that are older than descriptions of experiments say their names alone.
     description : mapping
         Of the experiment.
-    sigma_y : float
-        Noise level, state units.
+    sigma_y : float or None
+        Noise level, state units; any by default.
 
     Raises
     ------
@@ -197,7 +197,7 @@ def filter_served(path: str | Path, description: Mapping[str, Any], sigma_y: flo
     card = read_card(path)
     if card["filter"] not in NETWORKS:
         raise ValueError(unknown_name(f"filter in the card of {path}", card["filter"], NETWORKS))
-    asked = {"experiment": description["name"], "sigma_y": sigma_y}
+    asked = {"experiment": description["name"]} | ({} if sigma_y is None else {"sigma_y": sigma_y})
     found = {key: card[key] for key in asked}
     if "description" in card:
         asked, found = asked | _served(description), found | _served(card["description"])

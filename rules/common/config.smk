@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 
 from mnmef.config import settings
 from mnmef.config.loading import load_config, write_config
-from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS, METHODS, method_of
+from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS, METHODS, method_of, use_filters
 from mnmef.core.references import split_reference
 from mnmef.io.digest import code_digest
 from mnmef.io.strict_yaml import read_yaml
@@ -82,6 +82,28 @@ PUBLISHED_CURVES = published_file("rrmse_figures_1_4_7")
 PUBLISHED_SEARCHES = published_file("dapper_grid_search_best")
 
 
+def checked(key, read):
+    """What a function of files that a key of the config names returns; its errors end the run."""
+    try:
+        return read()
+    except (OSError, ValueError) as error:
+        raise WorkflowError(f"Config key {key} cannot be used.\n{error}") from None
+
+
+def read_analyses():
+    """The heads of the files of analyses, which must fit the config, by cell and name."""
+    if not CONFIG.analyses:
+        return {}
+    from mnmef.evaluation.analyses import grouped_headers  # loads torch
+
+    sizes = {name: part["data"]["test"] for name, part in SETTINGS.items()}
+    return grouped_headers(CONFIG.analyses, sizes, CONFIG.noise_levels)
+
+
+ANALYSES = checked("analyses", read_analyses)
+use_filters((name for _, _, name in ANALYSES), "analyses")
+
+
 wildcard_constraints:
     experiment="|".join(map(re.escape, RUN.experiments)),
     split="|".join(SPLITS),
@@ -93,6 +115,7 @@ wildcard_constraints:
     seed=r"\d+",
     parameters="heads|all",
     state_size=r"\d+",
+    assimilation="|".join(CONFIG.assimilations) or "none",
 
 
 class Cell(dict):
@@ -270,10 +293,7 @@ def base_of(cell, filter=None, stage=None):
     return [checkpoint(cell, filter or cell.filter)] if heads_only else []
 
 
-try:
-    OWN_WEIGHTS = own_filters()
-except (OSError, ValueError) as error:
-    raise WorkflowError(f"own_weights cannot be used.\n{error}") from None
+OWN_WEIGHTS = checked("own_weights", own_filters)
 
 
 # Targets

@@ -12,8 +12,11 @@ def baseline_evaluation_settings(wildcards):
     return evaluation_settings(wildcards) | chosen(wildcards, "ienks")
 
 
-OWN_FILTERS = "|".join(name for name, method in METHODS.items() if method.stage == "given") or "no filter"
-"""Pattern of the names of the user's filters."""
+OWN_FILTERS, ANALYSES_NAMES = (
+    "|".join(name for name, method in METHODS.items() if method.stage == stage) or "none"
+    for stage in ("given", "analyses")
+)
+"""Patterns of the names of the user's filters, and of what made analyses elsewhere."""
 
 
 def given_filters(experiment):
@@ -27,6 +30,22 @@ def filter_settings(wildcards):
     file = split_reference(entry["name"])[0]
     digest = code_digest(file, file.parent)
     return evaluation_settings(wildcards) | chosen(wildcards, "ensemble_sizes") | {"entry": entry, "digest": digest}
+
+
+def analyses_of(wildcards):
+    """The heads of the files of analyses of a cell and name."""
+    return ANALYSES[wildcards.experiment, float(wildcards.sigma_y), wildcards.method]
+
+
+def analyses_files(wildcards):
+    """The files of analyses of a cell and name."""
+    return [str(header.path) for header in analyses_of(wildcards)]
+
+
+def analyses_settings(wildcards):
+    """How often the calibration of analyses is scored, and the seed, which they do not use."""
+    part = SETTINGS[wildcards.experiment]
+    return {"calibration_stride": part["evaluation"]["calibration_stride"], "seed": part["seed"]}
 
 
 def learned_evaluation_settings(wildcards):
@@ -50,12 +69,14 @@ def seed_evaluation_settings(wildcards):
 
 
 def evaluation_files():
-    """The evaluations of all filters: classical, learned, and the user's."""
+    """The evaluations of all filters: classical, learned, the user's, and of analyses that were made elsewhere."""
     learned = expand(rules.evaluate_learned.output.scores, zip, **learned_cells())
     own = [results(f"evaluation/{cell}_{name}_own.nc") for cell, name in OWN_WEIGHTS.items()]
     for name in SETTINGS:
         files = rules.evaluate_filter.output.scores
         own += expand(files, experiment=name, sigma_y=NOISE, method=given_filters(name))
+    given = columns(("experiment", "sigma_y", "method"), list(ANALYSES))
+    own += expand(rules.evaluate_analyses.output.scores, zip, **given)
     return expand(rules.evaluate_baseline.output.scores, zip, **baseline_cells()) + learned + own
 
 
