@@ -10,7 +10,8 @@
 #
 # Targets: all, data, search, training, evaluation, scores, figures, figure_1 ... figure_11, figure_c12, figure_c13,
 # calibration_rank_histograms, calibration_spread_skill, search_figures, table_4, table_5, table_6, claims, results_page,
-# published_baselines, robustness, scaling_dimension, reference, canonical,
+# published_baselines, robustness, scaling_dimension, reference, canonical, observations,
+# assimilate,
 # or any file under results/.
 
 from pathlib import Path
@@ -41,6 +42,8 @@ include: "rules/learning.smk"
 include: "rules/common/evaluation.smk"
 include: "rules/evaluation.smk"
 include: "rules/scores.smk"
+include: "rules/common/assimilation.smk"
+include: "rules/assimilation.smk"
 include: "rules/common/studies.smk"
 include: "rules/studies.smk"
 include: "rules/common/beyond.smk"
@@ -52,6 +55,8 @@ include: "rules/report.smk"
 localrules:
     all,
     data,
+    observations,
+    assimilate,
     search,
     training,
     evaluation,
@@ -79,6 +84,20 @@ rule all:
 rule data:
     input:
         expand(rules.simulate_data.output.dataset, experiment=list(SETTINGS), split=SPLITS),
+
+
+# For analyses that are made elsewhere (docs/analyses.md), and so not part of `all`.
+rule observations:
+    input:
+        expand(rules.write_observations.output, experiment=list(SETTINGS), sigma_y=NOISE),
+
+
+rule assimilate:
+    input:
+        expand(
+            [*rules.assimilate_observations.output, *rules.plot_innovations.output],
+            assimilation=list(CONFIG.assimilations),
+        ),
 
 
 rule search:
@@ -136,6 +155,8 @@ batch_short_jobs(workflow)
 check_targets(
     [
         *rules.data.input,
+        *rules.observations.input,
+        *rules.assimilate.input,
         *rules.search.input,
         *rules.training.input,
         *rules.published_baselines.input,

@@ -1,4 +1,6 @@
-"""Experiments of one's own: `python -m mnmef new-experiment lake.yaml` and `python -m mnmef check lake.yaml`."""
+"""Experiments of one's own: `python -m mnmef new-experiment lake.yaml` and `python -m mnmef check lake.yaml`; analyses
+that were made elsewhere: `observations` and `score`.
+"""
 
 import argparse
 import sys
@@ -9,6 +11,7 @@ from mnmef.assimilation.check import check_experiment, summary
 from mnmef.experiments.files import SHIPPED_FOLDER
 from mnmef.experiments.load import load_experiment
 from mnmef.io.strict_yaml import read_yaml
+from mnmef.report.submissions import add_commands
 
 TEMPLATE = SHIPPED_FOLDER / "template.yaml"
 CHECKOUT = Path(__file__).parents[1]
@@ -16,14 +19,24 @@ CHECKOUT = Path(__file__).parents[1]
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mnmef", description="Experiments of your own.")
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(required=True)
     new = commands.add_parser("new-experiment", help="write a file with comments to begin with")
     check = commands.add_parser("check", help="run a few cycles, and say what is wrong")
     for each in (new, check):
         each.add_argument("file", type=Path, help="the experiment's file, such as lake.yaml")
+    new.set_defaults(command=lambda given: new_experiment(_yaml(given.file)))
+    check.set_defaults(command=lambda given: check_file(_yaml(given.file), given.config, given.scale))
     check.add_argument("--config", type=Path, default=CHECKOUT / "config.yaml", help="settings (default: %(default)s)")
     check.add_argument("--scale", help="overlay of the config (default: the one that it names)")
+    add_commands(commands, CHECKOUT / "config.yaml")
     return parser
+
+
+def _yaml(file: Path) -> Path:
+    """Refuse a name that no experiment's file can have."""
+    if file.suffix != ".yaml":
+        raise ValueError(f"{file}: the name of an experiment's file ends in .yaml")
+    return file
 
 
 def new_experiment(file: Path) -> str:
@@ -33,7 +46,7 @@ def new_experiment(file: Path) -> str:
     return f"Wrote {file}. Edit it, then: python -m mnmef check {file}"
 
 
-def check(file: Path, config: Path, scale: str | None) -> str:
+def check_file(file: Path, config: Path, scale: str | None) -> str:
     """Say that nothing is wrong with an experiment. Raises `ValueError` with a line for each fault."""
     faults = check_experiment(file, read_yaml(config), scale)
     if faults:
@@ -45,10 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status."""
     given = _parser().parse_args(arguments)
     try:
-        if given.file.suffix != ".yaml":
-            raise ValueError(f"{given.file}: the name of an experiment's file ends in .yaml")
-        is_new = given.command == "new-experiment"
-        print(new_experiment(given.file) if is_new else check(given.file, given.config, given.scale))
+        print(given.command(given))
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

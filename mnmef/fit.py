@@ -30,13 +30,13 @@ from mnmef.config.settings import Settings, assign, at_scale, training_settings
 from mnmef.core.devices import default_device
 from mnmef.core.errors import unknown_name
 from mnmef.core.names import LEARNED_FILTERS, METHODS
-from mnmef.data.twin import simulate_training
+from mnmef.data.splits import make_split
 from mnmef.experiments.load import load_experiment
 from mnmef.io.files import write_table
 from mnmef.io.strict_yaml import read_yaml
 from mnmef.learning.checkpoints import load_checkpoint, read_card
 from mnmef.learning.fitting import Recipe, finetune, pretrain
-from mnmef.learning.selection import keep_better, tuning_score, tuning_split
+from mnmef.learning.selection import keep_better, tuning_score
 from mnmef.learning.trainer import TimeLimitError
 
 TO_BE_CONTINUED = 75
@@ -148,7 +148,7 @@ def fit(cell: TrainingCell, truths: xr.Dataset, settings: Settings, out: Path, s
         pretrained = cell._replace(members=0).file(out, ".safetensors")
         table = finetune(truths, cell.sigma_y, cell.members, recipe, pretrained=pretrained, weights=weights)
         if settings["finetuning"]["keep"] == "better":
-            split = tuning_split(load_experiment(cell.experiment), settings)
+            split = make_split(load_experiment(cell.experiment), "tune", settings)
             keep_better(weights, pretrained, split, cell.members, settings["seed"])
     else:
         table = pretrain(truths, cell.sigma_y, recipe, weights, start)
@@ -158,19 +158,12 @@ def fit(cell: TrainingCell, truths: xr.Dataset, settings: Settings, out: Path, s
 def score(cell: TrainingCell, sizes: Sequence[int], settings: Settings, out: Path) -> pd.DataFrame:
     """Score the trained filter of `cell` on the tuning split, one row per ensemble size; see `tuning_score`."""
     weights = cell.file(out, ".safetensors")
-    split = tuning_split(load_experiment(cell.experiment), settings)
+    split = make_split(load_experiment(cell.experiment), "tune", settings)
     filter_ = load_checkpoint(weights, experiment=cell.experiment, sigma_y=cell.sigma_y)
     table = pd.DataFrame([tuning_score(filter_, split, members, settings["seed"]) for members in sizes])
     table.insert(0, "seconds", read_card(weights)["seconds"])
     write_table(table, cell.file(out, "_scores.csv"))
     return table
-
-
-def _truths(experiment: str, settings: Settings) -> xr.Dataset:
-    """Simulate the training split as the workflow does."""
-    section = settings["data"]["train"]
-    segment = section["window_cycles"] + section["offset_cycles"]
-    return simulate_training(load_experiment(experiment), section["windows"], segment, settings["seed"])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -213,7 +206,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{weights} is there already", flush=True)
             continue
         if cell.experiment not in truths:
-            truths = {cell.experiment: _truths(cell.experiment, settings[cell.experiment])}
+            made = make_split(load_experiment(cell.experiment), "train", settings[cell.experiment])
+            truths = {cell.experiment: made}
         left = None if deadline is None else max(0.0, (deadline - time.monotonic()) / 60)
         limited = assign(settings[cell.experiment], "training.time_limit", left)
         try:

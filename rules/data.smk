@@ -1,4 +1,5 @@
-# Truths, observations and first ensembles of the twin experiments (section 5 of the paper).
+# Truths, observations and first ensembles of the twin experiments (section 5 of the paper), and observations without the
+# truths, for analyses that are made elsewhere.
 
 
 rule simulate_data:
@@ -23,3 +24,27 @@ rule simulate_data:
         "Simulate the {wildcards.split} split of {wildcards.experiment}"
     script:
         "../workflow_scripts/data/simulate_data.py"
+
+
+rule write_observations:
+    input:
+        dataset=split_file("test"),
+    output:
+        observations=results("observations/{experiment}_{sigma_y}.nc"),
+    log:
+        log_file("write_observations/{experiment}_{sigma_y}"),
+    benchmark:
+        benchmark_file("write_observations/{experiment}_{sigma_y}")
+    conda:
+        "../envs/simulate.yaml"
+    threads: 1
+    resources:
+        runtime=growing(10),
+        mem_mb=growing(2000),
+    params:
+        seed=CONFIG.seed,
+        code=code("data/write_observations"),
+    message:
+        "Observations of {wildcards.experiment} without truths, sigma_y = {wildcards.sigma_y}"
+    script:
+        "../workflow_scripts/data/write_observations.py"

@@ -54,6 +54,33 @@ rule evaluate_filter:
         "../workflow_scripts/evaluation/evaluate_filter.py"
 
 
+rule evaluate_analyses:
+    input:
+        dataset=split_file("test"),
+        analyses=analyses_files,
+    output:
+        scores=results("evaluation/{experiment}_{sigma_y}_{method}.nc"),
+    log:
+        log_file("evaluate_analyses/{experiment}_{sigma_y}_{method}"),
+    benchmark:
+        benchmark_file("evaluate_analyses/{experiment}_{sigma_y}_{method}")
+    wildcard_constraints:
+        method=ANALYSES_NAMES,
+    conda:
+        "../envs/evaluate.yaml"
+    threads: 1
+    resources:
+        runtime=growing(60),
+        mem_mb=growing(4000),
+    params:
+        settings=analyses_settings,
+        code=code("evaluation/evaluate_analyses"),
+    message:
+        "Evaluate the analyses of {wildcards.method} on {wildcards.experiment}, sigma_y = {wildcards.sigma_y}"
+    script:
+        "../workflow_scripts/evaluation/evaluate_analyses.py"
+
+
 rule evaluate_learned:
     input:
         dataset=split_file("test"),

@@ -1,5 +1,6 @@
 """Contradictions between values of the config that are fine one by one."""
 
+import re
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from typing import Any
@@ -46,11 +47,28 @@ def faults_of_run(config: Config, given: Mapping[str, Any]) -> Iterator[str]:
         yield f"scaling.timed_cycles = {timed}: must be less than scaling.cycles = {cycles}"
     cells = [f"{experiment}_{level}" for experiment in config.experiments for level in config.noise_levels]
     yield from (unknown_name("cell in own_weights", cell, cells) for cell in config.own_weights if cell not in cells)
+    yield from _faults_of_assimilations(config)
     model = config.model
     if model.width % model.heads:
         yield f"model.heads = {model.heads}: must divide model.width = {model.width}"
     if model.input == "separate" and model.feature_size % 2:
         yield f"model.feature_size = {model.feature_size}: must be even where model.input is separate"
+
+
+def _faults_of_assimilations(config: Config) -> Iterator[str]:
+    """Name contradictions in the key `assimilations`."""
+    for name, part in config.assimilations.items():
+        if not re.fullmatch(r"\w+", name):
+            yield f"assimilations.{name}: a name must have letters, digits and underscores alone"
+        if part.experiment not in config.experiments:
+            yield f"assimilations.{name}.experiment = {part.experiment}: must be one of {config.experiments}"
+        if (part.weights is None) == (part.filter is None):
+            yield f"assimilations.{name}: must have either weights or filter"
+        if part.filter is not None and part.sigma_y is None:
+            yield f"assimilations.{name}: filter = {part.filter} needs sigma_y, the deviation of the observation noise"
+        if (part.filter in LOCALIZED_METHODS) != (part.localization_radius is not None):
+            verb = "needs a" if part.filter in LOCALIZED_METHODS else "has no"
+            yield f"assimilations.{name}: {part.filter or 'a learned filter'} {verb} localization_radius"
 
 
 def faults_of_file(name: str) -> Iterator[str]:

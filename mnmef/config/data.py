@@ -1,6 +1,22 @@
 """The sections of config.yaml on truths and on runs of filters on them."""
 
-from mnmef.config.fields import Count, Section, Several, Whole, knob
+from typing import Annotated
+
+from pydantic import Field
+
+from mnmef.config.fields import (
+    Count,
+    ExperimentName,
+    Level,
+    MethodName,
+    Positive,
+    Real,
+    Section,
+    Several,
+    Switch,
+    Whole,
+    knob,
+)
 
 
 class TrainSplit(Section):
@@ -47,3 +63,20 @@ class Evaluation(Section):
     traced: Traced = knob("runs of which mean and deviation are kept", section="5")
     calibration_stride: Count = knob("score calibration every k-th cycle", unit="cycles")
     climatology: Climatology = knob("how fast a filter finds the truth from nothing")
+
+
+class Assimilation(Section):
+    """Observations of the user's without a truth, and the filter that assimilates them."""
+
+    experiment: ExperimentName = knob("forecast model, observation operator and interval, one of experiments")
+    observations: str = knob("NetCDF or npy of observations (cycle, site), NaN where missing")
+    variable: str | None = knob("of the NetCDF, where it has several", default=None)
+    weights: str | None = knob("checkpoint of a learned filter; or else filter", default=None)
+    filter: MethodName | None = knob("a classical filter", default=None)
+    sigma_y: Level | None = knob("noise level; of weights, their own", unit="state units", default=None)
+    inflation: Annotated[Real, Field(ge=1)] = knob("factor on the anomalies of a classical filter", default=1.0)
+    localization_radius: Positive | None = knob("of a filter that localizes", unit="grid points", default=None)
+    ensemble_size: Several = knob("members N of a climatological first ensemble", default=10)
+    members: Switch = knob("save the members of each cycle, too", default=False)
+    burn_in: Whole = knob("first cycles that innovation statistics leave out", unit="cycles", default=0)
+    restart: str | None = knob("file of an earlier run, whose last ensemble is the first one", default=None)

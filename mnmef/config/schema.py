@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from mnmef.config.data import Data, Evaluation
+from mnmef.config.data import Assimilation, Data, Evaluation
 from mnmef.config.fields import ExperimentName, FilterName, Level, MethodName, Section, Several, Some, Whole, knob
 from mnmef.config.learning import Conv, Finetuning, Local, Members, Model, Training, TrainingSeeds
 from mnmef.config.search import Ienks, Published, Reference, Search
@@ -17,7 +17,17 @@ from mnmef.config.studies import (
 )
 
 RUN_WIDE = (
-    *("scale", "seed", "weights", "own_weights", "experiments", "noise_levels", "ensemble_sizes"),
+    *(
+        "scale",
+        "seed",
+        "weights",
+        "own_weights",
+        "analyses",
+        "assimilations",
+        "experiments",
+        "noise_levels",
+        "ensemble_sizes",
+    ),
     *("training_seeds", "finetuning_curve", "linear_gaussian", "robustness", "scaling", "canonical"),
 )
 """Keys that all experiments of a run have in common, so that the file of an experiment cannot change them."""
@@ -44,7 +54,9 @@ class Config(Section):
     scale: str = knob("name of the overlay in use; results go to results/<scale>")
     seed: Whole = knob("root of every random stream")
     weights: Literal["train", "shipped"] = knob("where learned filters come from")
-    own_weights: dict[str, str] = knob("your own checkpoints, evaluated as `mnmef_own`, by <experiment>_<sigma_y>")
+    own_weights: dict[str, str] = knob("your own checkpoints of any learned filter, by <experiment>_<sigma_y>")
+    analyses: list[str] = knob("files of analyses that were made elsewhere, scored beside the filters", default=[])
+    assimilations: dict[str, Assimilation] = knob("observations of your own to assimilate, by name", default={})
     experiments: Annotated[list[ExperimentName], Some] = knob("twin experiments; see mnmef/experiments", section="5")
     noise_levels: Annotated[list[Level], Some] = knob(
         "standard deviations sigma_y of the noise", unit="state units", section="5"

@@ -11,11 +11,13 @@ from typing import Literal
 
 from mnmef.core.errors import unknown_name
 
-Stage = Literal["searched", "pretrained", "finetuned", "own", "given"]
+Stage = Literal["searched", "pretrained", "finetuned", "own", "given", "analyses"]
 """Source of settings or weights: hyperparameter search, training, fine-tuning for each ensemble size, weights of the
-user's, or a filter of the user's with its options."""
+user's, or a filter of the user's with its options; or analyses that were made elsewhere."""
 OUTSIDE_FILTERS = "MNMEF_FILTERS"
 """Variable of the environment with the names of the user's filters in use, which jobs inherit."""
+OUTSIDE: dict[Stage, str] = {"given": OUTSIDE_FILTERS, "analyses": "MNMEF_ANALYSES"}
+"""The same by stage, with those of analyses."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Method(Look):
     @property
     def is_learned(self) -> bool:
         """True for a method with weights."""
-        return self.stage not in ("searched", "given")
+        return self.stage in ("pretrained", "finetuned", "own")
 
 
 METHODS = {
@@ -74,6 +76,8 @@ METHODS = {
         Method("MNMEF (local analyses)", "#006400", "X", "mnmef_local", "mnmef_local", "pretrained"),
         Method("MNMEF (few variables)", "#4B0082", "H", "mnmef_members", "mnmef_members", "pretrained"),
         Method("MNMEF (own weights)", "#F0E442", "h", "mnmef_own", "mnmef", "own"),
+        Method("MNMEF (convolutions, own weights)", "#DDCC77", "H", "mnmef_conv_own", "mnmef_conv", "own"),
+        Method("MNMEF (local analyses, own weights)", "#999933", "8", "mnmef_local_own", "mnmef_local", "own"),
         Method("LETKF", "#0072B2", "^", "letkf", "letkf", localizes=True),
         Method("ESRF", "#009E73", "v", "esrf", "esrf"),
         Method("EnKF, localized", "#56B4E9", "D", "enkf_localized", "enkf_localized", localizes=True),
@@ -130,21 +134,25 @@ _COLORS = ("#17BECF", "#BCBD22", "#8C564B", "#E377C2", "#2CA02C", "#9467BD")
 _MARKERS = ("<", ">", "8", "H", "v", "s")
 
 
-def use_filters(names: Iterable[str]) -> None:
-    """Make the user's filters methods of this process and of those that it starts, in place of earlier ones.
+def use_filters(names: Iterable[str], stage: Stage = "given") -> None:
+    """Make what is the user's a method of this process and of those that it starts, in place of earlier ones.
 
     Parameters
     ----------
     names : iterable of str
-        Names of their classes, which are labels too; looks are from a cycle.
+        Names of the classes of filters, or of analyses, which are labels too; looks are from a cycle.
+    stage : Stage
+        "given" for filters, "analyses".
     """
-    for name in [name for name, method in METHODS.items() if method.stage == "given"]:
+    for name in [name for name, method in METHODS.items() if method.stage == stage]:
         del METHODS[name]
+    others = sum(method.stage in OUTSIDE for method in METHODS.values())
     names = list(dict.fromkeys(names))
-    for i, name in enumerate(names):
+    for i, name in enumerate(names, others):
         look = _COLORS[i % len(_COLORS)], _MARKERS[i % len(_MARKERS)]
-        METHODS[name] = Method(name, *look, name, name, "given")
-    os.environ[OUTSIDE_FILTERS] = ",".join(names)
+        METHODS[name] = Method(name, *look, name, name, stage)
+    os.environ[OUTSIDE[stage]] = ",".join(names)
 
 
-use_filters(filter(None, os.environ.get(OUTSIDE_FILTERS, "").split(",")))
+for each, where in OUTSIDE.items():
+    use_filters(filter(None, os.environ.get(where, "").split(",")), each)

@@ -159,6 +159,21 @@ def _described(dataset: xr.Dataset, experiment: Experiment, split: str, cycles: 
     return dataset.assign_coords({name: times}).assign_attrs(attributes)
 
 
+def at_level(dataset: xr.Dataset, sigma_y: float) -> xr.Dataset:
+    """Return the part of a tune or test split at one noise level.
+
+    Raises
+    ------
+    ValueError
+        If the split has no such noise level.
+    """
+    levels = dataset["sigma_y"].values
+    match = np.flatnonzero(np.isclose(levels, sigma_y))
+    if match.size == 0:
+        raise ValueError(f"no observations with sigma_y = {sigma_y}; the file has {', '.join(map(str, levels))}")
+    return dataset.isel(sigma_y=match[0])
+
+
 def load_trial(
     dataset: xr.Dataset,
     sigma_y: float,
@@ -192,15 +207,12 @@ def load_trial(
     ValueError
         If the split is smaller, or has no such noise level.
     """
-    levels = dataset["sigma_y"].values
-    match = np.flatnonzero(np.isclose(levels, sigma_y))
-    if match.size == 0:
-        raise ValueError(f"no observations with sigma_y = {sigma_y}; the file has {', '.join(map(str, levels))}")
+    part = at_level(dataset, sigma_y)
     for name, wanted in (("member", members), ("trajectory", trajectories or 0), ("cycle", cycles or 0)):
         if wanted > dataset.sizes[name]:
             split, stored = dataset.attrs["split"], dataset.sizes[name]
             raise ValueError(f"{wanted} of dimension {name} are asked for, but the {split} split has {stored}")
-    part = dataset.isel(trajectory=slice(trajectories), cycle=slice(cycles), member=slice(members), sigma_y=match[0])
+    part = part.isel(trajectory=slice(trajectories), cycle=slice(cycles), member=slice(members))
     first, observations, truth = (
         torch.from_numpy(part[name].values).to(dtype) for name in ("first_ensemble", "observation", "truth")
     )

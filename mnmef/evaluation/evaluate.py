@@ -134,7 +134,7 @@ def evaluate(
         seconds.append(took)
         if watch is not None:
             watched[members] = watch.results(record.diverged_at.cpu().numpy() >= 0)
-    dataset = _scores_dataset(runs, records)
+    dataset = scores_dataset(dict(zip(filters, records, strict=True)), split, method, sigma_y)
     dataset["seconds"] = variable("ensemble_size", seconds, "wall time of the run", "s")
     dataset = _add_traced(dataset, records, options)
     if watched:
@@ -171,16 +171,16 @@ def climatological_ensemble(truth: np.ndarray, members: int, seed: int) -> np.nd
     return truth[others, rng.integers(0, cycles, (trajectories, members))]
 
 
-def _scores_dataset(runs: _Runs, records: list[CycleRecord]) -> xr.Dataset:
+def scores_dataset(records: Mapping[int, CycleRecord], split: xr.Dataset, method: str, sigma_y: float) -> xr.Dataset:
+    """Return the scores of runs on a split, by ensemble size, as `evaluate` does."""
     dims = ("ensemble_size", "trajectory", "cycle")
-    split, method, sigma_y = runs.split, runs.method, runs.sigma_y
 
     def stacked(name: str) -> np.ndarray:
-        return np.stack([getattr(record, name).cpu().numpy() for record in records])
+        return np.stack([getattr(record, name).cpu().numpy() for record in records.values()])
 
     dataset = xr.Dataset(
         {name: variable(dims, stacked(name).astype(np.float32), text) for name, text in SCORES.items()},
-        coords={"ensemble_size": list(runs.filters), "cycle": split["cycle"], "model_time": split["model_time"]},
+        coords={"ensemble_size": list(records), "cycle": split["cycle"], "model_time": split["model_time"]},
         attrs={
             "title": f"{method} on {split.attrs['experiment']} ({split.attrs['split']} split), sigma_y = {sigma_y}",
             **{name: split.attrs[name] for name in ("experiment", "description", "split")},

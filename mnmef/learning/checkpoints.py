@@ -10,8 +10,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
+from mnmef.core.errors import unknown_name
 from mnmef.experiments.load import load_experiment
-from mnmef.filters.learned import LearnedFilter, make_learned
+from mnmef.filters.learned import NETWORKS, LearnedFilter, make_learned
 from mnmef.io.files import package_versions, source_commit, write_atomically
 
 INFERENCE_OPTIONS = ("inflation",)
@@ -27,6 +28,9 @@ ENTRIES: Mapping[str, tuple[type, ...]] = {
     "model": (dict,),
 }
 """Keys of every card, and the types of their values."""
+
+SERVED = ("system", "observation", "steps_per_cycle", "grid")
+"""Keys of an experiment's description that weights are made for."""
 
 
 def save_checkpoint(filter_: LearnedFilter, path: str | Path, card: Mapping[str, Any] | None = None) -> None:
@@ -154,10 +158,7 @@ def load_checkpoint(
     at_inference = {key: model[key] for key in INFERENCE_OPTIONS if key in model}
     asked = {"experiment": experiment, "sigma_y": sigma_y, "filter": name, **_dotted(model)}
     found = {**card, **_dotted(card["model"] | at_inference)}
-    for key, value in asked.items():
-        if value is not None and value != found.get(key):
-            was = f"{key} = {found.get(key)!r}"
-            raise ValueError(f"checkpoint {path} was trained with {was}, but {value!r} is asked for")
+    _refuse_others(path, {key: value for key, value in asked.items() if value is not None}, found)
     tensors, base = read_tensors(path), _base_of(path, card)
     name, experiment, sigma_y, model = card["filter"], card["experiment"], card["sigma_y"], card["model"] | at_inference
     try:
@@ -171,6 +172,54 @@ def load_checkpoint(
     filter_.load_state_dict(tensors)
     filter_.tuned_members = _tuned_members(card)
     return filter_
+
+
+def filter_served(path: str | Path, description: Mapping[str, Any], sigma_y: float | None = None) -> str:
+    """Return the name of the filter of a checkpoint that must serve an experiment.
+
+    Parameters
+    ----------
+    path : str or Path
+        The checkpoint. Cards that are older than descriptions of experiments say their names alone.
+    description : mapping
+        Of the experiment.
+    sigma_y : float or None
+        Noise level, state units; any by default.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        Naming the file, and what differs: system, grid, pattern or interval of observations, noise level; or a filter
+        that there is not.
+    """
+    card = read_card(path)
+    if card["filter"] not in NETWORKS:
+        raise ValueError(unknown_name(f"filter in the card of {path}", card["filter"], NETWORKS))
+    asked = {"experiment": description["name"]} | ({} if sigma_y is None else {"sigma_y": sigma_y})
+    found = {key: card[key] for key in asked}
+    if "description" in card:
+        asked, found = asked | _served(description), found | _served(card["description"])
+    _refuse_others(path, dict.fromkeys(found) | asked, found)
+    return str(card["filter"])
+
+
+def _served(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what weights are made for by dotted keys, the user's files without their folders."""
+    parts: dict[str, Any] = {}
+    for key in SERVED:
+        value = json.loads(json.dumps(description[key]))
+        parts |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
+    return {key: Path(value).name if isinstance(value, str) else value for key, value in parts.items()}
+
+
+def _refuse_others(path: str | Path, asked: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint in which a property is `found` to be another than is `asked` for."""
+    for key, value in asked.items():
+        if value != found.get(key):
+            was = f"{key} = {found.get(key)!r}"
+            raise ValueError(f"checkpoint {path} was trained with {was}, but {value!r} is asked for")
 
 
 def _tuned_members(card: Mapping[str, Any]) -> int | None:

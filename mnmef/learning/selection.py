@@ -10,18 +10,10 @@ import xarray as xr
 
 from mnmef.assimilation.metrics import mean_over_survivors, relative_rmse
 from mnmef.assimilation.twin import run_on_twin
-from mnmef.config.settings import Settings
 from mnmef.core.devices import default_device
-from mnmef.data.twin import load_trial, simulate_split
-from mnmef.experiments.experiment import Experiment
+from mnmef.data.twin import load_trial
 from mnmef.filters.learned import LearnedFilter
 from mnmef.learning.checkpoints import load_checkpoint, read_card, read_tensors, write_tensors
-
-
-def tuning_split(experiment: Experiment, settings: Settings) -> xr.Dataset:
-    """Simulate the tuning split of `experiment` as the workflow does from `settings`."""
-    drawn = {"noise_levels": settings["noise_levels"], "members": settings["data"]["members"]}
-    return simulate_split(experiment, "tune", **settings["data"]["tune"], **drawn, seed=settings["seed"])
 
 
 def tuning_score(filter_: LearnedFilter, split: xr.Dataset, members: int, seed: int) -> dict[str, Any]:

@@ -19,11 +19,12 @@ import xarray as xr
 
 from mnmef.config.settings import Settings, at_scale
 from mnmef.core.names import LEARNED_FILTERS
+from mnmef.data.splits import make_split
 from mnmef.experiments.load import load_experiment
 from mnmef.io.files import write_text
 from mnmef.io.strict_yaml import read_yaml
 from mnmef.learning.checkpoints import BASE, load_checkpoint, read_card, read_tensors, write_tensors
-from mnmef.learning.selection import is_worse, tuning_score, tuning_split
+from mnmef.learning.selection import is_worse, tuning_score
 
 SHIPPED_WEIGHTS = Path("resources/weights")
 UNTUNED = tuple(f"{name}_pretrained.safetensors" for name in LEARNED_FILTERS if name != "mnmef")
@@ -76,7 +77,7 @@ def ship(checkpoint: Path, target: Path, split: xr.Dataset, members: int, seed: 
 def ship_cell(cell: str, source: Path, target: Path, settings: Settings) -> None:
     """Ship the filters of `cell` from the folder `source` to `target`, except where the ones there are no worse."""
     seed, members = settings["seed"], settings["training"]["ensemble_size"]
-    split = tuning_split(load_experiment(cell.rsplit("_", 1)[0]), settings)
+    split = make_split(load_experiment(cell.rsplit("_", 1)[0]), "tune", settings)
     heads = {f"mnmef_finetuned_{size}.safetensors": size for size in settings["ensemble_sizes"]}
     has_base = False  # the one in `target` is the one that the heads were tuned from
     for name, size in {BASE: members, **heads, **dict.fromkeys(UNTUNED, members)}.items():

@@ -29,8 +29,13 @@ def is_learned(method: str) -> bool:
     return METHODS[method].is_learned
 
 
+def is_contender(method: str) -> bool:
+    """Return True if a method is compared with all others: it has weights, or its analyses were made elsewhere."""
+    return is_learned(method) or METHODS[method].stage == "analyses"
+
+
 def compare_filters(trajectories: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Compare each learned filter with each other filter, trajectory by trajectory.
+    """Compare each learned filter, and analyses made elsewhere, with each other filter, trajectory by trajectory.
 
     Returns
     -------
@@ -42,7 +47,7 @@ def compare_filters(trajectories: pd.DataFrame, seed: int) -> pd.DataFrame:
     rows = []
     for cell, part in trajectories.groupby(CELL, sort=True):
         values = scores_by(part, ["method"])
-        for ours in [name for (name,) in values if is_learned(name)]:
+        for ours in [name for (name,) in values if is_contender(name)]:
             for benchmark in [name for (name,) in values if name != ours]:
                 estimate = improvement_with_interval(values[benchmark,], values[ours,], seed)
                 rows.append([*cell, ours, benchmark, *astuple(estimate)])
@@ -56,7 +61,7 @@ def add_improvements(scores: pd.DataFrame, improvements: pd.DataFrame) -> pd.Dat
     same with the prefix best_ are over the classical filter with the lowest R-RMSE in this cell (column
     best_classical), among those with the fewest diverged trajectories.
     """
-    classical = scores[~scores["method"].map(is_learned)].sort_values(["n_diverged", "rrmse"])
+    classical = scores[~scores["method"].map(is_contender)].sort_values(["n_diverged", "rrmse"])
     best = classical.groupby(CELL)["method"].first().to_dict()
     numbers = ["improvement", "improvement_low", "improvement_high"]
     for column, prefix, chosen in (

@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 
 from mnmef.config import settings
 from mnmef.config.loading import load_config, write_config
-from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS, METHODS, method_of, serves_grid
+from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS, METHODS, method_of, serves_grid, use_filters
 from mnmef.core.references import split_reference
 from mnmef.io.digest import code_digest
 from mnmef.io.strict_yaml import read_yaml
@@ -82,6 +82,28 @@ PUBLISHED_CURVES = published_file("rrmse_figures_1_4_7")
 PUBLISHED_SEARCHES = published_file("dapper_grid_search_best")
 
 
+def checked(key, read):
+    """What a function of files that a key of the config names returns; its errors end the run."""
+    try:
+        return read()
+    except (OSError, ValueError) as error:
+        raise WorkflowError(f"Config key {key} cannot be used.\n{error}") from None
+
+
+def read_analyses():
+    """The heads of the files of analyses, which must fit the config, by cell and name."""
+    if not CONFIG.analyses:
+        return {}
+    from mnmef.evaluation.analyses import grouped_headers  # loads torch
+
+    sizes = {name: part["data"]["test"] for name, part in SETTINGS.items()}
+    return grouped_headers(CONFIG.analyses, sizes, CONFIG.noise_levels)
+
+
+ANALYSES = checked("analyses", read_analyses)
+use_filters((name for _, _, name in ANALYSES), "analyses")
+
+
 wildcard_constraints:
     experiment="|".join(map(re.escape, RUN.experiments)),
     split="|".join(SPLITS),
@@ -93,6 +115,7 @@ wildcard_constraints:
     seed=r"\d+",
     parameters="heads|all",
     state_size=r"\d+",
+    assimilation="|".join(CONFIG.assimilations) or "none",
 
 
 class Cell(dict):
@@ -242,6 +265,16 @@ def checkpoint(cell, filter, stage="pretrained", members=None):
     return f"{folder}/{cell.experiment}_{cell.sigma_y}/{name}.safetensors"
 
 
+def own_filters():
+    """The filters of the user's own weights by cell; weights that do not fit end the run."""
+    if not CONFIG.own_weights:
+        return {}
+    from mnmef.learning.checkpoints import filter_served  # loads torch
+
+    cells = {f"{name}_{level}": (RUN.descriptions[name], level) for name in SETTINGS for level in CONFIG.noise_levels}
+    return {cell: filter_served(path, *cells[cell]) for cell, path in CONFIG.own_weights.items()}
+
+
 def checkpoints(cell, filter=None, stage=None):
     """The weights of a method, by default of the one that the wildcards name: one for each ensemble size where it is
     fine-tuned, else one for all.
@@ -257,6 +290,9 @@ def base_of(cell, filter=None, stage=None):
     """Pretrained weights, where those of the fine-tuning are shipped as heads only."""
     heads_only = CONFIG.weights == "shipped" and (stage or cell.stage) == "finetuned"
     return [checkpoint(cell, filter or cell.filter)] if heads_only else []
+
+
+OWN_WEIGHTS = checked("own_weights", own_filters)
 
 
 # Targets

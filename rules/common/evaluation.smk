@@ -12,29 +12,51 @@ def baseline_evaluation_settings(wildcards):
     return evaluation_settings(wildcards) | chosen(wildcards, "ienks")
 
 
-OWN_FILTERS = "|".join(name for name, method in METHODS.items() if method.stage == "given") or "no filter"
-"""Pattern of the names of the user's filters."""
+OWN_FILTERS, ANALYSES_NAMES = (
+    "|".join(name for name, method in METHODS.items() if method.stage == stage) or "none"
+    for stage in ("given", "analyses")
+)
+"""Patterns of the names of the user's filters, and of what made analyses elsewhere."""
 
 
-def own_filters(experiment):
+def given_filters(experiment):
     """The entries of the key `filters`, by name."""
     return {split_reference(entry["name"])[1]: entry for entry in SETTINGS[experiment]["filters"]}
 
 
 def filter_settings(wildcards):
     """As `evaluation_settings`, with a filter of the user's and a digest of its file."""
-    entry = own_filters(wildcards.experiment)[wildcards.method]
+    entry = given_filters(wildcards.experiment)[wildcards.method]
     file = split_reference(entry["name"])[0]
     digest = code_digest(file, file.parent)
     return evaluation_settings(wildcards) | chosen(wildcards, "ensemble_sizes") | {"entry": entry, "digest": digest}
 
 
+def analyses_of(wildcards):
+    """The heads of the files of analyses of a cell and name."""
+    return ANALYSES[wildcards.experiment, float(wildcards.sigma_y), wildcards.method]
+
+
+def analyses_files(wildcards):
+    """The files of analyses of a cell and name."""
+    return [str(header.path) for header in analyses_of(wildcards)]
+
+
+def analyses_settings(wildcards):
+    """How often the calibration of analyses is scored, and the seed, which they do not use."""
+    part = SETTINGS[wildcards.experiment]
+    return {"calibration_stride": part["evaluation"]["calibration_stride"], "seed": part["seed"]}
+
+
 def learned_evaluation_settings(wildcards):
     """As `evaluation_settings`, with the filter, its network and its ensemble sizes."""
+    model = model_settings(wildcards, wildcards.filter)
+    if wildcards.stage == "own":  # a network of any size, as its card says
+        model = {key: value for key, value in model.items() if key == "inflation"}
     return evaluation_settings(wildcards) | {
         "method": method_of(wildcards.filter, wildcards.stage).name,
         "filter_name": wildcards.filter,
-        "model": model_settings(wildcards, wildcards.filter),
+        "model": model,
         "ensemble_sizes": CONFIG.ensemble_sizes,
     }
 
@@ -47,12 +69,14 @@ def seed_evaluation_settings(wildcards):
 
 
 def evaluation_files():
-    """The evaluations of all filters: classical, learned, and the user's."""
+    """The evaluations of all filters: classical, learned, the user's, and of analyses that were made elsewhere."""
     learned = expand(rules.evaluate_learned.output.scores, zip, **learned_cells())
-    own = [results(f"evaluation/{cell}_mnmef_own.nc") for cell in CONFIG.own_weights]
+    own = [results(f"evaluation/{cell}_{name}_own.nc") for cell, name in OWN_WEIGHTS.items()]
     for name in SETTINGS:
         files = rules.evaluate_filter.output.scores
-        own += expand(files, experiment=name, sigma_y=NOISE, method=own_filters(name))
+        own += expand(files, experiment=name, sigma_y=NOISE, method=given_filters(name))
+    given = columns(("experiment", "sigma_y", "method"), list(ANALYSES))
+    own += expand(rules.evaluate_analyses.output.scores, zip, **given)
     return expand(rules.evaluate_baseline.output.scores, zip, **baseline_cells()) + learned + own
 
 

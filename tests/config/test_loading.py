@@ -22,6 +22,8 @@ from mnmef.experiments.load import load_experiment
 from mnmef.filters.classical import make_classical
 from mnmef.io.strict_yaml import read_yaml
 
+STATION = {"experiment": "lorenz63", "observations": "y.nc", "filter": "esrf", "sigma_y": 1.0}
+
 
 @pytest.fixture
 def raw(root):
@@ -176,6 +178,23 @@ def test_merging_changes_neither_layer(raw):
         ({"search": {"cycles": 10**6}}, ["search.cycles = 1000000", "data.tune.cycles"]),
         ({"model": {"inflation": "maybe"}}, ["model.inflation = 'maybe'", "true or false"]),
         ({"own_weights": {"ks_1": "w"}}, ["'ks_1'", "Did you mean 'ks_1.0'?"]),
+        ({"assimilations": {"a-b": STATION}}, ["assimilations.a-b: a name must have letters, digits"]),
+        ({"assimilations": {"a": STATION | {"weights": "w"}}}, ["assimilations.a: must have either weights or filter"]),
+        (
+            {"assimilations": {"a": STATION | {"filter": "letkf"}}},
+            ["a: letkf needs a localization_radius"],
+        ),
+        (
+            {"assimilations": {"a": STATION | {"filter": None, "weights": "w", "localization_radius": 2.0}}},
+            ["assimilations.a: a learned filter has no localization_radius"],
+        ),
+        ({"assimilations": {"a": STATION | {"sigma_y": None}}}, ["assimilations.a: filter = esrf needs sigma_y"]),
+        (
+            {"assimilations": {"a": STATION | {"inflation": 0.9}}},
+            ["a.inflation = 0.9 must be at least 1"],
+        ),
+        ({"assimilations": {"a": STATION}, "experiments": ["ks"]}, ["a.experiment = lorenz63: must be one of ['ks']"]),
+        ({"assimilations": {"a": STATION | {"observation": "y"}}}, ["Did you mean 'assimilations.a.observations'?"]),
         (
             {"experiments": ["ks"], "mnmef_conv": {"model": {"patch": 3}}},
             ["ks: mnmef_conv.model.patch = 3", "must divide", "8"],

@@ -8,7 +8,15 @@ from safetensors.torch import save_file
 
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.learned import initial_filter
-from mnmef.learning.checkpoints import BASE, load_checkpoint, read_card, read_tensors, save_checkpoint, write_tensors
+from mnmef.learning.checkpoints import (
+    BASE,
+    filter_served,
+    load_checkpoint,
+    read_card,
+    read_tensors,
+    save_checkpoint,
+    write_tensors,
+)
 
 MODEL = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2, "inflation": True}
 
@@ -39,6 +47,40 @@ def test_weights_come_back_bit_for_bit_with_their_card(saved):
 def test_a_checkpoint_of_something_else_is_refused(saved, asked, message):
     with pytest.raises(ValueError, match=message):
         load_checkpoint(saved[1], **asked)
+
+
+def test_weights_serve_the_system_the_grid_the_pattern_the_interval_and_the_noise_that_they_were_trained_for(tmp_path):
+    experiment, path = load_experiment("lorenz96"), tmp_path / "conv.safetensors"
+    save_checkpoint(initial_filter(experiment, 1.0, {"channels": 8, "layers": 2}, 0, name="mnmef_conv"), path)
+    described = dict(experiment.description)
+    assert filter_served(path, described, 1.0) == "mnmef_conv"
+    for key, value, said in (
+        ("name", "ks", "experiment = 'lorenz96', but 'ks'"),
+        ("system", described["system"] | {"forcing": 9.0}, "system.forcing = 8.0, but 9.0"),
+        ("grid", None, "grid = 'periodic', but None"),
+        ("observation", {"every": 2}, "observation.every = 4, but 2"),
+        ("observation", described["observation"] | {"missing": 0.5}, "observation.missing = None, but 0.5"),
+        ("steps_per_cycle", 10, "steps_per_cycle = 5, but 10"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(f"conv.safetensors was trained with {said} is asked for")):
+            filter_served(path, described | {key: value}, 1.0)
+    with pytest.raises(ValueError, match=re.escape("sigma_y = 1.0, but 0.7 is asked for")):
+        filter_served(path, described, 0.7)
+
+
+def test_a_file_of_the_users_is_the_same_in_another_folder(tmp_path):
+    experiment, path = load_experiment("lorenz96"), tmp_path / "w.safetensors"
+    described = dict(experiment.description)
+    system, elsewhere = ({"name": f"/{folder}/lake.py:Lake"} for folder in ("here", "there"))
+    card = {"description": described | {"system": system}}
+    save_checkpoint(initial_filter(experiment, 1.0, MODEL, 0), path, card)
+    assert filter_served(path, described | {"system": elsewhere}, 1.0) == "mnmef"
+
+
+def test_a_filter_that_there_is_not_is_named(saved):
+    write_tensors(read_tensors(saved[1]), read_card(saved[1]) | {"filter": "mnmef_con"}, saved[1])
+    with pytest.raises(ValueError, match=r"weights\.safetensors 'mnmef_con'\. Did you mean 'mnmef_conv'"):
+        filter_served(saved[1], load_experiment("lorenz96").description, 1.0)
 
 
 def test_inflation_can_be_switched_off_when_loading(saved):

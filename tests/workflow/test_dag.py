@@ -4,6 +4,10 @@ import re
 
 import pytest
 
+from mnmef.experiments.load import load_experiment
+from mnmef.filters.learned import initial_filter
+from mnmef.learning.checkpoints import save_checkpoint
+
 FIGURES = {f"figure_{number}" for number in (*range(1, 12), "c12", "c13")}
 SOURCES = ("rule simulate_data:", "rule run_linear_gaussian:", "rule run_canonical:")
 """Rules that simulate from params alone, without an input."""
@@ -181,15 +185,19 @@ def test_trainings_from_other_seeds_are_few_and_need_filters_that_are_trained_an
 
 
 def test_weights_of_ones_own_are_evaluated_beside_the_others_and_train_nothing(tree, snakemake):
-    (tree / "own.safetensors").touch()
+    filter_ = initial_filter(load_experiment("ks"), 1.0, {"channels": 8, "layers": 2}, 0, name="mnmef_conv")
+    save_checkpoint(filter_, tree / "own.safetensors")
     (tree / "own.yaml").write_text("own_weights: {ks_1.0: own.safetensors}\n")
     settings = ("--configfile", "own.yaml", "--config", "scale=quick")
-    target = "results/quick/evaluation/ks_1.0_mnmef_own.nc"
+    target = "results/quick/evaluation/ks_1.0_mnmef_conv_own.nc"
     run = snakemake(tree, target, "--dry-run", *settings)
     assert run.returncode == 0, run.stdout
     assert planned(run.stdout) == {"simulate_data": 1, "evaluate_learned": 1}
     everything = snakemake(tree, "--dry-run", *settings)
     assert planned(everything.stdout)["evaluate_learned"] == 3 * 2 + 2 + 1
+    elsewhere = snakemake(tree, "--dry-run", "--config", "scale=quick", "own_weights={lorenz96_1.0: own.safetensors}")
+    assert elsewhere.returncode != 0
+    assert "own.safetensors was trained with experiment = 'ks', but 'lorenz96' is asked for" in elsewhere.stdout
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ def figure_rank_histograms(evaluations: Sequence[xr.Dataset], members: int) -> F
     members : int
         Ensemble size.
     """
-    runs = _runs(evaluations, members)
+    # Analyses that were made elsewhere may have no members.
+    runs = {key: run for key, run in _runs(evaluations, members).items() if "rank_count" in run}
     found_experiments, found_methods, found_levels = map(set, zip(*runs, strict=True))
     methods, experiments = style.shown_methods(found_methods), style.shown_experiments(found_experiments)
     levels = sorted(found_levels, reverse=True)

@@ -14,6 +14,7 @@ from mnmef.report.tables import with_our_names
 from mnmef.scores.scoring import summarize
 
 OURS = METHODS["mnmef_finetuned"]
+TITLES = {OURS.name: "fine-tuned MNMEF"}
 BOUND: dict[str, Any] = {"color": "black", "linestyle": ":", "linewidth": 1.0}
 TRAININGS: dict[str, Any] = {"fmt": "none", "capsize": 4.0, "color": "black", "elinewidth": 0.8, "zorder": 3}
 INFLATION_LOOKS = {
@@ -32,8 +33,9 @@ def figure_curves(
     published: pd.DataFrame,
     experiment: str,
     large: pd.DataFrame | None = None,
+    contender: str = OURS.name,
 ) -> Figure:
-    """Draw R-RMSE of every filter (top) and the improvement by fine-tuned MNMEF on each (bottom) against N.
+    """Draw R-RMSE of every filter (top) and the improvement by one on each (bottom) against N.
 
     A column for each noise level. A cell in which some trajectories diverged has a hollow marker; one in which all did
     sits at the top edge as an open triangle. Where a filter was trained several times, a bar is one standard deviation
@@ -46,7 +48,8 @@ def figure_curves(
         bands.
     published : DataFrame
         R-RMSE of the paper's figures, drawn as thin dashed lines.
-    experiment : str
+    experiment, contender : str
+        The experiment; the method whose improvement on the others is drawn, by default fine-tuned MNMEF.
     large : DataFrame, optional
         R-RMSE of the best classical filter with a very large ensemble (`mnmef.studies.reference`), a dotted line.
 
@@ -56,7 +59,7 @@ def figure_curves(
         If `scores` has no row of the experiment.
     """
     scores, gains, published = (t[t["experiment"] == experiment] for t in (scores, improvements, published))
-    gains = gains[gains["method"] == OURS.name]
+    gains = gains[gains["method"] == contender]
     levels = sorted(scores["sigma_y"].unique(), reverse=True)
     if not levels:
         raise ValueError(f"the scores hold no row of experiment {experiment!r}")
@@ -68,7 +71,7 @@ def figure_curves(
         several = ours[ours["n_trainings"] > 1]
         if len(several):
             top.errorbar(several["ensemble_size"], several["rrmse"], several["rrmse_training_std"], **TRAININGS)
-        style.draw_curves(bottom, METHODS, "benchmark", gain, published_gains(theirs), y="improvement")
+        style.draw_curves(bottom, METHODS, "benchmark", gain, published_gains(theirs, contender), y="improvement")
         bottom.axhline(0.0, color="black", linewidth=0.6)
         bottom.yaxis.set_major_formatter(PercentFormatter(1.0))
         if large is not None:
@@ -77,7 +80,7 @@ def figure_curves(
         top.set_title(style.cell_title(experiment, level))
         bottom.set_xlabel("ensemble size $N$")
     axes[0, 0].set_ylabel("R-RMSE")
-    axes[1, 0].set_ylabel("relative improvement\nby fine-tuned MNMEF")
+    axes[1, 0].set_ylabel(f"relative improvement\nby {TITLES.get(contender, contender)}")
     # The top edge is for cells in which every trajectory diverged.
     style.start_at_zero(axes[0, 0], scores["rrmse_high"].fillna(scores["rrmse"]))
     looks = style.shown_methods(set(scores["method"]))
@@ -97,9 +100,9 @@ def _further_handles(scores: pd.DataFrame, large: pd.DataFrame | None) -> list[A
     return handles
 
 
-def published_gains(published: pd.DataFrame) -> pd.DataFrame:
-    """Return the published improvement of fine-tuned MNMEF on each filter of one experiment and noise level."""
-    ours = published[published["method"] == OURS.name].set_index("ensemble_size")["rrmse"]
+def published_gains(published: pd.DataFrame, contender: str = OURS.name) -> pd.DataFrame:
+    """Return the published improvement of a filter on each other of one experiment and noise level."""
+    ours = published[published["method"] == contender].set_index("ensemble_size")["rrmse"]
     gain = 1 - published["ensemble_size"].map(ours) / published["rrmse"]
     return published.assign(benchmark=published["method"], improvement=gain)
 

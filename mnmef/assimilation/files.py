@@ -1,0 +1,39 @@
+"""Observations of the user's from files."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from mnmef.core.errors import unknown_name
+
+
+def read_observations(path: Path, variable: str | None = None) -> Any:
+    """Read observations (K, d) for `assimilate`, which checks them.
+
+    Parameters
+    ----------
+    path : Path
+        A NetCDF, or an array of NumPy's (.npy).
+    variable : str or None
+        Of the NetCDF; the only one by default.
+
+    Raises
+    ------
+    ValueError
+        Naming a file that cannot be read, and the variables of a file that has another one or several.
+    """
+    try:
+        if path.suffix == ".npy":
+            return np.load(path, allow_pickle=False)
+        with xr.open_dataset(path) as opened:
+            names = [str(name) for name in opened.data_vars]
+            chosen = variable or (names[0] if len(names) == 1 else None)
+            if chosen in names:
+                return opened[chosen].load()
+    except Exception as error:  # the NetCDF and HDF5 libraries raise many types
+        raise ValueError(f"{path} cannot be read as NetCDF, or as an array of NumPy's (.npy): {error}") from error
+    if chosen is None:
+        raise ValueError(f"{path} has {len(names)} variables, {', '.join(names)}; say which one has the observations")
+    raise ValueError(f"{path}: {unknown_name('variable', chosen, names)}")
