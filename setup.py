@@ -1,4 +1,4 @@
-"""Packages of the wheel: those that are found, and one whose folder is the checkout, which pyproject.toml cannot say."""
+"""Packages of the wheel: those that are found, and one whose folder is the checkout; pyproject.toml cannot say so."""
 
 from setuptools import find_packages, setup
 
