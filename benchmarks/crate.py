@@ -32,6 +32,28 @@ def _file(name: str, checksum: str, size: int) -> dict[str, Any]:
     return {**described, "contentSize": str(size), "sha256": checksum}
 
 
+def _workflow(snakefile: tuple[str, int], run: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Describe the Snakefile and its language."""
+    return [
+        {
+            **_file("Snakefile", *snakefile),
+            "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
+            "name": "MNMEF pipeline",
+            "programmingLanguage": {"@id": SNAKEMAKE},
+            "version": f"{__version__}, commit {run['commit']}",
+            "license": {"@id": LICENSE},
+        },
+        {
+            "@id": SNAKEMAKE,
+            "@type": "ComputerLanguage",
+            "name": "Snakemake",
+            "identifier": {"@id": "https://snakemake.github.io"},
+            "url": {"@id": "https://snakemake.github.io"},
+            "version": run["snakemake"],
+        },
+    ]
+
+
 def describe(files: Mapping[str, tuple[str, int]], run: Mapping[str, str]) -> dict[str, Any]:
     """Describe a run.
 
@@ -71,14 +93,7 @@ def describe(files: Mapping[str, tuple[str, int]], run: Mapping[str, str]) -> di
             "mentions": {"@id": "#run"},
             "hasPart": list(ids.values()),
         },
-        {
-            **_file("Snakefile", *files["Snakefile"]),
-            "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
-            "name": "MNMEF pipeline",
-            "programmingLanguage": {"@id": SNAKEMAKE},
-            "version": f"{__version__}, commit {run['commit']}",
-            "license": {"@id": LICENSE},
-        },
+        *_workflow(files["Snakefile"], run),
         {
             "@id": "#run",
             "@type": "CreateAction",
@@ -90,14 +105,6 @@ def describe(files: Mapping[str, tuple[str, int]], run: Mapping[str, str]) -> di
             "startTime": run["started"],
             "endTime": run["ended"],
             "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
-        },
-        {
-            "@id": SNAKEMAKE,
-            "@type": "ComputerLanguage",
-            "name": "Snakemake",
-            "identifier": {"@id": "https://snakemake.github.io"},
-            "url": {"@id": "https://snakemake.github.io"},
-            "version": run["snakemake"],
         },
         {"@id": LICENSE, "@type": "CreativeWork", "name": "MIT license"},
     ]
