@@ -4,6 +4,7 @@
 # make test                                                            install what is needed, then run all fast tests
 # make check                                                           layout, lint, types, order of folders, measures, names of systems, spelling
 # make test-cluster                                                    run the tests on a private SLURM, brought up for them
+# make archive [SCALE=...] | restore ARCHIVE=FILE | verify [SCALE=...] [WEIGHTS=...]   results in one file, and back; a sample of jobs again (docs/archive.md)
 # make plan [SCALE=paper]                                              what a run of everything takes, before it is started
 # make costs [SCALE=laptop]                                            after a run: note what it took, for `make plan`
 # make canonical [SCALE=laptop]                                          expected scores of the field: the table, and its page docs/results/canonical.md
@@ -30,7 +31,7 @@ BENCHMARK_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: reproduce report install test test-cluster check plan costs canonical rulegraph tutorial benchmark format unlock clean
+.PHONY: reproduce report install test test-cluster check archive restore verify plan costs canonical rulegraph tutorial benchmark format unlock clean
 
 reproduce: $(STAMP)
 	$(BIN)/snakemake $(TARGETS) --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
@@ -68,6 +69,15 @@ check: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m benchmarks.measures
 	$(BIN)/codespell
+
+archive: $(STAMP)
+	$(BIN)/python -m benchmarks.archive pack $(SCALE)
+
+restore: $(STAMP)
+	$(BIN)/python -m benchmarks.archive restore "$(ARCHIVE)"
+
+verify: $(STAMP)
+	$(BIN)/python -m benchmarks.archive verify $(SCALE) --config weights=$(WEIGHTS)
 
 plan: $(STAMP)
 	@$(BIN)/python -m benchmarks.plan $(SCALE)

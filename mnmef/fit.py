@@ -1,4 +1,4 @@
-"""Train filters without the workflow: `python -m mnmef.fit [--scale S] [--minutes M] CELL ...`.
+"""Train filters without the workflow: `mnmef fit [--scale S] [--minutes M] CELL ...`, or `python -m mnmef.fit`.
 
 For a machine with a GPU that has torch, numpy, pandas, xarray, safetensors, tqdm and PyYAML, but no Snakemake, DAPPER
 or netCDF4. A cell is `<experiment>_<sigma_y>` for a pretraining, `<experiment>_<sigma_y>_<N>` for a fine-tuning of its
@@ -30,6 +30,7 @@ from mnmef.config.settings import Settings, assign, at_scale, training_settings
 from mnmef.core.devices import default_device
 from mnmef.core.errors import unknown_name
 from mnmef.core.names import LEARNED_FILTERS, METHODS
+from mnmef.core.shipped import SHIPPED
 from mnmef.data.splits import make_split
 from mnmef.experiments.load import load_experiment
 from mnmef.io.files import write_table
@@ -167,10 +168,10 @@ def score(cell: TrainingCell, sizes: Sequence[int], settings: Settings, out: Pat
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m mnmef.fit", description="Train filters without the workflow.")
+    parser = argparse.ArgumentParser(prog="mnmef fit", description="Train filters without the workflow.")
     parser.add_argument("cells", nargs="+", metavar="CELL", help="EXPERIMENT_1.0 to train, or _1.0_20 to fine-tune")
     parser.add_argument("--filter", default="mnmef", help="learned filter (default: %(default)s)")
-    parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="settings (default: %(default)s)")
+    parser.add_argument("--config", type=Path, default=SHIPPED / "config.yaml", help="settings (default: %(default)s)")
     parser.add_argument("--scale", help="overlay of the config (default: the one that it names)")
     parser.add_argument("--out", type=Path, help="folder for the weights (default: results/SCALE/training)")
     parser.add_argument("--minutes", type=float, help="wall minutes after which to stop, for another call to go on")

@@ -1,11 +1,59 @@
-"""`python -m mnmef`: a file to begin with, and what is wrong with an experiment."""
+"""`mnmef`: its commands, a file to begin with, and what is wrong with an experiment."""
+
+import sys
 
 import pytest
 
-from mnmef.__main__ import main
+from mnmef import __version__
+from mnmef.__main__ import COMMANDS, main
 from mnmef.core.names import OUTSIDE_FILTERS, use_filters
 from mnmef.experiments.files import OUTSIDE
+from mnmef.learning.shipped import SHIPPED_WEIGHTS
 from tests.lake import EXPERIMENT, MODEL
+
+
+def _said(capsys, *arguments):
+    """What a command prints that ends by itself."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_help_names_every_command_and_each_command_has_help_of_its_own(capsys):
+    said = _said(capsys, "--help")
+    for name, (_, text) in COMMANDS.items():
+        assert f"{name} " in said
+        assert text in said
+        assert f"usage: mnmef {name}" in _said(capsys, name, "--help")
+
+
+def test_version_is_that_of_the_package(capsys):
+    assert _said(capsys, "--version") == f"mnmef {__version__}\n"
+    assert main(["version"]) == 0
+    assert f"mnmef {__version__}\npython " in capsys.readouterr().out
+
+
+def test_info_says_what_weights_are(capsys):
+    assert main(["info", str(SHIPPED_WEIGHTS / "ks_0.7/mnmef_finetuned_20.safetensors")]) == 0
+    said = capsys.readouterr().out
+    assert all(
+        text in said for text in ("experiment: ks", "sigma_y: 0.7", "filter: mnmef", "ensemble_size: 20", "rrmse: ")
+    )
+    assert main(["info"]) == 0
+    assert "lorenz96_full mnmef_local" in capsys.readouterr().out
+    assert main(["info", "none.safetensors"]) == 1
+    assert "there is no checkpoint none.safetensors" in capsys.readouterr().err
+
+
+def test_a_command_without_its_packages_says_what_to_install(monkeypatch, capsys):
+    for name in [
+        name for name in sys.modules if name.startswith(("pydantic", "mnmef.config", "mnmef.assimilation.check"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    assert main(["check", "lake.yaml"]) == 1
+    assert "mnmef check needs pydantic: pip install 'mnmef[workflow]'" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""Files between the stages of the pipeline, their provenance, logs of jobs and digests of code. May import `core`."""
+"""Files between stages, their provenance and checksums, logs of jobs, digests of code. May import `core`."""

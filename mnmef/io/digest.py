@@ -15,7 +15,7 @@ from functools import cache
 from itertools import accumulate
 from pathlib import Path
 
-PLUMBING = frozenset({"mnmef.io.logs"})
+PLUMBING = frozenset({"mnmef.io.logs", "mnmef.io.manifest"})
 """Modules that cannot change the outputs of a script that imports them."""
 
 

@@ -1,4 +1,6 @@
-"""Logs of jobs: output, warnings and tracebacks of a script go to the terminal and to a file.
+"""Jobs of the workflow: what they read and write is checked and recorded, and what they say is kept.
+
+Output, warnings and tracebacks of a script go to the terminal and to a file.
 
 A log has one writer at a time, and so have the outputs of its job: if Snakemake is killed, its jobs live on, and the
 same job of a later run waits for them.
@@ -10,9 +12,11 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from filelock import FileLock, Timeout
+
+from mnmef.io import manifest
 
 
 class _Tee:
@@ -31,6 +35,30 @@ class _Tee:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._terminal, name)
+
+
+@contextmanager
+def job(snakemake: Any, threads: int | None = None) -> Iterator[None]:
+    """Do a job of Snakemake: with its log, its inputs checked before, and the checksums of its outputs recorded after.
+
+    Parameters
+    ----------
+    snakemake : Snakemake
+        What a script is given.
+    threads : int or None
+        Number of CPU threads that numerical libraries may use; None: as many as the rule says.
+
+    Raises
+    ------
+    ValueError
+        If an input has changed since the job that wrote it; the text names it and the remedy.
+    """
+    with job_log(snakemake.log[0], threads or snakemake.threads):
+        for path in snakemake.input:
+            manifest.check(path)
+        manifest.forget(snakemake.output)
+        yield
+        manifest.record(snakemake.output)
 
 
 @contextmanager

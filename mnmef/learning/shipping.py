@@ -25,8 +25,8 @@ from mnmef.io.files import write_text
 from mnmef.io.strict_yaml import read_yaml
 from mnmef.learning.checkpoints import BASE, load_checkpoint, read_card, read_tensors, write_tensors
 from mnmef.learning.selection import is_worse, tuning_score
+from mnmef.learning.shipped import SHIPPED_WEIGHTS
 
-SHIPPED_WEIGHTS = Path("resources/weights")
 UNTUNED = tuple(f"{name}_pretrained.safetensors" for name in LEARNED_FILTERS if name != "mnmef")
 """Checkpoints of filters that are not fine-tuned."""
 

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ import xarray as xr
 
 from mnmef.config.loading import load_config
 from mnmef.core.names import use_filters
+from mnmef.core.shipped import SHIPPED
 from mnmef.data.observations import without_truths
 from mnmef.data.published import KEYS
 from mnmef.data.splits import make_split
@@ -30,41 +30,43 @@ SHOWN = [*KEYS, "rrmse", "rrmse_low", "rrmse_high", "n_trajectories", "n_diverge
 PAIRS = ["method", "benchmark", "ensemble_size", "improvement", "improvement_low", "improvement_high", "n_pairs"]
 
 
-def add_commands(commands: Any, config: Path) -> None:
-    """Add both commands to those of a parser; `config` is the default of their option."""
-    write = commands.add_parser("observations", help="write observations of the test split, without the truths")
-    write.add_argument("experiment", help="such as lorenz96, or a file of yours, such as lake.yaml")
-    write.add_argument("out", type=Path, metavar="OUT.nc", help="where to")
-    write.add_argument("--sigma-y", type=float, default=1.0, help="noise level, state units (default: %(default)s)")
-    write.set_defaults(command=write_observations)
-    score = commands.add_parser("score", help="score analyses that were made elsewhere from these observations")
-    score.add_argument("files", type=Path, nargs="+", metavar="ANALYSES.nc", help="docs/analyses.md has the schema")
-    score.add_argument("--experiment", help="the file of an experiment of yours, such as lake.yaml")
-    score.add_argument("--out", type=Path, default=Path(), help="folder for tables and figure (default: this one)")
-    score.set_defaults(command=score_analyses)
-    for each in (write, score):
-        each.add_argument("--config", type=Path, default=config, help="settings (default: %(default)s)")
-        each.add_argument("--scale", help="overlay of the config (default: the one that it names)")
-        each.add_argument("--results", type=Path, help="folder of a run of this scale (default: results/SCALE)")
+def _parser(name: str, description: str) -> argparse.ArgumentParser:
+    """Return the parser of a command with the options that both have."""
+    parser = argparse.ArgumentParser(prog=f"mnmef {name}", description=description)
+    parser.add_argument("--config", type=Path, default=SHIPPED / "config.yaml", help="settings (default: %(default)s)")
+    parser.add_argument("--scale", help="overlay of the config (default: the one that it names)")
+    parser.add_argument("--results", type=Path, help="folder of a run of this scale (default: results/SCALE)")
+    return parser
 
 
-def write_observations(given: argparse.Namespace) -> str:
+def write_observations(arguments: Sequence[str]) -> int:
     """Write observations of the test split, and say so. Raises `ValueError` for a noise level that there is not."""
+    parser = _parser("observations", "Write observations of the test split, without the truths.")
+    parser.add_argument("experiment", help="such as lorenz96, or a file of yours, such as lake.yaml")
+    parser.add_argument("out", type=Path, metavar="OUT.nc", help="where to")
+    parser.add_argument("--sigma-y", type=float, default=1.0, help="noise level, state units (default: %(default)s)")
+    given = parser.parse_args(arguments)
     run = _Run(given, given.experiment)
     observations = without_truths(run.test_split(), given.sigma_y)
     write_dataset(observations, given.out, provenance=provenance("observations", {}, run.settings["seed"]))
     sizes = f"{observations.sizes['trajectory']} trajectories of {observations.sizes['cycle']} cycles"
-    return f"Wrote {given.out}: {sizes} of {run.name}, sigma_y = {given.sigma_y:g}, scale {run.settings['scale']}"
+    print(f"Wrote {given.out}: {sizes} of {run.name}, sigma_y = {given.sigma_y:g}, scale {run.settings['scale']}")
+    return 0
 
 
-def score_analyses(given: argparse.Namespace) -> str:
-    """Write tables and figures of analyses beside the filters of a run, and return the tables as text.
+def score_analyses(arguments: Sequence[str]) -> int:
+    """Write tables and figures of analyses beside the filters of a run, and print the tables.
 
     Raises
     ------
     OSError, ValueError
         For a file that is not there, does not keep to the schema, or was made from other observations.
     """
+    parser = _parser("score", "Score analyses that were made elsewhere, beside the filters of a run.")
+    parser.add_argument("files", type=Path, nargs="+", metavar="ANALYSES.nc", help="docs/analyses.md has the schema")
+    parser.add_argument("--experiment", help="the file of an experiment of yours, such as lake.yaml")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder for tables and figure (default: this one)")
+    given = parser.parse_args(arguments)
     headers = sorted(read_headers(given.files), key=lambda header: header.cell)
     use_filters((header.name for header in headers), "analyses")
     parts, said = [], []
@@ -86,7 +88,8 @@ def score_analyses(given: argparse.Namespace) -> str:
         save_figure(figure, *(given.out / f"curves_{name}.{kind}" for kind in ("png", "svg")))
     named = {header.name for header in headers}
     pairs = compared[compared["method"].isin(named)]
-    return "\n".join([*said, "", _text(scores[SHOWN]), "", "Improvements in pairs:", _text(pairs[PAIRS])])
+    print("\n".join([*said, "", _text(scores[SHOWN]), "", "Improvements in pairs:", _text(pairs[PAIRS])]))
+    return 0
 
 
 def _text(table: pd.DataFrame) -> str:

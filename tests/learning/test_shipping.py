@@ -15,7 +15,8 @@ from mnmef.filters.mnmef import ModelOptions
 from mnmef.fit import main as fit
 from mnmef.learning.checkpoints import load_checkpoint, read_card, read_tensors, write_tensors
 from mnmef.learning.selection import tuning_score
-from mnmef.learning.shipping import SHIPPED_WEIGHTS, main, sha256
+from mnmef.learning.shipped import SHIPPED_WEIGHTS
+from mnmef.learning.shipping import main, sha256
 from mnmef.learning.shipping import ship as ship_file
 
 CELL = "lorenz63_1.0"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnmef.io.files import write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.studies.published_baselines import count_verdicts, gather_searches
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def gather_published_baselines(*, searches: Sequence[Path], table: Path, summary
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         gather_published_baselines(
             searches=[Path(path) for path in snakemake.input.searches],
             table=Path(snakemake.output.table),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnmef.io.files import write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.studies.canonical import run_canonical as run
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def run_canonical(*, setting: str, fraction: float, seed: int, table: Path) -> N
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         run_canonical(
             setting=snakemake.wildcards.setting,
             fraction=snakemake.params.settings["fraction"],

@@ -9,7 +9,7 @@ import pandas as pd
 from mnmef.core.names import METHODS
 from mnmef.experiments.experiment import Experiment
 from mnmef.io.files import write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.studies.robustness import Design, classical_candidate, learned_candidate
 from mnmef.studies.robustness import run_conditions as run
 
@@ -39,7 +39,7 @@ def run_conditions(
 
 if __name__ == "__main__":
     settings = snakemake.params.settings
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         run_conditions(
             source=[Path(path) for path in snakemake.input.source],
             description=snakemake.params.description,

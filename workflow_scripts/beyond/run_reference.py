@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnmef.io.files import read_dataset, write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.studies.reference import ReferencePlan
 from mnmef.studies.reference import run_reference as run
 
@@ -32,7 +32,7 @@ def run_reference(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         run_reference(
             tune=Path(snakemake.input.tune),
             test=Path(snakemake.input.test),

@@ -10,7 +10,7 @@ import torch
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.classical import Setting, make_classical
 from mnmef.io.files import write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.studies.runs import Candidate
 from mnmef.studies.scaling import GridPlan, longer, measure
 from mnmef.studies.timing_study import time_dapper_on_grid
@@ -45,7 +45,7 @@ def scale_baseline(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         scale_baseline(
             best=Path(snakemake.input.best),
             engine=snakemake.wildcards.engine,

@@ -9,7 +9,7 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.filters.mnmef_conv import MnmefConv
 from mnmef.filters.mnmef_conv_local import MnmefConvLocal
 from mnmef.io.files import write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.studies.runs import Candidate
 from mnmef.studies.scaling import GridPlan, longer, measure
@@ -41,7 +41,7 @@ def scale_learned(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         scale_learned(
             weights=Path(snakemake.input.weights),
             state_size=int(snakemake.wildcards.state_size),

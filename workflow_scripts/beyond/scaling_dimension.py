@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mnmef.io.files import write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.figures.scaling import figure_scaling, growth
 from mnmef.report.figures.style import save_figure
 
@@ -32,7 +32,7 @@ def scaling_dimension(*, runs: Sequence[Path], table: Path, svg: Path, png: Path
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         scaling_dimension(
             runs=[Path(path) for path in snakemake.input.runs],
             table=Path(snakemake.output.table),

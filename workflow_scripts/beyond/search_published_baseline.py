@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mnmef.data.published import load_searches
 from mnmef.experiments.experiment import Experiment
 from mnmef.io.files import write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.search.race import Race, race_of
 from mnmef.studies.published_baselines import search_published_baselines
 from mnmef.studies.published_scorer import PublishedSearch
@@ -39,7 +39,7 @@ def search_published_baseline(
 
 if __name__ == "__main__":
     settings = snakemake.params.settings
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         search_published_baseline(
             winners=Path(snakemake.input.winners),
             search=PublishedSearch(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mnmef.io.files import write_table, write_text
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.tables import table_page
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def tabulate_reference(*, runs: Sequence[Path], table: Path, page: Path) -> None
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         tabulate_reference(
             runs=[Path(path) for path in snakemake.input.runs],
             table=Path(snakemake.output.table),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mnmef.io.files import write_table, write_text
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.robustness_table import robustness_page, summarize_robustness
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def tabulate_robustness(*, runs: Sequence[Path], design: Mapping[str, Any], tabl
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         tabulate_robustness(
             runs=[Path(path) for path in snakemake.input.runs],
             design=snakemake.params.design,

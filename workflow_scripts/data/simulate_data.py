@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mnmef.data.twin import simulate_split, simulate_training
 from mnmef.experiments.experiment import Experiment
 from mnmef.io.files import provenance, write_dataset
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -27,7 +27,7 @@ def simulate_data(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         simulate_data(
             description=snakemake.params.description,
             split=snakemake.wildcards.split,

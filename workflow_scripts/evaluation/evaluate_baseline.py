@@ -9,7 +9,7 @@ import pandas as pd
 from mnmef.evaluation.baseline import evaluate_baseline as evaluate
 from mnmef.evaluation.evaluate import EvaluationOptions
 from mnmef.io.files import provenance, read_dataset, write_dataset
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -33,7 +33,7 @@ def evaluate_baseline(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         evaluate_baseline(
             dataset=Path(snakemake.input.dataset),
             best=Path(snakemake.input.best),

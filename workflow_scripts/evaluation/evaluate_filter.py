@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mnmef.evaluation.baseline import evaluate_given
 from mnmef.evaluation.evaluate import EvaluationOptions
 from mnmef.io.files import provenance, read_dataset, write_dataset
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -28,7 +28,7 @@ def evaluate_filter(*, dataset: Path, cell: tuple[str, float], settings: Mapping
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         evaluate_filter(
             dataset=Path(snakemake.input.dataset),
             cell=(snakemake.wildcards.experiment, float(snakemake.wildcards.sigma_y)),

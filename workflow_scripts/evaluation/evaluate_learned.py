@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mnmef.evaluation.evaluate import EvaluationOptions
 from mnmef.evaluation.learned import evaluate_learned as evaluate
 from mnmef.io.files import provenance, read_dataset, write_dataset
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -32,7 +32,7 @@ def evaluate_learned(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         evaluate_learned(
             dataset=Path(snakemake.input.dataset),
             weights=[Path(path) for path in snakemake.input.weights],

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnmef.io.files import read_dataset, write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.learning.fitting import Recipe, finetune
 from mnmef.learning.selection import keep_better
 
@@ -35,7 +35,7 @@ def finetune_filter(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         finetune_filter(
             inputs=Inputs(
                 dataset=Path(snakemake.input.dataset),

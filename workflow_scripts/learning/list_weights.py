@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnmef.io.files import write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.learning.inventory import list_checkpoints
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def list_weights(*, weights: Sequence[Path], table: Path) -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         list_weights(
             weights=[Path(path) for path in snakemake.input.weights],
             table=Path(snakemake.output.table),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnmef.io.files import read_dataset, write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.learning.fitting import Recipe, pretrain
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def train_filter(*, dataset: Path, experiment: str, sigma_y: float, recipe: Reci
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         train_filter(
             dataset=Path(snakemake.input.dataset),
             experiment=snakemake.wildcards.experiment,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnmef.io.files import read_dataset
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.figures.calibration import figure_rank_histograms
 from mnmef.report.figures.style import save_figure
 
@@ -20,7 +20,7 @@ def calibration_rank_histograms(*, evaluations: Sequence[Path], members: int, sv
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         calibration_rank_histograms(
             evaluations=[Path(path) for path in snakemake.input.evaluations],
             members=snakemake.params.members,

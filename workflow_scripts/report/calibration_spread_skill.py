@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mnmef.io.files import read_dataset
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.figures.calibration import figure_spread_skill
 from mnmef.report.figures.style import save_figure
 
@@ -22,7 +22,7 @@ def calibration_spread_skill(*, scores: Path, evaluations: Sequence[Path], membe
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         calibration_spread_skill(
             scores=Path(snakemake.input.scores),
             evaluations=[Path(path) for path in snakemake.input.evaluations],

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mnmef.data.published import load_curves
 from mnmef.io.files import write_table, write_text
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.claims import ScoredRun, claims_page
 from mnmef.report.claims import judge_claims as judge
 from mnmef.report.tables import table_page
@@ -59,7 +59,7 @@ def claims(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         claims(
             scores=Path(snakemake.input.scores),
             trajectories=Path(snakemake.input.trajectories),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnmef.io.files import read_dataset, write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.figures.localization import figure_localization, localization_table
 from mnmef.report.figures.style import save_figure
 
@@ -29,7 +29,7 @@ def figure_10(*, runs: Sequence[Path], table: Path, svg: Path, png: Path) -> Non
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         figure_10(
             runs=[Path(path) for path in snakemake.input.runs],
             table=Path(snakemake.output.table),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mnmef.io.files import write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.figures.curves import figure_tuning_curves
 from mnmef.report.figures.style import save_figure
 
@@ -31,7 +31,7 @@ def figure_11(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         figure_11(
             curves=[Path(path) for path in snakemake.input.curves],
             published=Path(snakemake.input.published),

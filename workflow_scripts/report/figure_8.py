@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mnmef.io.files import write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.figures.style import save_figure
 from mnmef.report.figures.timing import figure_timing, timing_summary
 
@@ -28,7 +28,7 @@ def figure_8(*, runs: Sequence[Path], published: Path, table: Path, svg: Path, p
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         figure_8(
             runs=[Path(path) for path in snakemake.input.runs],
             published=Path(snakemake.input.published),

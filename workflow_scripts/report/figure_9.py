@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mnmef.io.files import write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.figures.curves import figure_inflation
 from mnmef.report.figures.style import save_figure
 from mnmef.scores.scoring import ABLATION_KEYS, inflation_scores, summarize
@@ -31,7 +31,7 @@ def figure_9(*, runs: Sequence[Path], published: Path, seed: int, table: Path, s
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         figure_9(
             runs=[Path(path) for path in snakemake.input.runs],
             published=Path(snakemake.input.published),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnmef.io.files import read_dataset
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.figures.linear import figure_linear
 from mnmef.report.figures.style import save_figure
 
@@ -20,7 +20,7 @@ def figure_c13(*, runs: Sequence[Path], ensemble_size: int, svg: Path, png: Path
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         figure_c13(
             runs=[Path(path) for path in snakemake.input.runs],
             ensemble_size=snakemake.params.ensemble_size,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnmef.io.files import read_dataset
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.figures.panels import figure_components
 from mnmef.report.figures.style import save_figure
 
@@ -23,7 +23,7 @@ def plot_components(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         plot_components(
             dataset=Path(snakemake.input.dataset),
             evaluations=[Path(snakemake.input.learned), Path(snakemake.input.benchmark)],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mnmef.data.published import load_curves
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.figures.curves import figure_curves
 from mnmef.report.figures.style import save_figure
 
@@ -32,7 +32,7 @@ def plot_curves(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         plot_curves(
             scores=Path(snakemake.input.scores),
             improvements=Path(snakemake.input.improvements),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnmef.io.files import write_text
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.results_page import (
     config_page,
     html_page,
@@ -56,7 +56,7 @@ def results_page(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         results_page(
             figures=list(map(Path, snakemake.input.figures)),
             tables=list(map(Path, snakemake.input.tables)),

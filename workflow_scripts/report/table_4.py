@@ -7,7 +7,7 @@ import pandas as pd
 
 from mnmef.data.published import load_searches
 from mnmef.io.files import write_table, write_text
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.tables import deviation_page, deviation_table, table_page
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def table_4(*, scores: Path, searches: Path, table: Path, page: Path) -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         table_4(
             scores=Path(snakemake.input.scores),
             searches=Path(snakemake.input.searches),

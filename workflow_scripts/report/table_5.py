@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mnmef.io.files import write_table, write_text
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.tables import parameter_page, parameter_table, table_page
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def table_5(*, weights: Path, published: Path, table: Path, page: Path) -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         table_5(
             weights=Path(snakemake.input.weights),
             published=Path(snakemake.input.published),

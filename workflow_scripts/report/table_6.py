@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mnmef.io.files import write_table, write_text
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.tables import table_page, time_page, time_table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def table_6(*, weights: Path, published: Path, table: Path, page: Path) -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         table_6(
             weights=Path(snakemake.input.weights),
             published=Path(snakemake.input.published),

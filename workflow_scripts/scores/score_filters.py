@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mnmef.data.published import KEYS, load_curves, load_searches
 from mnmef.io.files import write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.scores.calibration import add_calibration
 from mnmef.scores.comparisons import (
     add_improvements,
@@ -57,7 +57,7 @@ def score_filters(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         score_filters(
             evaluations=[Path(path) for path in snakemake.input.evaluations],
             trainings=[Path(path) for path in snakemake.input.trainings],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mnmef.data.published import load_searches
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.figures.heatmaps import figure_search
 from mnmef.report.figures.style import save_figure
 
@@ -20,7 +20,7 @@ def plot_search(*, grid: Path, best: Path, published: Path, svg: Path, png: Path
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         plot_search(
             grid=Path(snakemake.input.grid),
             best=Path(snakemake.input.best),

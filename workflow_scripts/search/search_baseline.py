@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mnmef.data.published import load_searches
 from mnmef.io.files import read_dataset, write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.io.resume import ResumeFile
 from mnmef.search.grids import settings_of
 from mnmef.search.search import fingerprint, search_method
@@ -45,7 +45,7 @@ def search_baseline(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         search_baseline(
             dataset=Path(snakemake.input.dataset),
             winners=Path(snakemake.input.winners),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mnmef.io.files import provenance, read_dataset, write_dataset
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.studies.localization import RecordedRuns, record_weights
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def record_localization(
 
 if __name__ == "__main__":
     settings = snakemake.params.settings
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         record_localization(
             dataset=Path(snakemake.input.dataset),
             best=Path(snakemake.input.best),

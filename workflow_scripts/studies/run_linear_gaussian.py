@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnmef.io.files import provenance, write_dataset
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.studies.linear_gaussian import LinearRun
 from mnmef.studies.linear_gaussian import run_linear_gaussian as compare
 
@@ -22,5 +22,5 @@ def run_linear_gaussian(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         run_linear_gaussian(**snakemake.params.settings, run=Path(snakemake.output.run))

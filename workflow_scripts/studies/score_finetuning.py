@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnmef.io.files import read_dataset, write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.studies.finetuning_curve import ScoredFinetuning, finetuning_scores
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def score_finetuning(*, train: Path, test: Path, experiment: str, study: ScoredF
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         score_finetuning(
             train=Path(snakemake.input.train),
             test=Path(snakemake.input.test),

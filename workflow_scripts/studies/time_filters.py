@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from mnmef.core.names import LEARNED_FILTERS
 from mnmef.io.files import read_dataset, write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.studies.timing import TimingPlan
 from mnmef.studies.timing_study import TimedFilters, time_all
 
@@ -24,7 +24,7 @@ def time_filters(*, dataset: Path, filters: TimedFilters, plan: TimingPlan, seed
 
 if __name__ == "__main__":
     settings = dict(snakemake.params.settings)
-    with job_log(snakemake.log[0], THREADS):
+    with job(snakemake, THREADS):
         time_filters(
             dataset=Path(snakemake.input.dataset),
             plan=TimingPlan(**settings.pop("plan")),

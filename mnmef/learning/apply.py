@@ -1,0 +1,145 @@
+"""A trained filter applied to a file of observations: `mnmef assimilate obs.nc`."""
+
+import argparse
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from tqdm import tqdm
+
+from mnmef.assimilation.assimilate import assimilate
+from mnmef.assimilation.restart import SAVED
+from mnmef.core.errors import unknown_name
+from mnmef.experiments.files import use_experiments
+from mnmef.filters.learned import LearnedFilter
+from mnmef.io.files import provenance, write_dataset
+from mnmef.learning.checkpoints import load_checkpoint
+from mnmef.learning.shipped import load, shipped_weights
+
+PIECES = 20
+"""Steps of the progress bar."""
+
+
+def read_observations(file: Path, name: str | None = None) -> xr.DataArray:
+    """Read the variable `name` of a NetCDF file, by default its only one, as (cycle, observation).
+
+    The attribute `experiment` of the file, and a number `sigma_y` in it, are attributes of the result. Raises
+    `FileNotFoundError`, or `ValueError` for a file that cannot be read, an unknown name, and another number of axes.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no file {file}")
+    try:
+        with xr.open_dataset(file) as opened:
+            dataset = opened.load()
+    except Exception as error:  # the NetCDF and HDF5 libraries raise many types
+        raise ValueError(f"{file} is not a readable NetCDF file: {error}") from error
+    names = list(dataset.data_vars)
+    if name is None and len(names) != 1:
+        raise ValueError(f"{file} has the variables {', '.join(map(str, names)) or 'none'}: name one by --variable")
+    name = name or str(names[0])
+    if name not in names:
+        raise ValueError(unknown_name(f"variable of {file}", name, names))
+    values = dataset[name]
+    while values.ndim > 2 and len(values) == 1:
+        values = values[0]
+    if values.ndim != 2:
+        raise ValueError(f"{name} of {file} has the axes {values.dims}; right are two, cycles and observations")
+    found = {key: np.asarray(dataset.get(key, dataset.attrs.get(key))) for key in ("experiment", "sigma_y")}
+    return values.assign_attrs({key: each.item() for key, each in found.items() if each.size == 1})
+
+
+def assimilate_in_pieces(
+    filter_: LearnedFilter,
+    observations: xr.DataArray,
+    before: xr.Dataset | None = None,
+    *,
+    members: int = 10,
+    save: str | Collection[str] = "moments",
+    seed: int = 0,
+) -> xr.Dataset:
+    """Assimilate observations (cycle, observation) with a progress bar; the bits are those of one call of `assimilate`.
+
+    `before` is the result of an earlier call, from whose last ensemble this one goes on. If the filter diverges, the
+    result ends with the piece in which it does.
+    """
+    parts, size = [before] if before is not None else [], -(-len(observations) // PIECES)
+    with tqdm(total=len(observations), desc=f"assimilate {filter_.experiment.name}", unit="cycle") as bar:
+        for begin in range(0, len(observations), size):
+            piece, first, done = observations[begin : begin + size], None, 0
+            if parts:
+                first, done = parts[-1]["last_ensemble"], int(parts[-1]["cycle"][-1])
+            options = {"members": members, "seed": seed, "save": save, "first_ensemble": first, "first_cycle": done}
+            parts.append(assimilate(filter_, filter_.experiment, piece, **options))  # type: ignore[arg-type]
+            bar.update(len(piece))
+            if parts[-1]["diverged_at"] >= 0:
+                break
+    made = parts[before is not None :]
+    result = xr.concat(made, "cycle", data_vars="minimal", coords="minimal", compat="override", join="override")
+    return result.assign({name: made[-1][name] for name in ("last_ensemble", "diverged_at")})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mnmef assimilate",
+        description="Estimate the states behind observations, without a truth. The result has the analysis mean and "
+        "its standard deviation for each cycle, and the last ensemble, from which --after goes on.",
+    )
+    parser.add_argument("file", type=Path, help="NetCDF file with observations (cycle, site), NaN where one is missing")
+    parser.add_argument("--variable", metavar="NAME", help="variable of the observations (default: the only one)")
+    parser.add_argument(
+        "--experiment",
+        metavar="NAME",
+        help="model and observation operator, or a file of your own such as lake.yaml (default: attribute `experiment` "
+        "of the file)",
+    )
+    parser.add_argument(
+        "--sigma-y",
+        type=float,
+        metavar="S",
+        help="standard deviation of the observation noise (default: number `sigma_y` in the file, else 1)",
+    )
+    parser.add_argument("--filter", metavar="NAME", help="learned filter (default: the best one of the experiment)")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="weights of your own instead of shipped ones")
+    parser.add_argument("--members", type=int, default=10, metavar="N", help="ensemble size (default: %(default)s)")
+    parser.add_argument("--after", type=Path, metavar="FILE", help="result of an earlier call, to go on from its end")
+    parser.add_argument("--save", nargs="*", default=[], choices=SAVED[1:], help="what to write besides the moments")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the first ensemble and the filter (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, default=Path("analysis.nc"), help="(default: %(default)s)")
+    return parser
+
+
+def _filter(given: argparse.Namespace, observations: xr.DataArray) -> LearnedFilter:
+    """Load the filter that the command line and the file ask for."""
+    experiment = given.experiment or observations.attrs.get("experiment")
+    if experiment and experiment.endswith(".yaml"):
+        use_experiments([Path(experiment)])
+        experiment = Path(experiment).stem
+    if given.weights:
+        return load_checkpoint(given.weights, experiment=experiment, sigma_y=given.sigma_y, name=given.filter)
+    if not experiment:
+        known = ", ".join(shipped_weights()["experiment"].unique())
+        raise ValueError(f"{given.file} does not say of which experiment it is: write --experiment, one of {known}")
+    sigma_y = given.sigma_y or observations.attrs.get("sigma_y", 1.0)
+    return load(experiment, filter=given.filter, sigma_y=float(sigma_y), ensemble_size=given.members)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Assimilate the file that the command line names, and write the result; return the exit status."""
+    given = _parser().parse_args(arguments)
+    observations = read_observations(given.file, given.variable)
+    filter_ = _filter(given, observations)
+    before = xr.load_dataset(given.after) if given.after else None
+    print(
+        f"{filter_.name} for {filter_.experiment.title}, sigma_y = {filter_.sigma_y:g}, {given.members} members",
+        flush=True,
+    )
+    settings = {key: str(value) for key, value in vars(given).items()}
+    result = assimilate_in_pieces(
+        filter_, observations, before, members=given.members, save=["moments", *given.save], seed=given.seed
+    )
+    write_dataset(result, given.out, provenance=provenance("analysis", settings, given.seed))
+    print(f"Wrote {given.out}: mean and deviation of {result.sizes['cycle']} cycles, and the last ensemble")
+    return 0

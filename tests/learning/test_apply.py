@@ -1,0 +1,69 @@
+"""`mnmef assimilate`: a file of observations in, a file of analyses out."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import mnmef
+from mnmef.__main__ import main
+from mnmef.data.twin import simulate_split
+
+CYCLES = 30
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with observations of Lorenz '63 in it, whole and in two parts."""
+    split = simulate_split(mnmef.load_experiment("lorenz63"), "test", 1, CYCLES, [0.7], 10, 1)
+    observations = split["observation"][0, 0].to_dataset(name="y").assign_attrs(experiment="lorenz63")
+    observations["y"][5] = np.nan
+    observations.to_netcdf(tmp_path / "obs.nc")
+    observations[{"cycle": slice(12)}].to_netcdf(tmp_path / "first.nc")
+    observations[{"cycle": slice(12, None)}].to_netcdf(tmp_path / "second.nc")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_file_has_the_bits_of_one_call(folder, capsys):
+    assert main(["assimilate", "obs.nc", "--save", "members", "innovations"]) == 0
+    observations = xr.load_dataset("obs.nc")["y"]
+    filter_ = mnmef.load("lorenz63", sigma_y=0.7, ensemble_size=10)
+    known = mnmef.assimilate(filter_, filter_.experiment, observations, save=["members", "innovations"])
+    found = xr.load_dataset("analysis.nc")
+    for name in known:
+        xr.testing.assert_equal(found[name], known[name])
+    assert "sigma_y = 0.7, 10 members" in capsys.readouterr().out
+
+
+def test_a_later_call_goes_on_from_the_last_ensemble_bit_by_bit(folder):
+    assert main(["assimilate", "obs.nc"]) == 0
+    assert main(["assimilate", "first.nc", "--out", "one.nc"]) == 0
+    assert main(["assimilate", "second.nc", "--after", "one.nc", "--out", "two.nc"]) == 0
+    whole, end = xr.load_dataset("analysis.nc"), xr.load_dataset("two.nc")
+    xr.testing.assert_equal(end["mean"], whole["mean"][12:])
+    xr.testing.assert_equal(end["last_ensemble"], whole["last_ensemble"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["none.nc"], "there is no file none.nc"),
+        (["text.nc"], "text.nc is not a readable NetCDF file"),
+        (["obs.nc", "--variable", "z"], "unknown variable of obs.nc 'z'. Known: y."),
+        (["obs.nc", "--experiment", "lorenz69"], "Did you mean 'lorenz96'?"),
+        (["obs.nc", "--experiment", "lorenz96", "--sigma-y", "1"], "10 observed components, but observations have 1"),
+        (["two.nc"], "two.nc has the variables y, a: name one by --variable"),
+        (["plain.nc"], "does not say of which experiment it is: write --experiment, one of ks, lorenz63"),
+        (["cube.nc"], "has the axes ('i', 'j', 'k'); right are two"),
+        (["obs.nc", "--members", "1"], "members must be a whole number of at least 2, not 1"),
+    ],
+)
+def test_a_mistake_is_named_and_nothing_is_written(folder, capsys, arguments, said):
+    (folder / "text.nc").write_text("no file of observations")
+    observations = xr.load_dataset("obs.nc")
+    observations.assign(a=observations["y"]).to_netcdf("two.nc")
+    observations.drop_attrs().to_netcdf("plain.nc")
+    xr.Dataset({"y": (("i", "j", "k"), np.zeros((2, 2, 2)))}).to_netcdf("cube.nc")
+    assert main(["assimilate", *arguments]) == 1
+    assert said in capsys.readouterr().err
+    assert not (folder / "analysis.nc").exists()
