@@ -2,6 +2,7 @@
 
 import ast
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,10 +65,10 @@ def menu() -> list[dict | str]:
 
 
 def pages() -> dict[str, str]:
-    """Return the pages; a public name without a docstring is a warning, and so an error of `make docs`."""
+    """Return the pages; a public name that is not documented is a warning, and so an error of `make docs`."""
     for name, path in modules():
         for missing in undocumented(ast.parse(path.read_text(encoding="utf-8")), name):
-            LOG.warning("%s has no docstring", missing)
+            LOG.warning("%s is not documented", missing)
     found = {name: path for name, path in modules() if "." in name}
     rows = [f"| [`{name.removeprefix('mnmef.')}`]({name}.md) | {first_line(path)} |" for name, path in found.items()]
     used = [
@@ -88,9 +89,18 @@ def first_line(path: Path) -> str:
 
 
 def undocumented(node: ast.AST, name: str) -> Iterator[str]:
-    """Yield the public modules, classes and functions without a docstring, from `node` inwards."""
-    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and not ast.get_docstring(node):
+    """Yield the public modules, classes and functions without a docstring, and parameters that a section of parameters
+    leaves out, from `node` inwards.
+    """
+    if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+        return
+    text = ast.get_docstring(node)
+    if not text:
         yield name
+    elif isinstance(node, ast.FunctionDef) and "Parameters\n---" in text:
+        given = {each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+        told = set(re.findall(r"\w+", text.split("Parameters\n---")[1].split("\n---")[0]))
+        yield from (f"parameter {each} of {name}" for each in sorted(given - told - {"self", "cls"}))
     if isinstance(node, ast.Module | ast.ClassDef):
         for child in node.body:
             if isinstance(child, ast.ClassDef | ast.FunctionDef) and not child.name.startswith("_"):

@@ -82,8 +82,8 @@ def page_uri(path: Path) -> str:
 
 
 def source_page(path: Path) -> str:
-    """Return a page that shows a file, or the files of a folder."""
-    parts = [f"# {path.relative_to(ROOT).as_posix()}\n"]
+    """Return a page that shows a file, or the files of a folder; the search leaves it out."""
+    parts = [f"---\nsearch: {{exclude: true}}\n---\n# {path.relative_to(ROOT).as_posix()}\n"]
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         if file.is_file():
             kind = {".py": "python", ".yaml": "yaml", ".smk": "python", ".sh": "bash"}.get(file.suffix, "text")

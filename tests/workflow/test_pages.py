@@ -91,10 +91,10 @@ def test_the_commands_of_the_reproduction_name_targets_that_there_are(root, snak
     text = (root / "docs" / "reproduce.md").read_text()
     targets = re.findall(r"`((?:figure|table)_\w+|claims)`", text)
     assert len(set(targets)) == 13 + 3 + 1
-    plan = snakemake(root, "--dry-run", "--quiet", *targets, "--config", "scale=quick", "weights=shipped")
+    plan = snakemake(root, "--dry-run", *targets, "--config", "scale=quick", "weights=shipped")
     assert plan.returncode == 0, plan.stdout
     lines = re.findall(r"^\$ (?:\w+=\S+ )*snakemake (.*)$", text, flags=re.MULTILINE)
     for line in lines:
-        plan = snakemake(root, "--dry-run", "--quiet", *shlex.split(line, comments=True))
+        plan = snakemake(root, "--dry-run", *shlex.split(line, comments=True))
         assert plan.returncode == 0, (line, plan.stdout)
     assert lines
