@@ -10,6 +10,8 @@
 # make canonical [SCALE=laptop]                                          expected scores of the field: the table, and its page docs/results/canonical.md
 # make rulegraph                                                       draw docs/rulegraph.svg (graphviz)
 # make tutorial                                                        run the notebooks in docs/ and keep their outputs
+# make docs                                                            the documentation as a site in build/docs/; a broken link is an error
+# make gallery | animation                                             draw the pictures of docs/gallery/ and docs/animation.gif, with shipped weights
 # make benchmark [BENCHMARK_ARGS="--experiments ks --repeats 5"]           time filters and training on an idle machine
 # make install | unlock | clean
 
@@ -31,7 +33,7 @@ BENCHMARK_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: reproduce report install test test-cluster check archive restore verify plan costs canonical rulegraph tutorial benchmark format unlock clean
+.PHONY: reproduce report install test test-cluster check archive restore verify plan costs canonical rulegraph tutorial docs gallery animation benchmark format unlock clean
 
 reproduce: $(STAMP)
 	$(BIN)/snakemake $(TARGETS) --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
@@ -96,6 +98,27 @@ rulegraph: $(STAMP)
 
 tutorial: $(STAMP)
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False docs/*.ipynb
+
+$(VENV)/.docs: docs/requirements.lock $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -c requirements.lock -r docs/requirements.lock
+	@touch $@
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# With LETKF as the only classical filter, but for figure 7. A few minutes on two cores.
+GALLERY = $(BIN)/snakemake --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=shipped 'noise_levels=[1.0]' \
+	'ensemble_sizes=[5, 10, 20, 40]' 'training_seeds={count: 1}' 'reference={in_figures: false}'
+gallery: $(STAMP)
+	$(GALLERY) 'experiments=[lorenz96, ks]' 'baselines=[letkf]'
+	mkdir -p docs/gallery
+	cp results/$(SCALE)/figures/figure_*.png results/$(SCALE)/figures/calibration_*.png docs/gallery/
+	$(GALLERY) 'experiments=[lorenz63]' 'baselines=[esrf, ienkf_sqrt]' benchmark=ienkf_sqrt --until figure_7
+	cp results/$(SCALE)/figures/figure_7.png docs/gallery/
+	$(BIN)/python -m docs.site.gallery
+
+animation: $(STAMP)
+	$(BIN)/python -m docs.site.animate
 
 # No rule of the workflow: a timing needs the machine to itself. About 10 minutes on 2 cores.
 benchmark: $(STAMP)

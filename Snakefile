@@ -4,7 +4,7 @@
 #   snakemake --cores all --config scale=quick       # the same, tiny
 #   snakemake --cores all figure_3                   # one figure and what it needs
 #
-# From a folder of your own, with an experiment of your own (docs/extending.md):
+# From a folder of your own, with an experiment of your own (docs/own_system.md):
 #
 #   snakemake -s <this checkout>/Snakefile --directory . --cores all --config 'experiments=[lake.yaml]' scale=quick
 #

@@ -188,7 +188,7 @@ class LETKF(_Classical):
 class Learned(_Ensemble):
     """A learned filter, or any other of ours, used where it was trained.
 
-    Parameters
+    Attributes
     ----------
     weights : str, Path or Filter
         File of a checkpoint, or the filter itself. It runs in double precision; a filter that is given stays as it is.
@@ -234,7 +234,7 @@ class Learned(_Ensemble):
 class IEnKS:
     """Iterative ensemble Kalman smoother: DAPPER's `iEnKS` with its 10 iterations; without process noise.
 
-    Parameters
+    Attributes
     ----------
     upd_a : str
         "Sqrt", or "PertObs" with the window of one cycle.

@@ -30,7 +30,7 @@ DEFAULTS = Options()
 class Setting(NamedTuple):
     """Hyperparameters of a classical filter.
 
-    Parameters
+    Attributes
     ----------
     inflation : float
         Factor >= 1 on the analysis anomalies.

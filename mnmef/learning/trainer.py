@@ -132,7 +132,7 @@ def _run(
 class Chunk(NamedTuple):
     """Result of the cycles between two truncations of the gradient for a part of the batch.
 
-    Parameters
+    Attributes
     ----------
     analysis : Tensor (B, N, Nx)
     used : Tensor (B,)

@@ -147,7 +147,7 @@ search: {engine: batched}
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_the_program_of_the_documentation_is_a_model_and_its_edits_are_seen(root, tmp_path, monkeypatch, capsys):
-    blocks = re.findall(r"```(\w+)\n(.*?)```", (root / "docs" / "extending.md").read_text(), flags=re.DOTALL)
+    blocks = re.findall(r"```(\w+)\n(.*?)```", (root / "docs" / "own_program.md").read_text(), flags=re.DOTALL)
     [source] = [text for kind, text in blocks if kind == "c"]
     [model] = [text for kind, text in blocks if kind == "python" and "import Program" in text]
     monkeypatch.chdir(tmp_path)

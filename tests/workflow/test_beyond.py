@@ -3,6 +3,8 @@
 import pandas as pd
 import pytest
 
+from tests.declared_files import differences
+
 SHIPPED = ("--config", "scale=quick", "weights=shipped", "experiments=[lorenz96]", "ensemble_sizes=[10]")
 
 
@@ -70,3 +72,10 @@ def test_expected_scores_are_run_for_each_canonical_experiment(tree, snakemake):
     assert len(experiments) >= 9
     assert [name for name in experiments if f"canonical/{name}.csv" not in plan] in ([], ["lorenz63_short"])
     assert "Table of scores that the field knows" in plan
+
+
+def test_every_file_that_these_targets_made_is_in_the_reference(tree):
+    results = tree / "results" / "quick"
+    made = {path.parent.name for path in results.rglob("*.csv")}
+    assert {"robustness", "scaling", "reference", "canonical", "tables"} <= made
+    assert dict(differences(results)) == {}

@@ -42,7 +42,8 @@ STEPS = steps()
 def lock(root) -> dict[str, set[str]]:
     """Versions of each package in the lock; more than one where they differ between Pythons."""
     versions: dict[str, set[str]] = {}
-    for line in (root / "requirements.lock").read_text().splitlines():
+    files = (root / "requirements.lock", root / "docs" / "requirements.lock")
+    for line in "".join(file.read_text() for file in files).splitlines():
         if line and not line.startswith("#"):
             name, version = line.split(" ;")[0].split("==")
             versions.setdefault(name.lower(), set()).add(version)

@@ -20,6 +20,7 @@ import pytest
 import xarray as xr
 
 from mnmef.report.results_page import menu_label
+from tests.declared_files import differences
 
 QUICK = ("--config", "scale=quick")
 CALIBRATION = {"calibration_rank_histograms", "calibration_spread_skill"}
@@ -103,6 +104,10 @@ def test_every_file_between_stages_says_where_it_comes_from(finished):
             for key in ("kind", "experiment", "settings", "seed", "commit", "versions"):
                 assert key in dataset.attrs, f"{path.name} has no {key}"
             assert all("long_name" in variable.attrs for variable in dataset.data_vars.values()), path.name
+
+
+def test_every_file_of_the_run_and_every_variable_and_column_is_in_the_reference(finished):
+    assert dict(differences(finished / "results" / "quick")) == {}
 
 
 def test_a_second_run_has_nothing_to_do(finished, snakemake):
