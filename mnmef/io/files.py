@@ -38,7 +38,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> None:
     Raises
     ------
     OSError
-        If the disk is full or the folder cannot be written; the text names `path`.
+        If the disk is full or the folder cannot be written; the text names `path`. So does a note on any other error.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +57,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> None:
         # NetCDF, torch and safetensors report a full disk each by an error of their own that does not say so.
         free = shutil.disk_usage(path.parent).free
         if free > FULL_DISK_BYTES:
+            error.add_note(f"{path} was being written: a limit on the size of files can lead to this error as well")
             raise
         raise OSError(errno.ENOSPC, f"could not write {path}: {free} bytes are left on its disk") from error
     finally:
