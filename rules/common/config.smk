@@ -16,6 +16,7 @@ from mnmef.config.loading import load_config, write_config
 from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS, METHODS, method_of
 from mnmef.core.references import split_reference
 from mnmef.io.digest import code_digest
+from mnmef.io.machine_code import move_caches
 from mnmef.io.strict_yaml import read_yaml
 from mnmef.report import results_page as pages
 
@@ -53,6 +54,9 @@ def path_without_blanks(program):
 
 
 sys.executable = path_without_blanks(sys.executable)
+moved = move_caches(Path(".snakemake/caches")) if workflow.is_main_process else []
+if moved:
+    print(f"The home folder cannot be written: caches ({', '.join(moved)}) are in .snakemake/caches", file=sys.stderr)
 
 try:
     for file in workflow.configfiles if workflow.is_main_process else []:
