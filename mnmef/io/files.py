@@ -74,6 +74,19 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
     write_atomically(path, lambda temporary: table.to_csv(temporary, index=False))
 
 
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read the table at `path`, CSV. Raises `ValueError`, and `FileNotFoundError`, with the file and the remedy."""
+    try:
+        if b"\0" in Path(path).read_bytes():
+            raise ValueError("it has bytes that are no text")
+        return pd.read_csv(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist; `snakemake --cores all {path}` makes it") from None
+    except (OSError, ValueError) as error:
+        remedy = f"delete it and run `snakemake --cores all {path}` to make it anew"
+        raise ValueError(f"{path} is not a readable table ({error}): {remedy}") from error
+
+
 def variable(dims: str | Sequence[str], values: Any, long_name: str, units: str | None = "1") -> tuple[Any, ...]:
     """Return a variable of a Dataset: dimensions, values, and the attributes `long_name` and, if any, `units`."""
     return dims, values, {"long_name": long_name} | ({"units": units} if units else {})

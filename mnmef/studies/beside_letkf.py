@@ -18,7 +18,7 @@ from mnmef.assimilation.twin import TwinData, run_on_twin
 from mnmef.data.twin import load_trial, simulate_split
 from mnmef.filters.classical import Setting, make_classical
 from mnmef.filters.learned import LearnedFilter
-from mnmef.io.files import write_table
+from mnmef.io.files import read_table, write_table
 from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.scores.bootstrap import mean_with_interval
 
@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = beside_letkf(given.weights, sizes, given.trajectories, given.cycles, given.seed, test=not given.tuning)
     print(table.to_string(index=False))
     if given.out is not None:
-        there = [pd.read_csv(given.out)] if given.out.exists() else []
+        there = [read_table(given.out)] if given.out.exists() else []
         write_table(pd.concat([*there, table]).drop_duplicates(KEYS, keep="last").sort_values(KEYS), given.out)
     return 0
 
