@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -80,6 +81,7 @@ PIECES = 1000 if CONFIG.training.time_limit is not None and workflow.is_main_pro
 """Retries of a training: each goes on, in a job of its own, after its time limit. None: as others."""
 CAPTIONS = str(CHECKOUT / "docs/captions")
 TABLE_TEXTS = str(CHECKOUT / "mnmef/report/tables.yaml")
+BEGUN = time.time()
 RUN_PAGES = ("config", "versions", "run_times")
 """What the results page says of the run itself."""
 PUBLISHED_CURVES = published_file("rrmse_figures_1_4_7")
