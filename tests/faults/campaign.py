@@ -124,15 +124,29 @@ class Campaign:
             if not job.is_right():
                 raise RuntimeError(f"{job.rule} does not give the same bits twice")
 
-    def start(self, **request: object) -> int:
-        """Let the server start a process; return its id."""
+    def start(self, **request: object) -> None:
+        """Let the server start a process."""
         self.server.stdin.write(json.dumps({"folder": str(self.folder), **request}) + "\n")
         self.server.stdin.flush()
-        return int(self.server.stdout.readline())
+        self.process = int(self.server.stdout.readline())
+        self.handle = os.pidfd_open(self.process)
+
+    def strike(self, group: bool = False) -> bool:
+        """Kill the process that was started, and those that it has started as well; say whether it was still there."""
+        try:
+            signal.pidfd_send_signal(self.handle, 0)  # its id may be that of a stranger by now
+            if group:
+                os.killpg(self.process, signal.SIGKILL)
+            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        return self.wait()[0] == -signal.SIGKILL
 
     def wait(self) -> tuple[int, float, str]:
         """Wait for the process that was started; return its exit status, its seconds and what it said."""
-        return tuple(json.loads(self.server.stdout.readline()))
+        end = tuple(json.loads(self.server.stdout.readline()))
+        os.close(self.handle)
+        return end
 
     def redo(self, job: Job, **request: object) -> tuple[int, float, str]:
         """Do a job anew, to its end."""
@@ -168,10 +182,9 @@ class Campaign:
         job = self.pick(*(("train_filter", "finetune_filter") if self.random.random() < 0.6 else ()))
         job.forget()
         begun, moment = time.monotonic(), self.random.uniform(0.0, job.seconds)
-        process = self.start(job=str(job.kept))
+        self.start(job=str(job.kept))
         time.sleep(moment)
-        os.kill(process, signal.SIGKILL)
-        if self.wait()[0] == -signal.SIGKILL:
+        if self.strike():
             spent = time.monotonic() - begun
             self.judge("kill -9 of a job", job, self.redo(job), spent)
 
@@ -180,11 +193,9 @@ class Campaign:
         job, begun = self.pick(), time.monotonic()
         job.forget()
         targets = [str(path.relative_to(self.folder)) for path in job.outputs]
-        process = self.start(snakemake=[*targets, *self.options])
+        self.start(snakemake=[*targets, *self.options])
         time.sleep(self.random.uniform(0.5, 6.0))
-        group = self.random.random() < 0.5
-        (os.killpg if group else os.kill)(process, signal.SIGKILL)
-        killed = self.wait()[0] == -signal.SIGKILL
+        killed = self.strike(group=self.random.random() < 0.5)
         spent = time.monotonic() - begun
         self.snakemake("--unlock")
         if killed:
@@ -214,11 +225,7 @@ class Campaign:
         if self.faults[fault] == 0:  # the cure that the error names
             maker = next(each for each in self.jobs if path in each.outputs)
             self.judge(fault + ", made anew", maker, self.redo(maker))
-        hit.write_bytes(whole) if hit == path else None
-        if hit == path or not hit.exists():
-            maker = next(each for each in self.jobs if path in each.outputs)
-        if hit != path:
-            hit.write_bytes(whole)
+        hit.write_bytes(whole)
         self.judge(fault, job, self.redo(job))
 
     def damage_state(self) -> None:
@@ -228,10 +235,9 @@ class Campaign:
         begun = time.monotonic()
         for _ in range(20):
             job.forget()
-            process = self.start(job=str(job.kept))
+            self.start(job=str(job.kept))
             time.sleep(self.random.uniform(0.3, 0.9) * job.seconds)
-            os.kill(process, signal.SIGKILL)
-            self.wait()
+            self.strike()
             found = sorted(p for p in states.rglob("[!.]*") if p.is_file())
             if found:
                 break
