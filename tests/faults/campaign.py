@@ -220,12 +220,14 @@ class Campaign:
         path, job = self.random.choice([each for each in pairs if (each[0].parent.name, each[0].suffix) == kind])
         hit = path.with_name(f".{path.name}.sha256") if self.random.random() < 0.1 else path
         fault = f"damaged {'checksum' if hit != path else path.suffix} of {path.parent.name}"
-        whole = self.damage(hit)
-        self.refused(fault, job, self.redo(job), [path.name])
-        if self.faults[fault] == 0:  # the cure that the error names
+        whole, end = self.damage(hit), self.redo(job)
+        if hit == path or end[0] or not job.is_right():  # the name in a checksum's file does not matter
+            self.refused(fault, job, end, [path.name])
+        if self.faults[fault]:
+            hit.write_bytes(whole)
+        else:  # the cure that the error names
             maker = next(each for each in self.jobs if path in each.outputs)
-            self.judge(fault + ", made anew", maker, self.redo(maker))
-        hit.write_bytes(whole)
+            self.judge(f"{fault}, made anew", maker, self.redo(maker))
         self.judge(fault, job, self.redo(job))
 
     def damage_state(self) -> None:
