@@ -113,7 +113,7 @@ class Campaign:
         capturing.mkdir()
         (capturing / "sitecustomize.py").write_text(CAPTURE.replace("{FOLDER}", str(capturing)))
         first = {**environment, "PYTHONPATH": str(capturing)}
-        call = [sys.executable, "-m", "snakemake", *TARGETS, *self.options]
+        call = [sys.executable, "-m", "snakemake", *TARGETS, *self.options, "--cores", "all"]
         done = subprocess.run(call, cwd=folder, env=first, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             raise RuntimeError(f"the undisturbed run failed:\n{done.stdout[-4000:]}")
