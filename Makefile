@@ -2,6 +2,7 @@
 #                                                                      install what is needed, then compute and draw
 # make report [SCALE=...]                                              the same, then results/<scale>/report.html, for any browser
 # make test                                                            install what is needed, then run all fast tests
+# make test-faults                                                     kills, full disks, damaged files: at most an hour
 # make check                                                           layout, lint, types, order of folders, measures, names of systems, spelling
 # make test-cluster                                                    run the tests on a private SLURM, brought up for them
 # make archive [SCALE=...] | restore ARCHIVE=FILE | verify [SCALE=...] [WEIGHTS=...]   results in one file, and back; a sample of jobs again (docs/archive.md)
@@ -33,13 +34,22 @@ BENCHMARK_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: reproduce report install test test-cluster check archive restore verify plan costs canonical rulegraph tutorial docs gallery animation benchmark format unlock clean
+# Snakemake needs a cache folder that can be written before it reads anything.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)
+ifneq ($(shell mkdir -p "$(CACHE)" 2>/dev/null && test -w "$(CACHE)" && echo yes),yes)
+export XDG_CACHE_HOME := $(or $(TMPDIR),/tmp)/mnmef-cache-$(shell id -u)
+$(info $(CACHE) cannot be written: caches go to $(XDG_CACHE_HOME))
+endif
+
+.PHONY: reproduce report install test test-faults test-cluster check archive restore verify plan costs canonical rulegraph tutorial docs gallery animation benchmark format unlock clean
 
 reproduce: $(STAMP)
+	@$(BIN)/python -m mnmef.config.given $(SNAKEMAKE_ARGS)
 	$(BIN)/snakemake $(TARGETS) --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
 
 # One file that needs no network. Snakemake describes what `all` has made, and so makes what is missing first.
 report: $(STAMP)
+	@$(BIN)/python -m mnmef.config.given $(SNAKEMAKE_ARGS)
 	$(BIN)/snakemake --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
 	$(BIN)/snakemake --report results/$(SCALE)/report.html --report-stylesheet docs/report.css --config scale=$(SCALE) weights=$(WEIGHTS)
 
@@ -56,6 +66,9 @@ $(STAMP): requirements.lock
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+test-faults: $(STAMP)
+	$(BIN)/python -m pytest -m faults -s tests/faults $(PYTEST_ARGS)
 
 # Installs Debian's packages of SLURM if it may and they are missing.
 test-cluster: $(STAMP)

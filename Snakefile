@@ -186,3 +186,9 @@ check_targets(
 onstart:
     check_queue(Path.cwd())
     write_config(RUN, results("config.yaml"))
+
+
+onsuccess:
+    page = Path(results("README.md"))
+    if page.exists() and page.stat().st_mtime > BEGUN:
+        print(warnings_of(page), end="", file=sys.stderr)

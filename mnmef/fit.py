@@ -15,8 +15,10 @@ tuning split at these ensemble sizes and writes them beside the weights; give ea
 """
 
 import argparse
+import math
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,15 +30,16 @@ import yaml
 
 from mnmef.config.settings import Settings, assign, at_scale, training_settings
 from mnmef.core.devices import default_device
-from mnmef.core.errors import unknown_name
+from mnmef.core.errors import unknown_name, whole_number
 from mnmef.core.names import LEARNED_FILTERS, METHODS
 from mnmef.core.shipped import SHIPPED
 from mnmef.data.splits import make_split
 from mnmef.experiments.load import load_experiment
+from mnmef.filters.learned import initial_filter
 from mnmef.io.files import write_table
 from mnmef.io.strict_yaml import read_yaml
 from mnmef.learning.checkpoints import load_checkpoint, read_card
-from mnmef.learning.fitting import Recipe, finetune, pretrain
+from mnmef.learning.fitting import Recipe, finetune, finetuning_options, pretrain, pretraining_options
 from mnmef.learning.selection import keep_better, tuning_score
 from mnmef.learning.trainer import TimeLimitError
 
@@ -113,7 +116,10 @@ def merged_settings(
 
 def _parse(value: str) -> Any:
     """Read a value in YAML; but 1e-3, a text in YAML, is a number here."""
-    parsed = yaml.safe_load(value)
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ValueError(f"--set ...={value} is no YAML; quote what has colons, braces or brackets") from None
     try:
         return float(parsed) if isinstance(parsed, str) else parsed
     except ValueError:
@@ -141,10 +147,7 @@ def fit(cell: TrainingCell, truths: xr.Dataset, settings: Settings, out: Path, s
     TimeLimitError
         After `training.time_limit` minutes of the settings; the same call goes on.
     """
-    weights = cell.file(out, ".safetensors")
-    options = training_settings(settings, cell.filter)
-    options |= {"finetuning": settings["finetuning"], "resume_folder": weights.parent / "resume"}
-    recipe = Recipe.from_settings(options, settings["training"])
+    weights, recipe = cell.file(out, ".safetensors"), _recipe(cell, settings, out)
     if cell.members:
         pretrained = cell._replace(members=0).file(out, ".safetensors")
         table = finetune(truths, cell.sigma_y, cell.members, recipe, pretrained=pretrained, weights=weights)
@@ -154,6 +157,47 @@ def fit(cell: TrainingCell, truths: xr.Dataset, settings: Settings, out: Path, s
     else:
         table = pretrain(truths, cell.sigma_y, recipe, weights, start)
     write_table(table, cell.file(out, "_curve.csv"))
+
+
+def _recipe(cell: TrainingCell, settings: Settings, out: Path) -> Recipe:
+    """Return the recipe of a training."""
+    own = {"finetuning": settings["finetuning"], "resume_folder": cell.file(out, "").parent / "resume"}
+    return Recipe.from_settings(training_settings(settings, cell.filter) | own, settings["training"])
+
+
+def _check(cell: TrainingCell, cells: Sequence[TrainingCell], settings: Settings, out: Path) -> None:
+    """Raise `ValueError` for what a training of one of `cells` would fail at after its truths are simulated."""
+    recipe, windows = _recipe(cell, settings, out), settings["data"]["train"]["windows"]
+    for name in ("windows", "window_cycles"):
+        whole_number(f"data.train.{name}", settings["data"]["train"][name], 1)
+    size = (windows, recipe.window_cycles, whole_number("seed", recipe.seed, 0))
+    initial_filter(load_experiment(cell.experiment), cell.sigma_y, recipe.model, recipe.seed, name=cell.filter)
+    pretraining_options(recipe.training, *size)
+    if cell.members:
+        finetuning_options(recipe.training, settings["finetuning"], cell.members, *size)
+        start = cell._replace(members=0)
+        if start not in cells and not start.file(out, ".safetensors").exists():
+            raise ValueError(
+                f"{start.file(out, '.safetensors')}, which the fine-tuning at N = {cell.members} begins with, is not "
+                f"there: name {cell.experiment}_{cell.sigma_y} among the cells as well"
+            )
+
+
+def _check_folder(out: Path) -> None:
+    """Raise `ValueError` if nothing can be written to a folder."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise ValueError(f"--out {out} cannot be written: {error.strerror}") from None
+
+
+def _sizes(text: str) -> list[int]:
+    """Read the ensemble sizes after `--score`."""
+    if not re.fullmatch(r"\d+(,\d+)*", text) or min(map(int, text.split(","))) < 2:
+        raise ValueError(f"--score {text}: must be numbers of members of at least 2, such as 5,10,20")
+    return [int(size) for size in text.split(",")]
 
 
 def score(cell: TrainingCell, sizes: Sequence[int], settings: Settings, out: Path) -> pd.DataFrame:
@@ -189,16 +233,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         raw = read_yaml(given.config)
         common = merged_settings(raw, given.scale, given.set)
-        sizes = [int(size) for size in given.score.split(",")] if given.score else []
+        sizes = _sizes(given.score) if given.score is not None else []
+        if given.minutes is not None and not 0 <= given.minutes < math.inf:
+            raise ValueError(f"--minutes {given.minutes}: must be a number of at least 0")
         cells = sorted({TrainingCell.parse(text, given.filter, common) for text in given.cells})
         settings = {cell.experiment: merged_settings(raw, given.scale, given.set, cell.experiment) for cell in cells}
         for cell in cells if given.start else []:
             if not cell.members:
                 model = training_settings(settings[cell.experiment], cell.filter)["model"]
                 load_checkpoint(given.start, name=cell.filter, experiment=cell.experiment, model=model)
+        out = given.out or Path(f"results/{common['scale']}/training")
+        _check_folder(out)
+        for cell in cells:
+            _check(cell, cells, settings[cell.experiment], out)
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    out = given.out or Path(f"results/{common['scale']}/training")
     truths: dict[str, xr.Dataset] = {}
     print(f"Training on {default_device()}, weights to {out}", flush=True)
     for cell in cells:

@@ -147,6 +147,46 @@ def test_a_setting_that_is_not_there_is_named(config, tmp_path, capsys, assignme
     assert re.search(message, capsys.readouterr().err)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "training.steps=-3"], "training steps must be a whole number of at least 1, not -3"),
+        (["--set", "training.steps=2.5"], "training steps must be a whole number of at least 1, not 2.5"),
+        (["--set", "training.steps=null"], "training steps must be a whole number of at least 1, not None"),
+        (["--set", "training.steps=many"], "steps = 'many': must be of the kind of 6"),
+        (["--set", "training.steps=[3]"], r"steps = \[3\]: must be of the kind of 6"),
+        (["--set", "training.steps=true"], "steps = True: must be of the kind of 6"),
+        (["--set", "training=5"], "training = 5: must be of the kind of"),
+        (["--set", "training.optimizer=adam"], "unknown optimizer 'adam'.*adamw"),
+        (["--set", "training.loss=nl3"], "unknown loss 'nl3'.*nl2"),
+        (["--set", "training.decay=linear"], "unknown learning-rate decay 'linear'"),
+        (["--set", "training.batch={2: 3"], "is no YAML"),
+        (["--set", "training.learning_rate=-1"], "learning_rate must be a number of at least 0, not -1"),
+        (["--set", "training.learning_rate=.nan"], "learning_rate must be a number of at least 0, not nan"),
+        (["--set", "training.ensemble_size=1"], "ensemble_size must be a whole number of at least 2, not 1"),
+        (["--set", "model.heads=3"], "heads"),
+        (["--set", "data.train.windows=0"], "data.train.windows must be a whole number of at least 1, not 0"),
+        (["--set", "seed=-1"], "seed must be a whole number of at least 0, not -1"),
+        (["--score", "1"], "--score 1: must be numbers of members of at least 2"),
+        (["--score", "5,x"], "--score 5,x: must be numbers of members of at least 2"),
+        (["--score", ""], "--score : must be numbers of members of at least 2"),
+        (["--minutes", "-1"], "--minutes -1.0: must be a number of at least 0"),
+        (["--minutes", "nan"], "--minutes nan: must be a number of at least 0"),
+        (["--out", "/proc/weights"], "--out /proc/weights cannot be written"),
+        (["--out", __file__], "cannot be written: File exists"),
+        (["--start", "/nowhere.safetensors"], "there is no checkpoint /nowhere.safetensors"),
+        (["lorenz63_1.0_5"], "mnmef_pretrained.safetensors, which the fine-tuning.*name lorenz63_1.0 among the cells"),
+    ],
+)
+def test_what_would_fail_later_is_named_before_any_truth_is_simulated(
+    config, tmp_path, capsys, monkeypatch, arguments, message
+):
+    monkeypatch.setattr("mnmef.fit.simulate_training", None)
+    with pytest.raises(SystemExit):
+        main([*config, "--out", str(tmp_path / "out"), "lorenz96_1.0", *arguments])
+    assert re.search(message, capsys.readouterr().err, re.DOTALL)
+
+
 def test_it_imports_neither_the_workflow_nor_dapper_nor_netcdf_nor_pydantic(root):
     absent = ("snakemake", "dapper", "netCDF4", "pydantic", "matplotlib", "numba", "scipy")
     blocked = f"import sys; sys.modules.update(dict.fromkeys({absent!r})); import mnmef.fit"

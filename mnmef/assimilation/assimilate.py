@@ -9,6 +9,7 @@ import torch
 import xarray as xr
 
 from mnmef.assimilation.cycling import CycleRecord, OnCycle, in_turn, noise_source, run_filter
+from mnmef.assimilation.gross_errors import count_rejected
 from mnmef.assimilation.innovations import Innovations
 from mnmef.assimilation.inputs import as_ensemble, as_observations, warn_of_members
 from mnmef.assimilation.restart import Members, advance, assumed_noise, checked_restart, parts_to_save
@@ -42,7 +43,7 @@ def assimilate(
     Parameters
     ----------
     filter_, experiment : Filter, Experiment
-        The filter; the dynamics, the observed components (`experiment.observed`) and the cycle length.
+        The filter, or a `GrossErrorCheck` of one; dynamics, observed components and cycle length.
     observations : list, ndarray, masked array, DataFrame, DataArray or Tensor (K, d)
         Observations at K times, one cycle (`experiment.cycle_length` time units) apart; NaN and masked are missing.
     members, seed : int
@@ -85,7 +86,7 @@ def assimilate(
     seeded = experiment.with_seed(seed, filter_.name, count, after=first_cycle)
     record = _run(filter_, seeded, first, values, draw, in_turn(*callbacks))
     attributes = {"experiment": experiment.name, "filter": filter_.name, "members": count}
-    return _dataset(record, first_cycle, attributes, *callbacks)
+    return _dataset(record, first_cycle, attributes, *callbacks).assign(count_rejected(filter_))
 
 
 def _run(
@@ -98,7 +99,8 @@ def _run(
 ) -> CycleRecord:
     """Run a filter from an ensemble (N, Nx) over observations (K, d)."""
     # Networks compute in the precision of their weights, classical analyses in double (`Experiment.model_dtype`).
-    dtype = torch.float32 if isinstance(filter_, torch.nn.Module) else torch.float64
+    is_network = isinstance(getattr(filter_, "inner", filter_), torch.nn.Module)
+    dtype = torch.float32 if is_network else torch.float64
     start, observations = (torch.from_numpy(each).to(dtype)[None] for each in (first, values))
     # An unknown truth: errors of the record are NaN, means are not.
     truth = torch.full((1, len(values), experiment.state_size), torch.nan, dtype=dtype)

@@ -79,7 +79,11 @@ def faults_of_file(name: str) -> Iterator[str]:
         yield str(error)
         return
     file = known_experiments()[name].name
-    parts = (own, *(own.get("scales") or {}).values())
+    scales = own.get("scales") or {}
+    if not isinstance(scales, Mapping) or not all(isinstance(part or {}, Mapping) for part in scales.values()):
+        yield f"{file}: scales = {scales!r}: must be a mapping from scales to the keys to lay over the others"
+        return
+    parts = (own, *scales.values())
     for key in (key for part in parts for key in (*RUN_WIDE, *RUN_WIDE_PARTS) if _has(part, key)):
         yield f"{file}: key {key} is the same for all experiments of a run: it belongs into config.yaml"
 

@@ -5,6 +5,7 @@ overlays of the chosen scale in both, and what the user gave with `--configfile`
 before any job, so that a typing error costs seconds and not hours.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,8 @@ def _scale(raw: Mapping[str, Any], overrides: Mapping[str, Any]) -> str:
         fault = "config key scales is missing or no mapping: it must hold an overlay for each scale, possibly empty"
     elif scale not in scales:
         fault = unknown_name("scale", scale, scales)
+    elif not re.fullmatch(r"\w[\w-]*", str(scale)):
+        fault = f"scale = {scale!r}: names a folder of results, so that it must have letters, digits, - and _ alone"
     elif not isinstance(scales[scale] or {}, Mapping):
         fault = f"scales.{scale} = {scales[scale]!r}: must be a mapping of keys to lay over the others, or empty"
     else:

@@ -59,7 +59,8 @@ def explain(details: ErrorDetails, parts: Layers, schema: type[BaseModel]) -> st
     kind, value, context = details["type"], details["input"], details.get("ctx", {})
     location = tuple(part for part in details["loc"] if part != "[key]")
     path = ".".join(map(str, location))
-    prefix = next((prefix for layer, prefix in parts if _holds(layer, location)), "")
+    holders = (prefix for layer, prefix in parts if _holds(layer, location))
+    prefix = next(holders, parts[0][1] if len(parts) == 1 else "")
     if kind == "extra_forbidden":
         return _unknown_key(path, prefix, _walk(schema, location[:-1])[0], schema)
     right = _RIGHT.get(kind, details["msg"]).format(**context)

@@ -4,6 +4,7 @@ Without the checks of `mnmef.config.loading`, whose packages a machine that only
 """
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 from mnmef.core.errors import unknown_name
@@ -55,20 +56,28 @@ def at_scale(raw: Mapping[str, Any], scale: str | None = None, experiment: str |
     return merge(*layers(raw, scale, experiment), {"scale": scale})
 
 
+def _kind(value: object) -> type:
+    """Return what a value of a config is: a truth value, a number, a text, a list or a section."""
+    return next((kind for kind in (bool, Real, str, list, Mapping) if isinstance(value, kind)), type(value))
+
+
 def assign(settings: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
     """Replace the entry at the dotted `path`, such as `training.steps`, by `value`.
 
     Raises
     ------
     ValueError
-        For a path that leads to nothing, naming the nearest key.
+        For a path that leads to nothing, naming the nearest key; for a value of another kind than the one before.
     """
     key, _, rest = path.partition(".")
     if not isinstance(settings, Mapping):
         raise ValueError(f"{path!r} asks for a key of {settings!r}, which is no section")
     if key not in settings:
         raise ValueError(unknown_name("key", key, settings))
-    return {**settings, key: assign(settings[key], rest, value) if rest else value}
+    old = settings[key]
+    if not rest and None not in (old, value) and _kind(old) is not _kind(value):
+        raise ValueError(f"{path} = {value!r}: must be of the kind of {old!r}")
+    return {**settings, key: assign(old, rest, value) if rest else value}
 
 
 def model_settings(settings: Mapping[str, Any], filter_name: str = "mnmef") -> dict[str, Any]:

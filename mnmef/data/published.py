@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from mnmef.io.files import read_table
+
 KEYS = ["experiment", "sigma_y", "method", "ensemble_size"]
 
 BURN_IN = {
@@ -55,7 +57,7 @@ def load_searches(path: str | Path) -> pd.DataFrame:
 
 
 def _load(path: str | Path, columns: list[str]) -> pd.DataFrame:
-    table = pd.read_csv(path)
+    table = read_table(path)
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise ValueError(f"{path} lacks the columns {', '.join(missing)}; restore the file from the repository")

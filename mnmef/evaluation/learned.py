@@ -8,7 +8,7 @@ import xarray as xr
 
 from mnmef.core.devices import default_device
 from mnmef.evaluation.evaluate import EvaluationOptions, evaluate
-from mnmef.learning.checkpoints import load_checkpoint
+from mnmef.learning.checkpoints import load_checkpoint, read_card
 
 
 def evaluate_learned(
@@ -43,7 +43,8 @@ def evaluate_learned(
     Returns
     -------
     Dataset
-        See `mnmef.evaluation.evaluate.evaluate`.
+        See `mnmef.evaluation.evaluate.evaluate`. If some N lies beside those that its weights were trained with, the
+        attribute `beside_range` says so.
 
     Raises
     ------
@@ -55,4 +56,19 @@ def evaluate_learned(
         members: load_checkpoint(path, name=filter_name, experiment=experiment, sigma_y=sigma_y, model=model).to(device)
         for members, path in checkpoints.items()
     }
-    return evaluate(filters, split, method, sigma_y, options, device=device)
+    result = evaluate(filters, split, method, sigma_y, options, device=device)
+    trained = {members: _trained_sizes(read_card(path)) for members, path in checkpoints.items()}
+    beside = [n for n, sizes in trained.items() if sizes and not min(sizes) <= n <= max(sizes)]
+    if not beside:
+        return result
+    sizes = sorted({size for n in beside for size in trained[n]})
+    text = f"weights trained at N = {', '.join(map(str, sizes))} are used at N = {', '.join(map(str, beside))}"
+    return result.assign_attrs(beside_range=text)
+
+
+def _trained_sizes(card: Mapping[str, Any]) -> set[int]:
+    """Return the numbers of members that weights were trained with; none if their card does not say."""
+    training = card.get("training")
+    if not isinstance(training, dict) or "ensemble_size" not in training:
+        return set()
+    return {training["ensemble_size"], *training.get("other_sizes", ())}

@@ -38,7 +38,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> None:
     Raises
     ------
     OSError
-        If the disk is full or the folder cannot be written; the text names `path`.
+        If the disk is full or the folder cannot be written; the text names `path`. So does a note on any other error.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +57,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> None:
         # NetCDF, torch and safetensors report a full disk each by an error of their own that does not say so.
         free = shutil.disk_usage(path.parent).free
         if free > FULL_DISK_BYTES:
+            error.add_note(f"{path} was being written: a limit on the size of files can lead to this error as well")
             raise
         raise OSError(errno.ENOSPC, f"could not write {path}: {free} bytes are left on its disk") from error
     finally:
@@ -71,6 +72,19 @@ def write_text(text: str, path: str | Path) -> None:
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """Write `table` to `path` as CSV, floats at full precision, atomically."""
     write_atomically(path, lambda temporary: table.to_csv(temporary, index=False))
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read the table at `path`, CSV. Raises `ValueError`, and `FileNotFoundError`, with the file and the remedy."""
+    try:
+        if b"\0" in Path(path).read_bytes():
+            raise ValueError("it has bytes that are no text")
+        return pd.read_csv(path)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist; `snakemake --cores all {path}` makes it") from None
+    except (OSError, ValueError) as error:
+        remedy = f"delete it and run `snakemake --cores all {path}` to make it anew"
+        raise ValueError(f"{path} is not a readable table ({error}): {remedy}") from error
 
 
 def variable(dims: str | Sequence[str], values: Any, long_name: str, units: str | None = "1") -> tuple[Any, ...]:

@@ -10,7 +10,8 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,17 +21,24 @@ from mnmef.io import manifest
 
 
 class _Tee:
-    """A text stream that writes to `terminal` and to `file`; all other attributes are those of `terminal`."""
+    """A text stream that writes to `terminal` and to `file`; all other attributes are those of `terminal`.
 
-    def __init__(self, terminal: TextIO, file: TextIO) -> None:
-        self._terminal, self._file = terminal, file
+    A file that cannot be written, on a full disk say, is named once and ends nothing: what failed stays in sight.
+    """
+
+    def __init__(self, terminal: TextIO, file: FileIO) -> None:
+        self._terminal, self._file, self._is_whole = terminal, file, True
 
     def write(self, text: str) -> int:
-        self._file.write(text)
+        try:
+            self._file.write(text.encode("utf-8", "replace"))
+        except OSError as error:
+            if self._is_whole:
+                self._terminal.write(f"{self._file.name} cannot be written ({error.strerror}): see the terminal\n")
+            self._is_whole = False
         return self._terminal.write(text)
 
     def flush(self) -> None:
-        self._file.flush()
         self._terminal.flush()
 
     def __getattr__(self, name: str) -> object:
@@ -77,13 +85,14 @@ def job_log(path: str | Path, threads: int = 1) -> Iterator[None]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     limit_threads(threads)
-    with _alone(path), path.open("w", encoding="utf-8", buffering=1) as file:
+    with _alone(path), path.open("wb", buffering=0) as file:
         try:
             with redirect_stdout(_Tee(sys.stdout, file)), redirect_stderr(_Tee(sys.stderr, file)):
                 yield
         except BaseException:
             # Snakemake reports the exception on the terminal itself, so this copy is for the file only.
-            traceback.print_exc(file=file)
+            with suppress(OSError):
+                file.write(traceback.format_exc().encode("utf-8", "replace"))
             raise
 
 

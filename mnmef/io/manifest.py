@@ -4,6 +4,7 @@ Beside each file lies a hidden one with its SHA-256, which `sha256sum --check` r
 would need a lock when jobs end at the same time, which not all file systems of clusters have.
 """
 
+import glob
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -29,9 +30,10 @@ def record(paths: Iterable[str | Path]) -> None:
 
 
 def forget(paths: Iterable[str | Path]) -> None:
-    """Remove the checksums of files that are about to be written anew."""
+    """Remove the checksums of files that are about to be written anew, and what a killed writer has left of them."""
     for path in map(Path, paths):
-        _sidecar(path).unlink(missing_ok=True)
+        for hidden in path.parent.glob(f".{glob.escape(path.name)}.*"):
+            hidden.unlink(missing_ok=True)
 
 
 def check(path: str | Path) -> None:

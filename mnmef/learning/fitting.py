@@ -157,18 +157,21 @@ def _train(
 ) -> pd.DataFrame:
     """Train a filter, write its checkpoint and return the curve; its `card` gets the seconds of all pieces."""
     task = f"fine-tune N={options.ensemble_size}" if options.heads_only else "train"
-    curve = train(
+    entries = {
+        "training": vars(options),
+        "windows": truths.sizes["window"],
+        "hardware": hardware_name(default_device()),
+    }
+
+    def finish(curve: pd.DataFrame) -> None:
+        save_checkpoint(filter_, weights, {**entries, "seconds": float(curve["seconds"].iloc[-1]), **card})
+
+    return train(
         filter_.to(default_device()),
         torch.from_numpy(truths["truth"].values),
         options,
         resume_folder=recipe.resume_folder,
         **{key: recipe.training[key] for key in PACE},
         label=f"{task} {filter_.name} {filter_.experiment.name} {filter_.sigma_y}",
+        finish=finish,
     )
-    entries = {
-        "training": vars(options),
-        "windows": truths.sizes["window"],
-        "hardware": hardware_name(default_device()),
-    }
-    save_checkpoint(filter_, weights, {**entries, "seconds": float(curve["seconds"].iloc[-1]), **card})
-    return curve

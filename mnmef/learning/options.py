@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mnmef.core.errors import unknown_name
+from mnmef.core.errors import unknown_name, whole_number
 from mnmef.learning.losses import LOSSES
 from mnmef.learning.optimizers import OPTIMIZERS
 
@@ -100,8 +100,7 @@ class TrainingOptions:
             if name not in known:
                 raise ValueError(unknown_name(kind, name, known))
         for name in ("steps", "window_cycles", "batch", "chunks", "gradient_cycles"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"training {name} must be at least 1, not {getattr(self, name)}")
+            whole_number(f"training {name}", getattr(self, name), 1)
         if self.window_cycles % self.gradient_cycles:
             raise ValueError(
                 f"gradient_cycles must divide the {self.window_cycles} cycles of a window, not {self.gradient_cycles}"
@@ -118,8 +117,13 @@ class TrainingOptions:
             raise ValueError(
                 f"target_members must be 0 with noise_range = {self.noise_range}, not {self.target_members}"
             )
-        if min(self.sizes) < 2:
-            raise ValueError(f"an ensemble needs at least 2 members, not {min(self.sizes)}")
+        for size in self.sizes:
+            whole_number("training ensemble_size", size, 2)
+        clip = 0.0 if self.gradient_clip is None else self.gradient_clip
+        rates = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay, "gradient_clip": clip}
+        for name, value in rates.items():
+            if not (isinstance(value, int | float) and 0 <= value < math.inf):
+                raise ValueError(f"training {name} must be a number of at least 0, not {value!r}")
 
     @property
     def sizes(self) -> tuple[int, ...]:

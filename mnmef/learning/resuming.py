@@ -7,23 +7,19 @@ from typing import Any
 import torch
 
 from mnmef.io.files import write_atomically
-
-
-def _earlier(path: Path) -> Path:
-    """Return the file of the state before the newest."""
-    return path.with_suffix(".earlier.pt")
+from mnmef.io.resume import earlier
 
 
 def keep_state(state: dict[str, Any], path: Path) -> None:
     """Write a state to `path`; the one that is there stays beside it."""
     if path.exists():
-        path.replace(_earlier(path))
+        path.replace(earlier(path))
     write_atomically(path, lambda temporary: torch.save(state, temporary))
 
 
 def last_state(path: Path) -> dict[str, Any] | None:
     """Read the last good state that was written to `path`, if any; a printed line names a file that is damaged."""
-    for file in filter(Path.exists, (path, _earlier(path))):
+    for file in filter(Path.exists, (path, earlier(path))):
         try:
             with zipfile.ZipFile(file) as archive:
                 if archive.testzip() is not None:  # torch.load compares no checksums
@@ -31,10 +27,5 @@ def last_state(path: Path) -> dict[str, Any] | None:
             return dict(torch.load(file, weights_only=True))
         except Exception as error:  # a damaged file leads to errors of many kinds
             print(f"{file} is damaged ({type(error).__name__}): going on from an earlier state, or anew", flush=True)
+            file.unlink(missing_ok=True)  # the next state would make it the earlier one, in place of a good one
     return None
-
-
-def drop_states(path: Path) -> None:
-    """Remove the files of all states that were written to `path`, those of writers that were killed included."""
-    for leftover in (path, _earlier(path), *path.parent.glob(f".{path.name}.*")):
-        leftover.unlink(missing_ok=True)

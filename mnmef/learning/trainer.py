@@ -11,7 +11,7 @@ a batch of windows whose ages are staggered, so that each step sees early and la
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -29,10 +29,11 @@ from mnmef.core.threads import torch_threads
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.esrf import ESRF
 from mnmef.filters.learned import LearnedFilter
+from mnmef.io.resume import drop_states
 from mnmef.learning.losses import LOSSES, OF_TRUTH
 from mnmef.learning.optimizers import OPTIMIZERS
 from mnmef.learning.options import TrainingOptions
-from mnmef.learning.resuming import drop_states, keep_state, last_state
+from mnmef.learning.resuming import keep_state, last_state
 from mnmef.learning.windows import Windows
 
 CURVE_POINTS = 200
@@ -54,12 +55,12 @@ def train(
     checkpoint_seconds: float = 60.0,
     time_limit: float | None = None,
     label: str = "training",
+    finish: Callable[[pd.DataFrame], object] = len,
 ) -> pd.DataFrame:
     """Train a filter in place.
 
-    Windows of `options.window_cycles` cycles start at a random observation time of a random truth; observations and
-    first ensembles are drawn afresh each time. Runs on the device of the filter's parameters; all random numbers come
-    from the CPU.
+    Windows of `options.window_cycles` cycles start at a random time of a random truth; observations and first ensembles
+    are drawn afresh each time. Runs on the device of the filter's parameters; all random numbers come from the CPU.
 
     Parameters
     ----------
@@ -78,6 +79,8 @@ def train(
         Wall minutes after which this call keeps the state and raises `TimeLimitError`.
     label : str
         Title of the progress bar.
+    finish : callable
+        What writes the result: called with the training curve before the state is removed. By default nothing.
 
     Returns
     -------
@@ -93,23 +96,24 @@ def train(
     TimeLimitError
         At the time limit.
     """
-    if time_limit is not None and resume_folder is None:
-        raise ValueError(f"a time limit of {time_limit} minutes needs a folder to keep the training in")
     trainer = Trainer(filter_, truth, options)
     resume = None if resume_folder is None else Path(resume_folder) / f"{trainer.digest()}.pt"
-    state = None if resume is None else last_state(resume)
-    if state is not None:
+    if resume is not None and (state := last_state(resume)) is not None:
         trainer.load_state_dict(state)
     _run(trainer, resume, checkpoint_seconds, time_limit, label)
+    curve = pd.DataFrame(trainer.curve)
+    finish(curve)  # if it fails, on a full disk say, nothing is lost
     if resume is not None:
         drop_states(resume)
-    return pd.DataFrame(trainer.curve)
+    return curve
 
 
 def _run(
     trainer: "Trainer", resume: Path | None, checkpoint_seconds: float, time_limit: float | None, label: str
 ) -> None:
     """Take all steps that are left, and write the state to `resume` from time to time and at the time limit."""
+    if time_limit is not None and resume is None:
+        raise ValueError(f"a time limit of {time_limit} minutes needs a folder to keep the training in")
     begun = saved = time.monotonic()
     steps = trainer.options.steps
     with tqdm(total=steps, initial=trainer.step_number, desc=label, unit="step", mininterval=5) as bar:

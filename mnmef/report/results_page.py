@@ -166,8 +166,8 @@ def results_page(*, scale: str, figures: Sequence[str | Path], pages: Mapping[st
     figures : sequence of path
         Pictures in the folder `figures` beside the page.
     pages : mapping of str to str
-        Markdown of the claims, which come before the figures, and of the rest, in the order of the page, by the stems
-        of their files.
+        Markdown of warnings and claims, which come before the figures, and of the rest, in the order of the page, by
+        the stems of their files.
     captions : path
         Folder of captions.
     """

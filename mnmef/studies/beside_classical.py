@@ -24,7 +24,7 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.base import Filter
 from mnmef.filters.classical import ITERATIVE, Setting, make_classical
-from mnmef.io.files import write_table
+from mnmef.io.files import read_table, write_table
 from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.scores.bootstrap import mean_with_interval
 
@@ -180,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = beside_classical(learned, methods, design, sizes, extent, "tune" if given.tuning else "test")
     print(table.to_string(index=False))
     if given.out is not None:
-        there = [pd.read_csv(given.out)] if given.out.exists() else []
+        there = [read_table(given.out)] if given.out.exists() else []
         write_table(pd.concat([*there, table]).drop_duplicates(KEYS, keep="last").sort_values(KEYS), given.out)
     return 0
 

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from mnmef.assimilation.metrics import mean_over_survivors
 from mnmef.data.published import KEYS
 from mnmef.filters.classical import Setting
+from mnmef.io.files import read_table
 from mnmef.search.grids import settings_of
 from mnmef.search.race import Race, ranking, survivors
 from mnmef.studies.published_scorer import PublishedSearch, Scorer
@@ -204,4 +205,4 @@ def gather_searches(paths: Sequence[str | Path]) -> pd.DataFrame:
             "no published search belongs to the experiments, noise levels and ensemble sizes of the config; "
             "resources/published/dapper_grid_search_best.csv lists those that there are"
         )
-    return pd.concat(map(pd.read_csv, paths), ignore_index=True).sort_values(KEYS, ignore_index=True)
+    return pd.concat(map(read_table, paths), ignore_index=True).sort_values(KEYS, ignore_index=True)

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -16,6 +17,7 @@ from mnmef.config.loading import load_config, write_config
 from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS, METHODS, method_of, serves_grid, use_filters
 from mnmef.core.references import split_reference
 from mnmef.io.digest import code_digest
+from mnmef.io.machine_code import move_caches
 from mnmef.io.strict_yaml import read_yaml
 from mnmef.report import results_page as pages
 
@@ -53,6 +55,9 @@ def path_without_blanks(program):
 
 
 sys.executable = path_without_blanks(sys.executable)
+moved = move_caches(Path(".snakemake/caches")) if workflow.is_main_process else []
+if moved:
+    print(f"The home folder cannot be written: caches ({', '.join(moved)}) are in .snakemake/caches", file=sys.stderr)
 
 try:
     for file in workflow.configfiles if workflow.is_main_process else []:
@@ -76,6 +81,7 @@ PIECES = 1000 if CONFIG.training.time_limit is not None and workflow.is_main_pro
 """Retries of a training: each goes on, in a job of its own, after its time limit. None: as others."""
 CAPTIONS = str(CHECKOUT / "docs/captions")
 TABLE_TEXTS = str(CHECKOUT / "mnmef/report/tables.yaml")
+BEGUN = time.time()
 RUN_PAGES = ("config", "versions", "run_times")
 """What the results page says of the run itself."""
 PUBLISHED_CURVES = published_file("rrmse_figures_1_4_7")

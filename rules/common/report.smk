@@ -164,7 +164,14 @@ def page_settings():
         "config": results("config.yaml"),
         "benchmarks": results("benchmarks"),
         "captions": CAPTIONS,
+        "left_out": figures_left_out(),
     }
+
+
+def warnings_of(page):
+    """The warnings of a results page, for the end of the run that made it."""
+    found = re.search("## Warnings\n+((?:- .*\n)+)", Path(page).read_text(encoding="utf-8"))
+    return found[1] if found else ""
 
 
 def page_html():

@@ -137,6 +137,11 @@ class Cluster:
         """Cancel a job, as its user would."""
         self._run("scancel", job_id)
 
+    def submit(self, command: str, folder: Path, log: Path) -> str:
+        """Submit a command as a job in a folder; return the job's id."""
+        options = ("--parsable", f"--chdir={folder}", f"--output={log}", "--mem=1000")
+        return self._run("sbatch", *options, "--wrap", command).strip()
+
     def update(self, job_id: str, setting: str) -> None:
         """Change a job, as an administrator would."""
         self._run("scontrol", "update", f"JobId={job_id}", setting)
@@ -168,10 +173,12 @@ class Cluster:
         key = self.folder / "munge" / "key"
         key.touch(mode=0o600)
         key.write_bytes(os.urandom(128))
-        # The executor starts srun without any variable named SLURM_*: it has to find the configuration by itself.
-        shim = self.folder / "bin" / "srun"
-        shim.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {program("srun")} "$@"\n')
-        shim.chmod(0o755)
+        # The executor starts srun without any variable named SLURM_*, and inside a job the others as well: they have to
+        # find the configuration by themselves.
+        for name in ("srun", "sbatch", "squeue", "scancel"):
+            shim = self.folder / "bin" / name
+            shim.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {program(name)} "$@"\n')
+            shim.chmod(0o755)
         self.environment["PATH"] = f"{self.folder / 'bin'}:{os.environ['PATH']}"
 
     def _munge_options(self) -> list[str]:

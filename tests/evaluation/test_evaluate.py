@@ -6,8 +6,10 @@ import torch
 
 from mnmef.data.twin import simulate_split
 from mnmef.evaluation.evaluate import EvaluationOptions, evaluate
+from mnmef.evaluation.learned import evaluate_learned
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.base import Filter
+from mnmef.learning.checkpoints import read_card
 
 
 class FreeRun(Filter):
@@ -56,3 +58,20 @@ def test_a_diverged_trajectory_is_dated_and_marked_and_leaves_the_others_alone(s
     assert np.isfinite(broken["error_norm"].values[0, 1, :5]).all()
     others = [0, 2, 3]
     np.testing.assert_array_equal(broken["error_norm"].values[0, others], whole["error_norm"].values[0, others])
+
+
+def test_weights_used_beside_the_numbers_of_members_of_their_training_are_named(root):
+    weights = root / "resources" / "weights" / "lorenz63_1.0" / "mnmef_pretrained.safetensors"
+    card = read_card(weights)
+    arguments = {"filter_name": "mnmef", "model": card["model"]}
+    for sizes, beside in (((3, 5, 6), "3, 5, 6"), ((6, 10), "6"), ((10,), None)):
+        found = evaluate_learned(
+            simulate_split(load_experiment("lorenz63"), "test", 2, 2, [1.0], 10, seed=0),
+            "mnmef_pretrained",
+            1.0,
+            dict.fromkeys(sizes, weights),
+            EvaluationOptions(0, {"ensemble_size": 0, "trajectories": 0}),
+            **arguments,
+        )
+        said = f"weights trained at N = 10 are used at N = {beside}" if beside else None
+        assert found.attrs.get("beside_range") == said

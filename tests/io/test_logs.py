@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,26 @@ def test_an_exception_passes_on_and_leaves_its_traceback_in_the_log(tmp_path):
         1 / 0  # noqa: B018
     assert "Traceback" in path.read_text()
     assert "ZeroDivisionError" in path.read_text()
+
+
+def test_a_full_disk_ends_the_log_with_a_line_and_hides_no_error(tmp_path, capsys):
+    def job():
+        with job_log(tmp_path / "job.log"):
+            os.dup2(os.open("/dev/full", os.O_WRONLY), file_number(tmp_path / "job.log"))
+            print("a result")
+            print("another")
+            1 / 0  # noqa: B018
+
+    with pytest.raises(ZeroDivisionError):
+        job()
+    said = capsys.readouterr().out
+    assert said.count("job.log cannot be written (No space left on device)") == 1
+    assert "a result\nanother" in said
+
+
+def file_number(path):
+    """The number by which this process has the file at `path` open."""
+    return next(int(each.name) for each in Path("/proc/self/fd").iterdir() if os.path.realpath(each) == str(path))
 
 
 def test_the_streams_are_put_back(tmp_path):

@@ -18,6 +18,7 @@ from mnmef.experiments.load import load_experiment
 from mnmef.filters.learned import initial_filter
 from mnmef.learning.losses import LOSSES
 from mnmef.learning.options import DECAYS, TrainingOptions
+from mnmef.learning.resuming import keep_state, last_state
 from mnmef.learning.trainer import Trainer, train
 from mnmef.learning.windows import Windows
 
@@ -167,6 +168,29 @@ def test_a_damaged_resume_file_is_named_and_the_last_good_state_goes_on_to_the_s
     assert (f"{earlier} is damaged" in printed) == both
     assert steps == (list(range(6)) if both else [3, 4, 5])
     assert torch.equal(weights(resumed), weights(whole))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_good_state_is_not_replaced_by_a_damaged_one(tmp_path):
+    path = tmp_path / "a.pt"
+    for step in range(2):
+        keep_state({"step": step}, path)
+    path.write_bytes(path.read_bytes()[:300])
+    assert last_state(path) == {"step": 0}
+    keep_state({"step": 2}, path)
+    path.unlink()
+    assert last_state(path) == {"step": 0}
+
+
+def test_a_training_whose_result_cannot_be_written_is_not_lost(truth, tmp_path, monkeypatch):
+    def full(curve):
+        raise OSError("No space left on device")
+
+    arguments = {"resume_folder": tmp_path, "checkpoint_seconds": 0.0}
+    with pytest.raises(OSError, match="No space"):
+        train(make(), truth, dataclasses.replace(OPTIONS, steps=3), **arguments, finish=full)
+    monkeypatch.setattr(Trainer, "optimizer_step", None)  # no step is left
+    train(make(), truth, dataclasses.replace(OPTIONS, steps=3), **arguments)
     assert not list(tmp_path.iterdir())
 
 

@@ -16,6 +16,7 @@ from mnmef.experiments.files import shipped_experiments
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.classical import Setting
 from mnmef.filters.dapper_bridge import run_dapper
+from mnmef.io.resume import drop_states
 from mnmef.search.grids import settings_of
 from mnmef.search.race import Race, Round, ranking
 from mnmef.studies.published_baselines import (
@@ -304,7 +305,7 @@ def test_a_killed_search_goes_on_without_running_anything_twice_and_ends_with_th
     partial, stops = tmp_path / "partial.json", (3, count - 1)
     for stop in stops:  # amid a round of the first size, and before the end of the last
         runs.clear()
-        partial.unlink(missing_ok=True)
+        drop_states(partial)
         with pytest.raises(KeyboardInterrupt):
             run(stop)
         assert json.loads(partial.read_text())["results"]

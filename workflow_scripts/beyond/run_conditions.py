@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from mnmef.core.names import METHODS
 from mnmef.experiments.experiment import Experiment
-from mnmef.io.files import write_table
+from mnmef.io.files import read_table, write_table
 from mnmef.io.logs import job
 from mnmef.studies.robustness import Design, classical_candidate, learned_candidate
 from mnmef.studies.robustness import run_conditions as run
@@ -33,7 +31,7 @@ def run_conditions(
     if METHODS[method].is_learned:
         candidate = learned_candidate(source[0], method, experiment, sigma_y, model)
     else:
-        candidate = classical_candidate(pd.read_csv(source[0]), method, experiment, design.ensemble_size)
+        candidate = classical_candidate(read_table(source[0]), method, experiment, design.ensemble_size)
     write_table(run(candidate, experiment, sigma_y, design, seed=seed), table)
 
 

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import torch
 
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.classical import Setting, make_classical
-from mnmef.io.files import write_table
+from mnmef.io.files import read_table, write_table
 from mnmef.io.logs import job
 from mnmef.studies.runs import Candidate
 from mnmef.studies.scaling import GridPlan, longer, measure
@@ -32,7 +31,7 @@ def scale_baseline(
 ) -> None:
     """Write error, time and memory of `engine`, "letkf" or "dapper", on `state_size` variables to `table`."""
     sizes, grid = GridPlan(**plan), longer(Experiment.from_description(description), state_size)
-    searched = pd.read_csv(best).set_index("ensemble_size").loc[sizes.ensemble_size]
+    searched = read_table(best).set_index("ensemble_size").loc[sizes.ensemble_size]
     setting = Setting.of(searched)
     if engine == "dapper":
         found = time_dapper_on_grid(grid, sigma_y, sizes, setting, seed=seed)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mnmef.io.files import write_table
+from mnmef.io.files import read_table, write_table
 from mnmef.io.logs import job
 from mnmef.report.figures.scaling import figure_scaling, growth
 from mnmef.report.figures.style import save_figure
@@ -22,7 +22,7 @@ def scaling_dimension(*, runs: Sequence[Path], table: Path, svg: Path, png: Path
             "the config runs no filter on longer grids: that needs lorenz96 among experiments, scaling.sigma_y among "
             "noise_levels, and mnmef_conv among learned or letkf among baselines.lorenz96"
         )
-    found = pd.concat([pd.read_csv(path) for path in runs], ignore_index=True)
+    found = pd.concat([read_table(path) for path in runs], ignore_index=True)
     found = found.sort_values(["engine", "state_size"], ignore_index=True)
     print(found.to_string(index=False))
     print("Factor by which seconds per variable grow from the second grid to the largest; 1 is linear:")

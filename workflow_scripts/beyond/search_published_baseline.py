@@ -8,6 +8,7 @@ from mnmef.data.published import load_searches
 from mnmef.experiments.experiment import Experiment
 from mnmef.io.files import write_table
 from mnmef.io.logs import job
+from mnmef.io.resume import drop_states
 from mnmef.search.race import Race, race_of
 from mnmef.studies.published_baselines import search_published_baselines
 from mnmef.studies.published_scorer import PublishedSearch
@@ -34,7 +35,7 @@ def search_published_baseline(
     of_search = (cells["experiment"] == search.experiment.name) & (cells["sigma_y"] == search.sigma_y)
     cells = cells[of_search & (cells["method"] == search.method) & cells["ensemble_size"].isin(ensemble_sizes)]
     write_table(search_published_baselines(cells, search, race, partial, code), table)
-    Path(partial).unlink(missing_ok=True)
+    drop_states(partial)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from mnmef.io.files import write_table, write_text
+from mnmef.io.files import read_table, write_table, write_text
 from mnmef.io.logs import job
 from mnmef.report.tables import markdown_table
 from mnmef.scores.canonical import gather_canonical
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 
 def tabulate_canonical(*, runs: Sequence[Path], table: Path, page: Path) -> None:
     """Write all rows as CSV and for readers."""
-    found, shown, notes = gather_canonical([pd.read_csv(path) for path in runs])
+    found, shown, notes = gather_canonical([read_table(path) for path in runs])
     write_table(found, table)
     write_text(markdown_table(shown, title="Scores that the field knows", notes=notes), page)
 

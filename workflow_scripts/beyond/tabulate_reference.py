@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mnmef.io.files import write_table, write_text
+from mnmef.io.files import read_table, write_table, write_text
 from mnmef.io.logs import job
 from mnmef.report.tables import table_page
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def tabulate_reference(*, runs: Sequence[Path], table: Path, page: Path) -> None:
     """Write all rows as CSV and for readers."""
-    found = pd.concat([pd.read_csv(path) for path in runs], ignore_index=True)
+    found = pd.concat([read_table(path) for path in runs], ignore_index=True)
     write_table(found, table)
     write_text(table_page("reference", found), page)
 

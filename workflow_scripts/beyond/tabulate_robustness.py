@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mnmef.io.files import write_table, write_text
+from mnmef.io.files import read_table, write_table, write_text
 from mnmef.io.logs import job
 from mnmef.report.robustness_table import robustness_page, summarize_robustness
 
@@ -21,7 +21,7 @@ def tabulate_robustness(*, runs: Sequence[Path], design: Mapping[str, Any], tabl
             "the config runs no filter of the robustness table: it needs the noise level robustness.sigma_y among "
             "noise_levels, robustness.ensemble_size among ensemble_sizes, and an experiment with a grid"
         )
-    summary = summarize_robustness(pd.concat([pd.read_csv(path) for path in runs], ignore_index=True))
+    summary = summarize_robustness(pd.concat([read_table(path) for path in runs], ignore_index=True))
     write_table(summary, table)
     write_text(robustness_page(summary, design), page)
 

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from mnmef.evaluation.baseline import evaluate_baseline as evaluate
 from mnmef.evaluation.evaluate import EvaluationOptions
-from mnmef.io.files import provenance, read_dataset, write_dataset
+from mnmef.io.files import provenance, read_dataset, read_table, write_dataset
 from mnmef.io.logs import job
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ def evaluate_baseline(
     `seed`.
     """
     (experiment, sigma_y, method), options, seed = cell, settings["options"], settings["seed"]
-    split, chosen = read_dataset(dataset, kind="data", experiment=experiment, split="test"), pd.read_csv(best)
+    split, chosen = read_dataset(dataset, kind="data", experiment=experiment, split="test"), read_table(best)
     given = EvaluationOptions(seed, **options)
     evaluation = evaluate(split, method, sigma_y, chosen, given, lag=settings["ienks"]["lag"])
     columns = ["ensemble_size", "inflation", "localization_radius"]

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from mnmef.io.files import read_dataset
+from mnmef.io.files import read_dataset, read_table
 from mnmef.io.logs import job
 from mnmef.report.figures.calibration import figure_spread_skill
 from mnmef.report.figures.style import save_figure
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
 def calibration_spread_skill(*, scores: Path, evaluations: Sequence[Path], members: int, svg: Path, png: Path) -> None:
     """Draw the table `scores`, and the cycles of `evaluations` at N = `members`."""
     runs = [read_dataset(path, kind="evaluation") for path in evaluations]
-    save_figure(figure_spread_skill(pd.read_csv(scores), runs, members), svg, png)
+    save_figure(figure_spread_skill(read_table(scores), runs, members), svg, png)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from mnmef.data.published import load_curves
-from mnmef.io.files import write_table, write_text
+from mnmef.io.files import read_table, write_table, write_text
 from mnmef.io.logs import job
 from mnmef.report.claims import ScoredRun, claims_page
 from mnmef.report.claims import judge_claims as judge
@@ -43,10 +41,10 @@ def claims(
     page: Path,
 ) -> None:
     """Write the verdict on each claim as CSV to `table` and as Markdown to `page`."""
-    shown = {name: pd.read_csv(path) for name, path in studies.items()}
+    shown = {name: read_table(path) for name, path in studies.items()}
     run = ScoredRun(
-        pd.read_csv(trajectories),
-        pd.read_csv(scores),
+        read_table(trajectories),
+        read_table(scores),
         load_curves(curves),
         settings.seed,
         settings.training_size,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mnmef.io.files import write_table
+from mnmef.io.files import read_table, write_table
 from mnmef.io.logs import job
 from mnmef.report.figures.curves import figure_tuning_curves
 from mnmef.report.figures.style import save_figure
@@ -25,9 +25,9 @@ def figure_11(
             "and "
             "finetuning_curve.sigma_y among noise_levels"
         )
-    found = pd.concat([pd.read_csv(path) for path in curves], ignore_index=True)
+    found = pd.concat([read_table(path) for path in curves], ignore_index=True)
     write_table(found, table)
-    save_figure(figure_tuning_curves(found, pd.read_csv(published), cycles, seed), svg, png)
+    save_figure(figure_tuning_curves(found, read_table(published), cycles, seed), svg, png)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mnmef.io.files import write_table
+from mnmef.io.files import read_table, write_table
 from mnmef.io.logs import job
 from mnmef.report.figures.style import save_figure
 from mnmef.report.figures.timing import figure_timing, timing_summary
@@ -22,9 +22,9 @@ def figure_8(*, runs: Sequence[Path], published: Path, table: Path, svg: Path, p
     """
     if not runs:
         raise ValueError("the config runs no timings of filters: that needs lorenz96 or ks among experiments")
-    summary = timing_summary(pd.concat([pd.read_csv(path) for path in runs], ignore_index=True))
+    summary = timing_summary(pd.concat([read_table(path) for path in runs], ignore_index=True))
     write_table(summary, table)
-    save_figure(figure_timing(summary, pd.read_csv(published)), svg, png)
+    save_figure(figure_timing(summary, read_table(published)), svg, png)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from mnmef.io.files import write_table
+from mnmef.io.files import read_table, write_table
 from mnmef.io.logs import job
 from mnmef.report.figures.curves import figure_inflation
 from mnmef.report.figures.style import save_figure
@@ -27,7 +25,7 @@ def figure_9(*, runs: Sequence[Path], published: Path, seed: int, table: Path, s
         )
     scores = inflation_scores(runs)
     write_table(scores, table)
-    save_figure(figure_inflation(summarize(scores, ABLATION_KEYS, seed), pd.read_csv(published)), svg, png)
+    save_figure(figure_inflation(summarize(scores, ABLATION_KEYS, seed), read_table(published)), svg, png)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mnmef.data.published import load_curves
+from mnmef.io.files import read_table
 from mnmef.io.logs import job
 from mnmef.report.figures.curves import figure_curves
 from mnmef.report.figures.style import save_figure
@@ -26,8 +27,8 @@ def plot_curves(
     png: Path,
 ) -> None:
     """Draw the tables `scores` and `improvements` beside published curves and what a very large ensemble reaches."""
-    tables = pd.read_csv(scores), pd.read_csv(improvements), load_curves(published)
-    large = pd.concat([pd.read_csv(path) for path in references]) if references else None
+    tables = read_table(scores), read_table(improvements), load_curves(published)
+    large = pd.concat([read_table(path) for path in references]) if references else None
     save_figure(figure_curves(*tables, experiment, large), svg, png)
 
 

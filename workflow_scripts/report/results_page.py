@@ -1,6 +1,6 @@
 """The results page as Markdown, and its tables as HTML for the report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from mnmef.report.results_page import (
     versions_page,
 )
 from mnmef.report.results_page import results_page as compose
+from mnmef.report.warnings import run_warnings, warnings_page
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """Scale of the run, its config, the folder of Snakemake's measurements, and the folder of captions."""
+    """Scale, config, folders of Snakemake's measurements and of captions, and what figures need that are left out."""
 
     scale: str
     config: str
     benchmarks: str
     captions: str
+    left_out: Mapping[str, str]
 
 
 def results_page(
@@ -44,9 +46,10 @@ def results_page(
     """Write all `figures` and `tables` (Markdown) with config, versions and run times as Markdown to `page`, and each
     table as HTML to the file of the same name among `html`.
 
-    `evaluations` are NetCDF files that name the versions which computed them.
+    `evaluations` are NetCDF files that name the versions which computed them; what they warn of comes first.
     """
-    parts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(tables, key=page_order)}
+    parts = {"warnings": warnings_page(run_warnings(evaluations, settings.left_out))}
+    parts |= {path.stem: path.read_text(encoding="utf-8") for path in sorted(tables, key=page_order)}
     parts["config"] = config_page(settings.config)
     parts["versions"] = versions_page(versions(evaluations))
     parts["run_times"] = run_times_page(run_times(settings.benchmarks))

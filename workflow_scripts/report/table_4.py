@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from mnmef.data.published import load_searches
-from mnmef.io.files import write_table, write_text
+from mnmef.io.files import read_table, write_table, write_text
 from mnmef.io.logs import job
 from mnmef.report.tables import deviation_page, deviation_table, table_page
 
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 def table_4(*, scores: Path, searches: Path, table: Path, page: Path) -> None:
     """Write table 4 of the `scores` beside the released tables as CSV to `table` and as Markdown to `page`."""
-    deviations = deviation_table(pd.read_csv(scores), load_searches(searches))
+    deviations = deviation_table(read_table(scores), load_searches(searches))
     write_table(deviations, table)
     write_text(table_page("table_4", deviation_page(deviations)), page)
 

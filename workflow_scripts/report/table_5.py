@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from mnmef.io.files import write_table, write_text
+from mnmef.io.files import read_table, write_table, write_text
 from mnmef.io.logs import job
 from mnmef.report.tables import parameter_page, parameter_table, table_page
 
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
 
 def table_5(*, weights: Path, published: Path, table: Path, page: Path) -> None:
     """Write table 5 of the checkpoints listed in `weights` as CSV to `table` and as Markdown to `page`."""
-    counts = parameter_table(pd.read_csv(weights), pd.read_csv(published))
+    counts = parameter_table(read_table(weights), read_table(published))
     write_table(counts, table)
     write_text(table_page("table_5", parameter_page(counts)), page)
 

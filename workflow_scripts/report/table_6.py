@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from mnmef.io.files import write_table, write_text
+from mnmef.io.files import read_table, write_table, write_text
 from mnmef.io.logs import job
 from mnmef.report.tables import table_page, time_page, time_table
 
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
 
 def table_6(*, weights: Path, published: Path, table: Path, page: Path) -> None:
     """Write table 6 of the checkpoints listed in `weights` as CSV to `table` and as Markdown to `page`."""
-    times = time_table(pd.read_csv(weights), pd.read_csv(published))
+    times = time_table(read_table(weights), read_table(published))
     write_table(times, table)
     write_text(table_page("table_6", time_page(times)), page)
 

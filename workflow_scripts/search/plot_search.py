@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from mnmef.data.published import load_searches
+from mnmef.io.files import read_table
 from mnmef.io.logs import job
 from mnmef.report.figures.heatmaps import figure_search
 from mnmef.report.figures.style import save_figure
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 def plot_search(*, grid: Path, best: Path, published: Path, svg: Path, png: Path) -> None:
     """Draw the scores `grid` of a search, with its choice `best` and the published one."""
-    save_figure(figure_search(pd.read_csv(grid), pd.read_csv(best), load_searches(published)), svg, png)
+    save_figure(figure_search(read_table(grid), read_table(best), load_searches(published)), svg, png)
 
 
 if __name__ == "__main__":

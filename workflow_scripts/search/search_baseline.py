@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mnmef.data.published import load_searches
 from mnmef.io.files import read_dataset, write_table
 from mnmef.io.logs import job
-from mnmef.io.resume import ResumeFile
+from mnmef.io.resume import ResumeFile, drop_states
 from mnmef.search.grids import settings_of
 from mnmef.search.search import fingerprint, search_method
 
@@ -41,7 +41,7 @@ def search_baseline(
     )
     write_table(scored, grid)
     write_table(chosen, best)
-    Path(partial).unlink(missing_ok=True)
+    drop_states(partial)
 
 
 if __name__ == "__main__":

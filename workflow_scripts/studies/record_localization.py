@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from mnmef.io.files import provenance, read_dataset, write_dataset
+from mnmef.io.files import provenance, read_dataset, read_table, write_dataset
 from mnmef.io.logs import job
 from mnmef.studies.localization import RecordedRuns, record_weights
 
@@ -31,7 +29,7 @@ def record_localization(
     checkpoints: for each ensemble size. settings: model, study (trajectories and cycles) and seed.
     """
     split = read_dataset(dataset, kind="data", experiment=experiment, split="test")
-    radii = pd.read_csv(best).set_index("ensemble_size")["localization_radius"].to_dict()
+    radii = read_table(best).set_index("ensemble_size")["localization_radius"].to_dict()
     model, study, seed = (settings[key] for key in ("model", "study", "seed"))
     runs = RecordedRuns(METHOD, sigma_y, checkpoints, radii, model=model, seed=seed, **study)
     write_dataset(
