@@ -30,7 +30,7 @@ def faults_of_arguments(arguments: Sequence[str]) -> Iterator[str]:
             yaml.safe_load(value)
         except yaml.YAMLError as error:
             said = " ".join(str(error).split())
-            yield f"--config {key}={value} is no YAML ({said}); right is, for example, 'experiments=[lorenz96]'"
+            yield f"--config {key}={value} is no YAML ({said}); right is, for example, 'experiments=[lake.yaml]'"
 
 
 if __name__ == "__main__":

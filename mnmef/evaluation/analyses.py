@@ -31,7 +31,7 @@ VARIABLES = {
 NAME = r"[A-Za-z]\w*"
 ATTRIBUTES = {
     "name": "a name of letters, digits and underscores, such as my_filter",
-    "experiment": "the name of an experiment, such as lorenz96",
+    "experiment": "the name of an experiment, as in config.yaml",
     "sigma_y": "the noise level of the observations, such as 1.0",
     "split": "'test'",
     "ensemble_size": "a whole number of at least 1",

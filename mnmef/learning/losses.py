@@ -25,7 +25,7 @@ ALMOST = 0.95
 """Fairness of the CRPS. At 1, a single member may run away at no cost, since its error and its distances balance.
 
 Members that move together may still lower the score with some of them far off: look at the spread of a trained filter
-(docs/log/training_schedules.md, KS with large batches)."""
+(docs/log/training_schedules.md, on large batches)."""
 
 
 def crps(analysis: Tensor, truth: Tensor, fairness: float = ALMOST) -> Tensor:

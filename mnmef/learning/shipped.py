@@ -44,7 +44,7 @@ def load(
     Parameters
     ----------
     experiment : str
-        The experiment that it was trained on, such as "lorenz96".
+        The experiment that it was trained on; a wrong name lists those that there are.
     filter : str, optional
         The learned filter, such as "mnmef". By default the one with the smallest R-RMSE on the tuning split.
     sigma_y : float

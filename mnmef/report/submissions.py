@@ -42,7 +42,7 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
 def write_observations(arguments: Sequence[str]) -> int:
     """Write observations of the test split, and say so. Raises `ValueError` for a noise level that there is not."""
     parser = _parser("observations", "Write observations of the test split, without the truths.")
-    parser.add_argument("experiment", help="such as lorenz96, or a file of yours, such as lake.yaml")
+    parser.add_argument("experiment", help="an experiment of the package, or a file of yours, such as lake.yaml")
     parser.add_argument("out", type=Path, metavar="OUT.nc", help="where to")
     parser.add_argument("--sigma-y", type=float, default=1.0, help="noise level, state units (default: %(default)s)")
     given = parser.parse_args(arguments)
