@@ -139,7 +139,7 @@ def load_checkpoint(
     experiment : str or None
         The experiment that it must have been trained on.
     sigma_y : float or None
-        The noise level that it must have been trained at, state units.
+        The noise level that it must have been trained at, state units, or within whose range.
     model : mapping or None
         The options that its network must have. Options that only act at inference (`inflation`) are taken from here.
 
@@ -156,7 +156,8 @@ def load_checkpoint(
     """
     card, model = read_card(path), dict(model or {})
     at_inference = {key: model[key] for key in INFERENCE_OPTIONS if key in model}
-    asked = {"experiment": experiment, "sigma_y": sigma_y, "filter": name, **_dotted(model)}
+    level = None if sigma_y is None or sigma_y == card["sigma_y"] else sigma_y
+    asked = {"experiment": experiment, "filter": name, **_dotted(model), **_asked_level(card, level)}
     found = {**card, **_dotted(card["model"] | at_inference)}
     _refuse_others(path, {key: value for key, value in asked.items() if value is not None}, found)
     tensors, base = read_tensors(path), _base_of(path, card)
@@ -171,7 +172,7 @@ def load_checkpoint(
         tensors = whole.state_dict() | tensors
     filter_.load_state_dict(tensors)
     filter_.tuned_members = _tuned_members(card)
-    return filter_
+    return filter_ if level is None else filter_.at_noise(level)
 
 
 def filter_served(path: str | Path, description: Mapping[str, Any], sigma_y: float | None = None) -> str:
@@ -197,12 +198,25 @@ def filter_served(path: str | Path, description: Mapping[str, Any], sigma_y: flo
     card = read_card(path)
     if card["filter"] not in NETWORKS:
         raise ValueError(unknown_name(f"filter in the card of {path}", card["filter"], NETWORKS))
-    asked = {"experiment": description["name"]} | ({} if sigma_y is None else {"sigma_y": sigma_y})
+    asked = {"experiment": description["name"]} | _asked_level(card, sigma_y)
     found = {key: card[key] for key in asked}
     if "description" in card:
         asked, found = asked | _served(description), found | _served(card["description"])
     _refuse_others(path, dict.fromkeys(found) | asked, found)
     return str(card["filter"])
+
+
+def served_levels(card: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the lowest and the highest noise level that weights serve, state units."""
+    training, sigma_y = card.get("training"), float(card["sigma_y"])
+    low, high = (training.get("noise_range") if isinstance(training, dict) else None) or (1.0, 1.0)
+    return low * sigma_y, high * sigma_y
+
+
+def _asked_level(card: Mapping[str, Any], sigma_y: float | None) -> dict[str, float]:
+    """Return a noise level as what is asked of a checkpoint, unless it is within the range that its weights serve."""
+    low, high = served_levels(card)
+    return {} if sigma_y is None or low <= sigma_y <= high else {"sigma_y": sigma_y}
 
 
 def _served(description: Mapping[str, Any]) -> dict[str, Any]:

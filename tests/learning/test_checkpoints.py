@@ -206,3 +206,14 @@ def test_only_weights_fine_tuned_for_one_number_of_members_say_so(saved):
     ):
         save_checkpoint(filter_, path, {"training": training, "kept_pretrained": kept})
         assert load_checkpoint(path).tuned_members == members
+
+
+def test_weights_of_a_range_of_noise_serve_its_levels_and_no_others(tmp_path):
+    experiment = load_experiment("lorenz63")
+    filter_, path = initial_filter(experiment, 1.0, {"width": 4}, 0, name="mnmef_members"), tmp_path / "w.safetensors"
+    save_checkpoint(filter_, path, {"training": {"noise_range": [0.7, 1.0]}})
+    assert load_checkpoint(path).sigma_y == 1.0
+    assert load_checkpoint(path, sigma_y=0.8).sigma_y == 0.8
+    assert filter_served(path, experiment.description, 0.7) == "mnmef_members"
+    with pytest.raises(ValueError, match=r"trained with sigma_y = 1.0, but 1.2 is asked for"):
+        load_checkpoint(path, sigma_y=1.2)
