@@ -164,4 +164,5 @@ check_targets(
 
 onstart:
     check_queue(Path.cwd())
+    check_experiments()
     write_config(RUN, results("config.yaml"))
