@@ -185,6 +185,7 @@ check_targets(
 
 onstart:
     check_queue(Path.cwd())
+    check_experiments()
     write_config(RUN, results("config.yaml"))
 
 

@@ -31,6 +31,7 @@ rule evaluate_baseline:
 rule evaluate_filter:
     input:
         dataset=split_file("test"),
+        best=searched_options,
     output:
         scores=results("evaluation/{experiment}_{sigma_y}_{method}.nc"),
     log:

@@ -12,6 +12,8 @@ rule search_baseline:
         log_file("search_baseline/{experiment}_{sigma_y}_{method}"),
     benchmark:
         benchmark_file("search_baseline/{experiment}_{sigma_y}_{method}")
+    wildcard_constraints:
+        method="|".join(CLASSICAL_METHODS),
     conda:
         "../envs/baselines.yaml"
     threads: 1
@@ -25,6 +27,33 @@ rule search_baseline:
         "Search the hyperparameters of {wildcards.method} on {wildcards.experiment}, sigma_y = {wildcards.sigma_y}"
     script:
         "../workflow_scripts/search/search_baseline.py"
+
+
+rule search_filter:
+    input:
+        dataset=split_file("tune"),
+    output:
+        grid=results("search/{experiment}_{sigma_y}_{method}_grid.csv"),
+        best=results("search/{experiment}_{sigma_y}_{method}_best.csv"),
+    log:
+        log_file("search_filter/{experiment}_{sigma_y}_{method}"),
+    benchmark:
+        benchmark_file("search_filter/{experiment}_{sigma_y}_{method}")
+    wildcard_constraints:
+        method=OWN_FILTERS,
+    conda:
+        "../envs/baselines.yaml"
+    threads: 1
+    resources:
+        runtime=growing(720),
+        mem_mb=growing(4000),
+    params:
+        settings=own_search_settings,
+        code=code("search/search_filter"),
+    message:
+        "Search the options of {wildcards.method} on {wildcards.experiment}, sigma_y = {wildcards.sigma_y}"
+    script:
+        "../workflow_scripts/search/search_filter.py"
 
 
 rule plot_search:

@@ -137,7 +137,10 @@ STEP = "state - self.step_size * self.rate * state"
     [
         (STEP, "state[:, :1]", "returned the shape (10, 1); right is (10, 2)"),
         (STEP, "state / 0", "not finite"),
+        (STEP, "(" + STEP + ").astype(np.float32)", "values of type float32; right is float64"),
+        (STEP, "(" + STEP + ").astype(int)", "values of type int64; right is float64"),
         (STEP, "np.add(state, 1, out=state)", "changed its input in place"),
+        ("import numpy as np", "import numpy as np\nimport no_such_package", "line 2: ModuleNotFoundError"),
         (STEP, "state + np.random.rand()", "step is not deterministic"),
         (STEP, "state - state.mean(0)", "mixes the rows"),
         (STEP, "state * 1e20", "not finite after"),
@@ -163,6 +166,7 @@ def test_a_faulty_model_is_named(checked, old, new, said):
         ("baselines: [enkf]", "baselines: [letkf]", "has no spatial grid"),
         ("grid: null\nbaselines: [enkf]", "grid: periodic\nbaselines: [letkf]", "needs radii"),
         ("bound: 10.0", "bound: 1.0e-9", "which the truth reaches"),
+        ("model.py:Lake", "'dapper:Lorenz96.extras'", "the module Lorenz96.extras of DAPPER has no HMM"),
         ("title: Lake", "title: {", "cannot be read"),
         ("grid: null", "grid: null\nprocess_noise: {per_step: 1, per_cycle: 1}", "either per_step or per_cycle"),
         ("grid: null", "grid: null\nprocess_noise: {per_step: [1, 1, 1]}", "or 2 of them, one for each component"),
@@ -222,6 +226,22 @@ WITH_FILTER = EXPERIMENT + "filters: [{name: own.py:Mine, inflation: 1.1}]\n"
 def test_a_filter_of_the_users_passes(checked):
     status, said = checked(WITH_FILTER, own=FILTER)
     assert status == 0, said
+    status, said = checked(WITH_FILTER.replace("inflation: 1.1", "search: {inflation: [1.0, 1.1]}"), own=FILTER)
+    assert status == 0, said
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("search: {inflation: 1.1}", "must have a list of values for each option"),
+        ("search: {inflation: []}", "must have a list of values for each option"),
+        ("search: {rate: [1.1]}", "options of filter"),
+        ("inflation: 1.1, search: {inflation: [1.1]}", "has inflation as an option and in search: give it once"),
+    ],
+)
+def test_a_faulty_search_of_a_filter_is_named(checked, given, said):
+    status, text = checked(WITH_FILTER.replace("inflation: 1.1", given), own=FILTER)
+    assert (status, said in text) == (1, True), text
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from mnmef.core.references import located, split_reference
 from mnmef.data.twin import load_trial, simulate_split
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.classical import make_classical
-from mnmef.filters.outside import load_filter
+from mnmef.filters.outside import load_filter, variants
 
 MEMBERS, TRAJECTORIES, CYCLES, STEPS = 10, 2, 5, 20
 """Sizes of the trial, and steps of the model before it."""
@@ -40,10 +40,18 @@ def check_experiment(file: Path, raw: Mapping[str, Any], scale: str | None = Non
     overrides = {"experiments": [str(file)]} | ({"scale": scale} if scale else {})
     try:
         run = load_config(raw, overrides)
-        experiment = Experiment.from_description(run.descriptions[file.stem])
     except ValueError as error:
         return str(error).splitlines()
-    own = run.experiments[file.stem]
+    return faults_of(file.stem, run)
+
+
+def faults_of(name: str, run: RunConfig) -> list[str]:
+    """Return what is wrong with the experiment `name` of a checked config, as `check_experiment`."""
+    try:
+        experiment = Experiment.from_description(run.descriptions[name])
+    except ValueError as error:
+        return str(error).splitlines()
+    own = run.experiments[name]
     found: list[str] = []
     try:
         found.extend(faults_of_model(experiment))
@@ -119,7 +127,7 @@ def faults_of_observation(experiment: Experiment) -> Iterator[str]:
 def faults_of_filter(experiment: Experiment, run: RunConfig, entry: Mapping[str, Any]) -> Iterator[str]:
     """Run a filter of the user's over a few cycles, and name what went wrong."""
     label, sigma_y = entry["name"], run.common.noise_levels[0]
-    filter_ = load_filter(entry, experiment, sigma_y)
+    filter_, *_ = (load_filter(each, experiment, sigma_y) for each in variants(entry))
     dtype = torch.float32 if isinstance(filter_, torch.nn.Module) else torch.float64
     split = simulate_split(experiment, "tune", TRAJECTORIES, CYCLES, [sigma_y], MEMBERS, run.common.seed)
     first, observations, _ = load_trial(split, sigma_y, MEMBERS, dtype)

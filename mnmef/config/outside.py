@@ -122,6 +122,11 @@ def faults_of_filters(name: str, filters: Sequence[Mapping[str, Any]]) -> Iterat
         if reference is None:
             yield f"{file}: filters: {entry.get('name')!r}: must be a class in a file, such as my_filter.py:Mine"
             continue
+        grid = entry.get("search", {})
+        if not isinstance(grid, Mapping) or not all(isinstance(tried, list) and tried for tried in grid.values()):
+            yield f"{file}: filters: {reference[1]}.search = {grid!r}: must have a list of values for each option"
+        elif both := sorted(grid.keys() & entry.keys()):
+            yield f"{file}: filters: {reference[1]} has {both[0]} as an option and in search: give it once"
         fault, own = _fault_of(*reference, is_class=True), reference[1]
         if fault:
             yield f"{file}: filters: {fault}"

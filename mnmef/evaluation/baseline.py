@@ -10,7 +10,7 @@ import xarray as xr
 from mnmef.evaluation.evaluate import EvaluationOptions, evaluate
 from mnmef.experiments.load import experiment_of
 from mnmef.filters.classical import Setting, make_classical
-from mnmef.filters.outside import load_filter
+from mnmef.filters.outside import load_filter, variants
 
 
 def evaluate_baseline(
@@ -52,6 +52,7 @@ def evaluate_given(
     sigma_y: float,
     ensemble_sizes: Sequence[int],
     options: EvaluationOptions,
+    best: pd.DataFrame | None = None,
 ) -> xr.Dataset:
     """Evaluate a filter of the user's with its options.
 
@@ -63,9 +64,12 @@ def evaluate_given(
         See `mnmef.filters.outside.load_filter`.
     ensemble_sizes : sequence of int
         Numbers of members N.
+    best : DataFrame or None
+        Where options were searched: one row for each ensemble_size, with the setting.
     """
-    experiment = experiment_of(split)
-    filters = {members: load_filter(entry, experiment, sigma_y) for members in ensemble_sizes}
+    experiment, made = experiment_of(split), variants(entry)
+    chosen = {} if best is None else dict(zip(best["ensemble_size"], best["setting"], strict=True))
+    filters = {n: load_filter(made[chosen.get(n, 0)], experiment, sigma_y) for n in ensemble_sizes}
     is_network = isinstance(next(iter(filters.values())), torch.nn.Module)
     dtype = torch.float32 if is_network else torch.float64
     name = entry["name"].rpartition(":")[2]

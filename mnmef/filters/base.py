@@ -44,13 +44,17 @@ class Whitened:
         """Return rows (..., N, d) with zeros where the observation is missing."""
         return rows if self.missing is None else rows.masked_fill(self.missing.unsqueeze(-2), 0.0)
 
-    def departures(self, ensemble: Tensor, mean: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def departures(self, ensemble: Tensor, parts: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """Return observed anomalies `Y = h(v_n) - center` (..., N, d) and the innovation `y - center` (..., 1, d) of an
-        ensemble (..., N, Nx); the center is the mean of h(v_n), for a linear h made of a given mean (..., 1, Nx).
+        ensemble (..., N, Nx); the center is the mean of h(v_n), for a linear h and known `parts`, mean (..., 1, Nx) and
+        anomalies of the ensemble, made of these.
         """
-        observed = self.observe(ensemble)
         is_linear = self.experiment.observation.function == "identity"
-        center = self.observe(mean) if mean is not None and is_linear else ensemble_mean(observed)
+        center = self.observe(parts[0]) if parts is not None and is_linear else None
+        if parts is not None and center is not None and self.root is None:  # the same numbers, without a difference
+            return self.observe(parts[1]), self.value.unsqueeze(-2) - center
+        observed = self.observe(ensemble)
+        center = ensemble_mean(observed) if center is None else center
         return observed - center, self.value.unsqueeze(-2) - center
 
     def _times_root(self, rows: Tensor) -> Tensor:

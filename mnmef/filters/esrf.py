@@ -42,7 +42,7 @@ class ESRF(Filter):
         scale = self.sigma_y * (forecast.shape[-2] - 1) ** 0.5
         mean = ensemble_mean(forecast)
         anomalies = forecast - mean
-        h_anomalies, innovation = whiten(observation, experiment).departures(forecast, mean)
+        h_anomalies, innovation = whiten(observation, experiment).departures(forecast, (mean, anomalies))
         s, innovation = h_anomalies / scale, innovation / self.sigma_y
         root_n1 = (forecast.shape[-2] - 1) ** 0.5
         if has_more_observations(s.shape[-1], s.shape[-2]):

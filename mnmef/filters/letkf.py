@@ -93,7 +93,9 @@ class LETKF(Filter):
         scale = self.sigma_y * (forecast.shape[-2] - 1) ** 0.5
         mean = ensemble_mean(forecast)
         anomalies = forecast - mean
-        s, innovation = (part / scale for part in whiten(observation, experiment).departures(forecast, mean))
+        s, innovation = (
+            part / scale for part in whiten(observation, experiment).departures(forecast, (mean, anomalies))
+        )
         innovation = innovation.squeeze(-2).expand(*forecast.shape[:-2], -1)
         if self.is_scalar:
             shift, anomalies = updates(s, anomalies, innovation, *self.groups[0][1:])

@@ -1,6 +1,7 @@
 """Filters from files of the user's."""
 
 import inspect
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,23 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter
 
 
+def variants(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return an entry with each combination of the options that its key `search` has lists for, the last one fastest;
+    the entry alone without that key.
+    """
+    grid = entry.get("search", {})
+    rest = {key: value for key, value in entry.items() if key != "search"}
+    return [rest | dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
 def load_filter(entry: Mapping[str, Any], experiment: Experiment, sigma_y: float) -> Filter:
     """Make a filter of the user's.
 
     Parameters
     ----------
     entry : mapping
-        `name`, such as `/path/to/my_filter.py:Mine`, a class that derives from `Filter`; and its options.
+        `name`, such as `/path/to/my_filter.py:Mine`, a class that derives from `Filter`; and its options. `search`
+        is left out (see `variants`).
     experiment, sigma_y : Experiment, float
         Handed to its constructor under these names, if it has them.
 
@@ -25,7 +36,7 @@ def load_filter(entry: Mapping[str, Any], experiment: Experiment, sigma_y: float
     ValueError
         Naming the file and the class: it cannot be imported, is no filter, has no such option, or raises an error.
     """
-    label, options = str(entry["name"]), {key: value for key, value in entry.items() if key != "name"}
+    label, options = str(entry["name"]), {key: value for key, value in entry.items() if key not in ("name", "search")}
     path, _, class_name = label.rpartition(":")
     made = load_object(Path(path), class_name, "filters", "class")
     if not issubclass(made, Filter):

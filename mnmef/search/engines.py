@@ -30,7 +30,7 @@ WORKING_BYTES = 200_000_000
 Norms = tuple[np.ndarray, np.ndarray]
 """Norms of error and truth (T, K) of one setting."""
 
-Run = Callable[[Sequence[Setting], Callable[[int], Any]], Iterator[Norms]]
+Run = Callable[[Sequence[Any], Callable[[int], Any]], Iterator[Norms]]
 """Yields the norms of each setting of a chunk; reports to a function how many cycles of a trajectory have been run."""
 
 
@@ -87,7 +87,7 @@ def score_batched(
         return zip(record.error_norm.numpy(), record.truth_norm.numpy(), strict=True)
 
     chunk = settings_per_chunk(experiment, trial, working_bytes, torch.float64)
-    return _score("batched", settings, trial, experiment.state_size, run, chunk, known)
+    return score_settings("batched", settings, trial, experiment.state_size, run, chunk, known, _columns)
 
 
 def settings_per_chunk(experiment: Experiment, trial: Trial, working_bytes: int, dtype: torch.dtype) -> int:
@@ -123,13 +123,39 @@ def score_with_dapper(
                 advance(trial.cycles)
             yield np.linalg.norm(means - truth, axis=-1), np.linalg.norm(truth, axis=-1)
 
-    return _score("dapper", settings, trial, experiment.state_size, run, 1, known)
+    return score_settings("dapper", settings, trial, experiment.state_size, run, 1, known, _columns)
 
 
-def _score(
-    engine: str, settings: Sequence[Setting], trial: Trial, size: int, run: Run, chunk: int, known: ResumeFile | None
+def score_settings(
+    engine: str,
+    settings: Sequence[tuple],
+    trial: Trial,
+    size: int,
+    run: Run,
+    chunk: int,
+    known: ResumeFile | None,
+    columns: Callable[[Any], dict[str, Any]],
 ) -> pd.DataFrame:
-    """Return one row for each setting, in their order; run those that are not yet `known`, `chunk` at a time."""
+    """Score settings, but for those that are known.
+
+    Parameters
+    ----------
+    engine : str
+        In the table.
+    settings : sequence of tuple
+        What is searched, for each a row, in their order.
+    trial : Trial
+    size : int
+        Number of components Nx.
+    run : Run
+        It runs a chunk of settings.
+    chunk : int
+        How many at a time.
+    known : ResumeFile or None
+        Scores of an interrupted search.
+    columns : callable
+        What the table says of a setting.
+    """
     known = ResumeFile() if known is None else known
     keys = {setting: (engine, *asdict(trial).values(), *setting) for setting in settings}
     missing = [setting for setting, key in keys.items() if key not in known]
@@ -139,11 +165,16 @@ def _score(
         for begin in range(0, len(missing), chunk):
             part = missing[begin : begin + chunk]
             pairs = zip(part, run(part, bar.update), strict=True)
-            known.add({keys[setting]: _row(engine, trial, size, setting, norms) for setting, norms in pairs})
+            known.add({keys[setting]: _row(engine, trial, size, columns(setting), norms) for setting, norms in pairs})
     return pd.DataFrame([known[keys[setting]] for setting in settings])
 
 
-def _row(engine: str, trial: Trial, size: int, setting: Setting, norms: Norms) -> dict[str, Any]:
+def _columns(setting: Setting) -> dict[str, Any]:
+    """Return inflation and localization radius."""
+    return {"inflation": setting[0], "localization_radius": np.nan if setting[1] is None else setting[1]}
+
+
+def _row(engine: str, trial: Trial, size: int, setting: dict[str, Any], norms: Norms) -> dict[str, Any]:
     """Return the scores of one setting, of states of a `size`, from norms of error and truth (T, K)."""
     rrmse, deviation, diverged = mean_over_survivors(relative_rmse(*norms))
     rmse, _, _ = mean_over_survivors(time_mean_rmse(norms[0] / size**0.5))
@@ -152,8 +183,7 @@ def _row(engine: str, trial: Trial, size: int, setting: Setting, norms: Norms) -
         "sigma_y": trial.sigma_y,
         "method": trial.method,
         "ensemble_size": trial.members,
-        "inflation": setting[0],
-        "localization_radius": np.nan if setting[1] is None else setting[1],
+        **setting,
         "engine": engine,
         "rrmse": rrmse,
         "rrmse_std": deviation,

@@ -19,7 +19,7 @@ class Trial:
     sigma_y : float
         Noise level, state units.
     method : str
-        One of `CLASSICAL_METHODS`.
+        One of `CLASSICAL_METHODS`, or a filter of the user's.
     members : int
         Ensemble size N.
     trajectories, cycles : int

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
@@ -83,11 +84,7 @@ class KuramotoSivashinsky(System):
 
     def dapper_step(self) -> Callable[..., Any] | None:
         """Return DAPPER's step, which is for 128 grid points alone."""
-        if self.state_size != 128:
-            return None
-        from dapper.mods.KS import Model
-
-        return Model(dt=self.step_size).step
+        return import_module("dapper.mods.KS").Model(dt=self.step_size).step if self.state_size == 128 else None
 
     def reference_state(self) -> np.ndarray:
         """Return the Kassam-Trefethen initial profile, 150 time units later (as DAPPER's `x0`)."""

@@ -1,6 +1,7 @@
 """Lorenz (1963): three variables."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,11 +44,11 @@ class Lorenz63(System):
 
     def dapper_step(self) -> Callable[..., Any] | None:
         """Return DAPPER's step, which has the usual constants alone."""
-        if (self.sigma, self.rho, self.beta) != (10.0, 28.0, 8.0 / 3.0):
-            return None
-        from dapper.mods.Lorenz63 import step
-
-        return step
+        return (
+            import_module("dapper.mods.Lorenz63").step
+            if (self.sigma, self.rho, self.beta) == (10.0, 28.0, 8.0 / 3.0)
+            else None
+        )
 
     def reference_state(self) -> np.ndarray:
         """Return a state near the attractor."""

@@ -1,6 +1,7 @@
 """Lorenz (1996): variables on a circle of latitude."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,11 +47,7 @@ class Lorenz96(System):
 
     def dapper_step(self) -> Callable[..., Any] | None:
         """Return DAPPER's step, which has the usual constants alone."""
-        if self.forcing != 8.0:
-            return None
-        from dapper.mods.Lorenz96 import step
-
-        return step
+        return import_module("dapper.mods.Lorenz96").step if self.forcing == 8.0 else None
 
     def reference_state(self) -> np.ndarray:
         """Return the first unit vector."""

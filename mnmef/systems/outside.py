@@ -89,6 +89,8 @@ class BlackBox(System):
             raise ValueError(f"{self.label}: step changed its input in place; it must return a new array")
         self._is_checked = bool(np.isfinite(before).all())
         self._check(result, rows.shape, "step(state)", "that of its input, (M, state_size)", self._is_checked)
+        if result.dtype != np.float64:
+            raise ValueError(f"{self.label}: step(state) returned values of type {result.dtype}; right is float64")
         return result
 
     def _check(self, values: object, shape: tuple[int, ...], call: str, right: str, finite: bool = True) -> None:

@@ -16,6 +16,7 @@ from mnmef.config import settings
 from mnmef.config.loading import load_config, write_config
 from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS, METHODS, method_of, serves_grid, use_filters
 from mnmef.core.references import split_reference
+from mnmef.experiments.files import outside_experiments
 from mnmef.io.digest import code_digest
 from mnmef.io.machine_code import move_caches
 from mnmef.io.strict_yaml import read_yaml
@@ -299,6 +300,30 @@ def base_of(cell, filter=None, stage=None):
 
 
 OWN_WEIGHTS = checked("own_weights", own_filters)
+
+
+# Experiments of the user's
+
+
+def check_experiments():
+    """Stop before the first job with what `python -m mnmef check` says of experiments of the user's; each is checked
+    once, until it, its filters or their options are edited.
+    """
+    for name in outside_experiments().keys() & RUN.experiments.keys():
+        filters = SETTINGS[name]["filters"]
+        files = [split_reference(entry["name"])[0] for entry in filters]
+        parts = [RUN.descriptions[name], filters, SETTINGS[name]["baselines"], CONFIG.noise_levels, CONFIG.seed]
+        digest = hashlib.sha256(repr([*parts, *(code_digest(file, file.parent) for file in files)]).encode())
+        passed = Path(".snakemake/mnmef_checked") / f"{name}_{digest.hexdigest()[:16]}"
+        if passed.exists():
+            continue
+        from mnmef.assimilation.check import faults_of  # imports torch
+
+        faults = faults_of(name, RUN)
+        if faults:
+            raise WorkflowError("\n".join([f"The experiment {name} cannot be used.", *faults]))
+        passed.parent.mkdir(parents=True, exist_ok=True)
+        passed.touch()
 
 
 # Targets

@@ -12,24 +12,15 @@ def baseline_evaluation_settings(wildcards):
     return evaluation_settings(wildcards) | chosen(wildcards, "ienks")
 
 
-OWN_FILTERS, ANALYSES_NAMES = (
-    "|".join(name for name, method in METHODS.items() if method.stage == stage) or "none"
-    for stage in ("given", "analyses")
-)
-"""Patterns of the names of the user's filters, and of what made analyses elsewhere."""
-
-
-def given_filters(experiment):
-    """The entries of the key `filters`, by name."""
-    return {split_reference(entry["name"])[1]: entry for entry in SETTINGS[experiment]["filters"]}
-
-
 def filter_settings(wildcards):
     """As `evaluation_settings`, with a filter of the user's and a digest of its file."""
-    entry = given_filters(wildcards.experiment)[wildcards.method]
-    file = split_reference(entry["name"])[0]
-    digest = code_digest(file, file.parent)
-    return evaluation_settings(wildcards) | chosen(wildcards, "ensemble_sizes") | {"entry": entry, "digest": digest}
+    return evaluation_settings(wildcards) | chosen(wildcards, "ensemble_sizes") | own_filter(wildcards)
+
+
+def searched_options(wildcards):
+    """The table of the search of a filter of the user's, if there is one."""
+    is_searched = "search" in own_filter(wildcards)["entry"]
+    return expand(rules.search_filter.output.best, **wildcards) if is_searched else []
 
 
 def analyses_of(wildcards):

@@ -13,6 +13,9 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.process_noise import ProcessNoise
 from mnmef.filters.classical import Setting, make_classical
 from mnmef.filters.dapper_bridge import assimilation_error, dapper_method, hidden_markov_model
+from mnmef.filters.learned import initial_filter
+from mnmef.learning.options import TrainingOptions
+from mnmef.learning.trainer import train
 from mnmef.observations import Observation
 from mnmef.systems.base import System
 
@@ -182,6 +185,29 @@ def test_a_restart_goes_on_with_the_noise():
 def test_what_is_no_noise_is_refused(given):
     with pytest.raises(ValueError, match="process_noise"):
         Experiment.from_description({**DESCRIPTION, "process_noise": given})
+
+
+def test_a_training_sees_the_noise_and_has_the_same_bits_again():
+    """Forecasts of a training, in two chunks, with gradients through two cycles and a target of a large ensemble."""
+    truth = torch.from_numpy(simulate_truth(NOISY, 8, 8, np.random.default_rng(0)))
+    options = TrainingOptions(
+        ensemble_size=4,
+        steps=3,
+        window_cycles=4,
+        batch=4,
+        learning_rate=1e-3,
+        gradient_cycles=2,
+        target_members=5,
+        chunks=2,
+    )
+    small = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2}
+    weights = []
+    for experiment in (NOISY, NOISY, SILENT):
+        filter_ = initial_filter(experiment, 1.0, small, 0)
+        train(filter_, truth, options)
+        weights.append(torch.cat([p.detach().flatten() for p in filter_.parameters()]))
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
 
 
 STOCHASTIC = """\

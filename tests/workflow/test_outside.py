@@ -16,9 +16,9 @@ first_spread: 0.5
 burn_in_time: 20.0
 grid: null
 benchmark: esrf
-baselines: [enkf, esrf]
-filters: [{name: lake_filter.py:Relaxed, inflation: 1.02}]
-search: {engine: batched}
+baselines: [enkf, letkf]
+filters: [{name: lake_filter.py:Relaxed, inflation: 1.02, search: {share: [0.0, 0.5]}}]
+search: {engine: batched, localization_radius: {5: [1, 3], 10: [1, 3]}}
 """
 LAKE_MODEL = '''\
 """Lorenz '84 in NumPy."""
@@ -32,6 +32,7 @@ class Lake:
     """A black box."""
 
     state_size = 3
+    coordinates = [[0.0, 0.0], [1.0, 0.0], [1.0, 2.0]]
 
     def __init__(self, step_size):
         self.step_size = step_size
@@ -59,16 +60,16 @@ from mnmef.filters.esrf import ESRF
 class Relaxed(Filter):
     """A filter of the user's."""
 
-    def __init__(self, sigma_y, inflation=1.0):
-        self.inner = ESRF(sigma_y, inflation)
+    def __init__(self, sigma_y, inflation=1.0, share=0.5):
+        self.inner, self.share = ESRF(sigma_y, inflation), share
 
     def analyze(self, forecast, observation, experiment, noise=None):
         analysis = self.inner.analyze(forecast, observation, experiment)
-        return analysis + 0.5 * ((forecast - ensemble_mean(forecast)) - (analysis - ensemble_mean(analysis)))
+        return analysis + self.share * ((forecast - ensemble_mean(forecast)) - (analysis - ensemble_mean(analysis)))
 '''
 CONSTANTS = "A, B, F, G = 0.25, 4.0, 8.0, 1.0\n"
 TARGETS = ("results/quick/figures/curves_lake.png", "results/quick/scores.csv")
-AFTER_AN_EDIT_OF_A_FILTER = {"evaluate_filter", "score_filters", "plot_curves"}
+AFTER_AN_EDIT_OF_A_FILTER = {"search_filter", "evaluate_filter", "score_filters", "plot_curves"}
 AFTER_AN_EDIT = {"simulate_data", "search_baseline", "evaluate_baseline"} | AFTER_AN_EDIT_OF_A_FILTER
 
 
@@ -119,9 +120,13 @@ def test_one_command_makes_curves_and_scores_in_the_folder_of_the_user(run, fini
     assert (finished / TARGETS[0]).read_bytes().startswith(b"\x89PNG")
     scores = pd.read_csv(finished / TARGETS[1])
     assert set(scores["experiment"]) == {"lake"}
-    assert set(scores["method"]) == {"enkf", "esrf", "Relaxed"}
+    assert set(scores["method"]) == {"enkf", "letkf", "Relaxed"}
     assert scores["rrmse"].notna().all()
     assert not (run.tree / "results").exists()
+    grid, best = (pd.read_csv(finished / f"results/quick/search/lake_1.0_Relaxed_{n}.csv") for n in ("grid", "best"))
+    assert sorted(grid["share"].unique()) == [0.0, 0.5]
+    least = grid.loc[grid.groupby("ensemble_size")["rrmse"].idxmin()].set_index("ensemble_size")
+    assert best.set_index("ensemble_size")["share"].to_dict() == least["share"].to_dict()
 
 
 def test_a_second_command_does_nothing(planned):
@@ -134,7 +139,7 @@ def test_a_second_command_does_nothing(planned):
         ("lake_model.py", "0.5 * self", "0.49 * self", AFTER_AN_EDIT),
         ("lake_constants.py", "8.0", "7.9", AFTER_AN_EDIT),
         ("lake_seen.py", "states[:, :1]", "states[:, 1:2]", AFTER_AN_EDIT),
-        ("lake_filter.py", "0.5", "0.4", AFTER_AN_EDIT_OF_A_FILTER),
+        ("lake_filter.py", "return analysis +", "return analysis + 1e-9 +", AFTER_AN_EDIT_OF_A_FILTER),
         ("lake_filter.py", "A filter of", "Filter of", set()),
         ("lake.yaml", "inflation: 1.02", "inflation: 1.03", AFTER_AN_EDIT_OF_A_FILTER),
         ("lake_model.py", "A black box.", "In NumPy.", set()),
@@ -160,6 +165,28 @@ def test_results_are_below_the_folder_of_the_user_and_all_else_below_the_checkou
 
 
 @pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("lake_model.py", "return state +", "return state[:, 0] if True else", "returned the shape"),
+        ("lake_filter.py", "return analysis", "return forecast[..., :1]  #", "the analysis is"),
+        ("lake.yaml", "sites: [0]", "sites: [0], noise: [[-1]]", "must be positive definite"),
+    ],
+)
+def test_what_only_a_run_of_the_model_shows_stops_before_the_first_job(run, finished, file, old, new, said):
+    text = (finished / file).read_text()
+    assert old in text
+    (finished / file).write_text(text.replace(old, new))
+    try:
+        refused = run(*TARGETS)
+    finally:
+        (finished / file).write_text(text)
+    assert refused.returncode != 0
+    assert "The experiment lake cannot be used" in refused.stdout
+    assert said in refused.stdout
+    assert "simulate_data:" not in refused.stdout.partition("The experiment lake cannot be used")[2]
+
+
+@pytest.mark.parametrize(
     ("file", "content", "said"),
     [
         ("lake_model.py", "class Pond:\n    pass\n", "Known: Pond"),
@@ -167,7 +194,7 @@ def test_results_are_below_the_folder_of_the_user_and_all_else_below_the_checkou
         ("lake_model.py", None, "cannot be read"),
         ("lake_seen.py", "def sensors(states):\n    pass\n", "Did you mean 'sensors'"),
         ("lake_filter.py", "class Relax:\n    pass\n", "Did you mean 'Relax'"),
-        ("lake.yaml", LAKE_YAML.replace("enkf, esrf", "enkf, letkf"), "no spatial grid"),
+        ("lake_model.py", LAKE_MODEL.replace("coordinates", "positions"), "no spatial grid"),
     ],
 )
 def test_bad_files_are_refused_before_any_job(run, finished, file, content, said):
