@@ -3,6 +3,8 @@
 
 
 rule simulate_data:
+    input:
+        stored_trajectories,
     output:
         dataset=results("data/{experiment}_{split}.nc"),
     log:

@@ -77,9 +77,13 @@ def simulate_training(experiment: Experiment, windows: int, segment_cycles: int,
         `truth` (window, time, state).
     """
     rng = numpy_generator(seed, experiment.name, "train", "truth")
-    truth = simulate_truth(experiment, windows, segment_cycles, rng)
+    return training_split(experiment, simulate_truth(experiment, windows, segment_cycles, rng))
+
+
+def training_split(experiment: Experiment, truth: np.ndarray) -> xr.Dataset:
+    """Return the training split with truths (W, L + 1, Nx)."""
     dataset = xr.Dataset({"truth": variable(("window", "time", "state"), truth, "true state")})
-    return _described(dataset, experiment, "train", np.arange(segment_cycles + 1))
+    return _described(dataset, experiment, "train", np.arange(truth.shape[1]))
 
 
 def simulate_split(
@@ -117,9 +121,18 @@ def simulate_split(
     """
     if split not in SPLITS[1:]:
         raise ValueError(f"split {split!r} holds no observations; it must be 'tune' or 'test'")
+    rng = numpy_generator(seed, experiment.name, split, "truth")
+    states = simulate_truth(experiment, trajectories, cycles, rng)
+    return observed_split(experiment, split, states, noise_levels, members, seed)
+
+
+def observed_split(
+    experiment: Experiment, split: str, states: np.ndarray, noise_levels: list[float], members: int, seed: int
+) -> xr.Dataset:
+    """Return the tune or test split with truths (T, K + 1, Nx), the first one unobserved; see `simulate_split`."""
     stream = partial(numpy_generator, seed, experiment.name, split)
-    states, cycle = simulate_truth(experiment, trajectories, cycles, stream("truth")), np.arange(1, cycles + 1)
-    truth = states[:, 1:]
+    (trajectories, times, _), truth = states.shape, states[:, 1:]
+    cycles, cycle = times - 1, np.arange(1, times)
     draws = stream("observation").standard_normal((trajectories, cycles, experiment.observation_size))
     observation = experiment.observation.simulate(truth, noise_levels, draws, stream("missing"))
     shape = (trajectories, members, experiment.state_size)

@@ -73,8 +73,10 @@ def with_absolute_paths(section: Any, folder: Path) -> Any:
 def overlay(name: str) -> dict[str, Any]:
     """Return the keys that the file of the experiment `name` lays over config.yaml, its `scales` included."""
     found = {key: value for key, value in read_experiment(name).items() if key not in (*DESCRIPTION, *ASIDE)}
+    folder = known_experiments()[name].parent
+    if isinstance(found.get("trajectories"), str):
+        found["trajectories"] = str((folder / found["trajectories"]).resolve())
     if isinstance(found.get("filters"), list):
-        folder = known_experiments()[name].parent
         entries = [entry if isinstance(entry, dict) else {"name": entry} for entry in found["filters"]]
         found["filters"] = [with_absolute_paths(entry, folder) for entry in entries]
     return found

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from mnmef.config.loading import load_config
-from mnmef.core.names import use_filters
+from mnmef.core.names import METHODS, use_filters
 from mnmef.core.shipped import SHIPPED
 from mnmef.data.observations import without_truths
 from mnmef.data.published import KEYS
@@ -21,8 +21,6 @@ from mnmef.evaluation.analyses import Header, evaluate_analyses, read_headers
 from mnmef.experiments.experiment import Experiment
 from mnmef.io.files import provenance, read_dataset, write_dataset, write_table
 from mnmef.io.strict_yaml import read_yaml
-from mnmef.report.figures.curves import figure_curves
-from mnmef.report.figures.style import save_figure
 from mnmef.scores.comparisons import add_improvements, add_trainings, compare_filters, score_trainings
 from mnmef.scores.scoring import run_scores, summarize
 
@@ -62,13 +60,16 @@ def score_analyses(arguments: Sequence[str]) -> int:
     OSError, ValueError
         For a file that is not there, does not keep to the schema, or was made from other observations.
     """
+    # Not at the top: the other commands do without matplotlib.
+    from mnmef.report.figures.curves import figure_curves
+    from mnmef.report.figures.style import save_figure
+
     parser = _parser("score", "Score analyses that were made elsewhere, beside the filters of a run.")
     parser.add_argument("files", type=Path, nargs="+", metavar="ANALYSES.nc", help="docs/analyses.md has the schema")
     parser.add_argument("--experiment", help="the file of an experiment of yours, such as lake.yaml")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for tables and figure (default: this one)")
     given = parser.parse_args(arguments)
     headers = sorted(read_headers(given.files), key=lambda header: header.cell)
-    use_filters((header.name for header in headers), "analyses")
     parts, said = [], []
     for name, group in groupby(headers, key=lambda header: header.experiment):
         run = _Run(given, given.experiment or name)
@@ -77,7 +78,8 @@ def score_analyses(arguments: Sequence[str]) -> int:
         beside = run.evaluations(split, own)
         said.append(f"{len(beside)} filters of {run.folder} are beside those on {name}.")
         parts += beside
-    trajectories = pd.concat(parts)
+    trajectories, named = pd.concat(parts), {header.name: header for header in headers}
+    use_filters([*named, *(name for name in trajectories["method"].unique() if name not in METHODS)], "analyses")
     scores, compared = _tables(trajectories, run.settings["seed"])
     write_table(scores, given.out / "scores.csv")
     write_table(compared, given.out / "improvements.csv")
@@ -86,7 +88,6 @@ def score_analyses(arguments: Sequence[str]) -> int:
         first = next(header.name for header in headers if header.experiment == name)
         figure = figure_curves(scores, compared, published, name, contender=first)
         save_figure(figure, *(given.out / f"curves_{name}.{kind}" for kind in ("png", "svg")))
-    named = {header.name for header in headers}
     pairs = compared[compared["method"].isin(named)]
     print("\n".join([*said, "", _text(scores[SHOWN]), "", "Improvements in pairs:", _text(pairs[PAIRS])]))
     return 0
@@ -129,12 +130,8 @@ class _Run:
             for path in sorted((self.folder / "evaluation").glob(f"{self.name}_{level}_*.nc")):
                 run = read_dataset(path, kind="evaluation", experiment=self.name)
                 norms = run["truth_norm"].values
-                same = (
-                    np.isnan(norms) | np.isclose(norms, truth_norm, 1e-4)
-                    if norms.shape[1:] == truth_norm.shape
-                    else False
-                )
-                if not np.all(same):
+                fits = norms.shape[1:] == truth_norm.shape
+                if not (fits and np.all(np.isnan(norms) | np.isclose(norms, truth_norm, 1e-4))):
                     raise ValueError(f"{path} is of other truths than the observations that are scored: name --results")
                 if run.attrs["method"] not in named:
                     found.append(run_scores(run))

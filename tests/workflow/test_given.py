@@ -13,11 +13,13 @@ import torch
 import xarray as xr
 
 from mnmef.assimilation.assimilate import assimilate
-from mnmef.assimilation.cycling import run_filter
+from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.classical import make_classical
 from mnmef.learning.checkpoints import load_checkpoint
+from tests.lake import EXPERIMENT as LAKE
+from tests.lake import MODEL
 
 CONV = "resources/weights/lorenz96_1.0/mnmef_conv_pretrained.safetensors"
 SCORES = ("results/quick/scores.csv", "results/quick/figures/curves_lorenz96.png")
@@ -42,6 +44,12 @@ def run(tmp_path_factory, copy_sources, snakemake):
     return start
 
 
+def planned(said):
+    """The rules of the jobs of a dry run."""
+    table = re.search(r"Job stats:(.*?)total", said, flags=re.DOTALL)
+    return set(re.findall(r"^(\w+) +\d+$", table[1], flags=re.MULTILINE))
+
+
 OURS = ("experiments=[lorenz96]", "baselines=[]", "learned=[]", "own_weights={lorenz96_1.0: conv.safetensors}")
 BOTH = (*OURS, "analyses=[theirs.nc]")
 
@@ -59,8 +67,9 @@ def analyses(run):
     def keep(k, result, truth):
         kept.append(result.analysis.mean(1).numpy())
 
+    draw = noise_source(2504, "mnmef_conv_own", 10, (len(first), 10, EXPERIMENT.observation_size))
     with torch.no_grad():
-        run_filter(filter_, EXPERIMENT, first[:, :10], observation, unknown, on_cycle=keep)
+        run_filter(filter_, EXPERIMENT, first[:, :10], observation, unknown, draw, on_cycle=keep)
     theirs = xr.Dataset({"mean": (("trajectory", "cycle", "state"), np.stack(kept, 1))}, attrs=given.attrs)
     theirs.attrs.update(name="theirs", ensemble_size=10)
     theirs.to_netcdf(run.folder / "theirs.nc")
@@ -75,7 +84,7 @@ def test_own_weights_and_analyses_of_the_same_filter_have_the_same_scores_in_tab
     pd.testing.assert_series_equal(
         scores.loc[("theirs", 10), numbers], scores.loc[("mnmef_conv_own", 10), numbers], check_names=False
     )
-    assert scores.loc[("theirs", 10), "rrmse"] < 0.2
+    assert scores.loc[("theirs", 10), "rrmse"] < 0.4
     pairs = pd.read_csv(run.folder / "results/quick/improvements.csv").set_index(["method", "benchmark"])
     assert set(pairs.index) == {("mnmef_conv_own", "theirs"), ("theirs", "mnmef_conv_own")}
     assert pairs["improvement"].tolist() == [0.0, 0.0]
@@ -83,7 +92,7 @@ def test_own_weights_and_analyses_of_the_same_filter_have_the_same_scores_in_tab
     assert "Nothing to be done" in run(*SCORES, config=BOTH)
     (analyses + 0.1).assign_attrs(analyses.attrs).to_netcdf(run.folder / "theirs.nc")
     again = run(*SCORES, "--dry-run", config=BOTH)
-    assert set(re.findall(r"^rule (\w+):", again, re.M)) == {"evaluate_analyses", "score_filters", "plot_curves"}
+    assert planned(again) == {"evaluate_analyses", "score_filters", "plot_curves"}
 
 
 def test_what_does_not_fit_is_refused_before_any_job(run, analyses):
@@ -128,3 +137,25 @@ def test_the_documented_observations_are_assimilated_as_from_python_and_a_restar
     table = pd.read_csv(results / "station_innovations.csv").set_index("statistic")
     assert list(table.index) == ["mean", "variance", "chi_square"]
     assert (results / "station_innovations.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_learned_filters_are_trained_on_the_users_own_truths_and_a_new_file_trains_anew(root, run):
+    page = (root / "docs" / "own_truths.md").read_text()
+    (keys,) = re.findall(r"```yaml\n(trajectories:.*?)```", page, re.DOTALL)
+    (run.folder / "model.py").write_text(MODEL)
+    (run.folder / "lake.yaml").write_text(LAKE.replace("baselines: [enkf]", "baselines: []") + keys)
+    truths = simulate_truth(load_experiment("lorenz63"), 20, 199, np.random.default_rng(3))[..., :2]
+    np.save(run.folder / "truths.npy", truths)
+    config, target = ("experiments=[lake.yaml]",), "results/quick/evaluation/lake_1.0_mnmef_pretrained.nc"
+    run(target, config=config)
+    splits = {split: xr.load_dataset(run.folder / f"results/quick/data/lake_{split}.nc") for split in ("train", "test")}
+    np.testing.assert_array_equal(splits["test"]["truth"], truths[:4, 1:151])
+    np.testing.assert_array_equal(splits["train"]["truth"][:12], truths[8:, :41])
+    assert xr.load_dataset(run.folder / target).sizes["trajectory"] == 4
+    np.save(run.folder / "truths.npy", truths + 1)
+    again = run(target, "--dry-run", config=config)
+    assert planned(again) == {"simulate_data", "train_filter", "evaluate_learned"}
+    np.save(run.folder / "truths.npy", truths[:, :, :1])
+    run(target, config=config, fails=True)
+    (log,) = (run.folder / "results/quick/logs/simulate_data").glob("lake_test.log")
+    assert "truths.npy are of shape (20, 200, 1)" in log.read_text()

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnmef.assimilation.assimilate import assimilate
-from mnmef.assimilation.files import read_observations
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter
 from mnmef.filters.classical import make_classical
+from mnmef.io.arrays import read_array
 from mnmef.io.files import provenance, read_dataset, write_dataset
 from mnmef.io.logs import job_log
 from mnmef.learning.checkpoints import load_checkpoint
@@ -24,7 +24,7 @@ def assimilate_observations(*, description: Mapping[str, Any], entry: Mapping[st
     if entry["restart"]:
         saved = read_dataset(entry["restart"], kind="assimilation", experiment=experiment.name)
         given = {"first_ensemble": saved["last_ensemble"].values, "first_cycle": int(saved["cycle"][-1])}
-    values = read_observations(Path(entry["observations"]), entry["variable"])
+    values = read_array(Path(entry["observations"]), entry["variable"])
     result = assimilate(filter_, experiment, values, save=parts, seed=seed, **given)
     write_dataset(result, run, provenance=provenance("assimilation", entry, seed))
 

@@ -1,10 +1,10 @@
-"""Simulate one split of one experiment."""
+"""Make one split of one experiment: simulated, or of the user's trajectories."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnmef.data.twin import simulate_split, simulate_training
+from mnmef.data.splits import make_split
 from mnmef.experiments.experiment import Experiment
 from mnmef.io.files import provenance, write_dataset
 from mnmef.io.logs import job
@@ -17,12 +17,7 @@ def simulate_data(
     *, description: Mapping[str, Any], split: str, settings: Mapping[str, Any], seed: int, dataset: Path
 ) -> None:
     """Write a split to `dataset`: truths, and for tuning and tests observations and first ensembles."""
-    experiment = Experiment.from_description(description)
-    if split == "train":
-        cycles = settings["window_cycles"] + settings["offset_cycles"]
-        data = simulate_training(experiment, settings["windows"], cycles, seed)
-    else:
-        data = simulate_split(experiment, split, **settings, seed=seed)
+    data = make_split(Experiment.from_description(description), split, {**settings, "seed": seed})
     write_dataset(data, dataset, provenance=provenance("data", settings, seed))
 
 

@@ -1,4 +1,4 @@
-"""Observations of the user's from files."""
+"""Arrays of the user's from files."""
 
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,8 @@ import xarray as xr
 from mnmef.core.errors import unknown_name
 
 
-def read_observations(path: Path, variable: str | None = None) -> Any:
-    """Read observations (K, d) for `assimilate`, which checks them.
+def read_array(path: Path, variable: str | None = None) -> Any:
+    """Read an array of any shape and type.
 
     Parameters
     ----------
@@ -35,5 +35,5 @@ def read_observations(path: Path, variable: str | None = None) -> Any:
     except Exception as error:  # the NetCDF and HDF5 libraries raise many types
         raise ValueError(f"{path} cannot be read as NetCDF, or as an array of NumPy's (.npy): {error}") from error
     if chosen is None:
-        raise ValueError(f"{path} has {len(names)} variables, {', '.join(names)}; say which one has the observations")
+        raise ValueError(f"{path} has {len(names)} variables, {', '.join(names)}; say which one is meant")
     raise ValueError(f"{path}: {unknown_name('variable', chosen, names)}")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from mnmef.assimilation.files import read_observations
+from mnmef.io.arrays import read_array
 
 VALUES = np.array([[1.0, np.nan], [2.0, 3.0]])
 
@@ -15,17 +15,17 @@ def test_an_array_and_a_variable_of_a_netcdf_are_the_same_observations(tmp_path)
     both.to_netcdf(tmp_path / "both.nc")
     both[["wind"]].to_netcdf(tmp_path / "wind.nc")
     for file, variable in (("y.npy", None), ("both.nc", "wind"), ("wind.nc", None), ("wind.nc", "wind")):
-        np.testing.assert_array_equal(read_observations(tmp_path / file, variable), VALUES)
+        np.testing.assert_array_equal(read_array(tmp_path / file, variable), VALUES)
     with pytest.raises(ValueError, match=r"both\.nc has 2 variables, wind, mask; say which"):
-        read_observations(tmp_path / "both.nc")
+        read_array(tmp_path / "both.nc")
     with pytest.raises(ValueError, match=r"both\.nc: unknown variable 'winds'\. Did you mean 'wind'"):
-        read_observations(tmp_path / "both.nc", "winds")
+        read_array(tmp_path / "both.nc", "winds")
 
 
 def test_a_file_of_something_else_is_refused_by_name(tmp_path):
     (tmp_path / "y.nc").write_text("wind")
     with pytest.raises(ValueError, match=r"y\.nc cannot be read as NetCDF"):
-        read_observations(tmp_path / "y.nc")
+        read_array(tmp_path / "y.nc")
     np.save(tmp_path / "y.npy", np.array([object()]), allow_pickle=True)
     with pytest.raises(ValueError, match=r"y\.npy cannot be read"):
-        read_observations(tmp_path / "y.npy")
+        read_array(tmp_path / "y.npy")
