@@ -171,7 +171,7 @@ class Campaign:
     def refused(self, fault: str, job: Job, end: tuple[int, float, str], names: list[str]) -> None:
         """Judge a run that must stop with an error that names one of the files."""
         if end[0] == 0 or not any(name in end[2].rpartition("Error")[2] for name in names):
-            self.wrong.append(f"{fault}, {job.rule}, named none of {names}: {end[2][-1500:]}")
+            self.wrong.append(f"{fault}, {job.rule}: named none of {names}: {end[2][-1500:]}")
 
     def pick(self, *rules: str) -> Job:
         """Pick a job, of some rules."""
@@ -265,7 +265,7 @@ class Campaign:
                 with full(read_only):
                     end = self.redo(job)
                 if path != job.log:
-                    names = [each.name for each in job.outputs]
+                    names = [each.name for each in (*job.outputs, job.log)]  # some logs lie below their outputs
                     self.refused(fault, job, end, [*names, "resume"])
                     end = self.redo(job)
                 self.judge(fault, job, end)

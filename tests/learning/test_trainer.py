@@ -362,9 +362,9 @@ def test_learning_rates_decay_as_documented():
         ({"loss": "nl3"}, "'nl3'.*'nl2'"),
         ({"decay": "cosin"}, "'cosin'.*'cosine'"),
         ({"optimizer": "adam"}, "'adam'.*'adamw'"),
-        ({"batch": 0}, "batch must be at least 1"),
-        ({"ensemble_size": 1}, "at least 2 members"),
-        ({"other_sizes": (5, 1)}, "at least 2 members, not 1"),
+        ({"batch": 0}, "batch must be a whole number of at least 1, not 0"),
+        ({"ensemble_size": 1}, "ensemble_size must be a whole number of at least 2, not 1"),
+        ({"other_sizes": (5, 1)}, "ensemble_size must be a whole number of at least 2, not 1"),
     ],
 )
 def test_wrong_options_are_named(change, message):
