@@ -102,7 +102,7 @@ class Campaign:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self.random = folder, random.Random(seed)
-        self.faults, self.wrong, self.lost = Counter(), [], 0.0
+        self.faults, self.wrong, self.lost, self.damaged = Counter(), [], 0.0, 0
         self.skipped: list[str] = []
         arguments = [f"{key}={json.dumps(value)}" for key, value in CONFIG.items()]
         self.options = ["-s", str(ROOT / "Snakefile"), "--cores", "1", "--config", *arguments]
@@ -203,6 +203,7 @@ class Campaign:
 
     def damage(self, path: Path) -> bytes:
         """Truncate a file or flip one of its bits; return what it was."""
+        self.damaged += 1
         whole = path.read_bytes()
         if self.random.random() < 0.4:
             path.write_bytes(whole[: self.random.randrange(len(whole))])
@@ -364,7 +365,7 @@ def run(folder: Path, *, kills: int, snakemakes: int, damaged: int, jobs: int | 
     chosen = campaign.jobs if jobs is None else campaign.random.sample(campaign.jobs, jobs)
     while campaign.faults["kill -9 of a job"] < kills:
         campaign.kill()
-    while sum(n for kind, n in campaign.faults.items() if kind.startswith("damaged")) < damaged:
+    while campaign.damaged < damaged:
         (campaign.damage_state if campaign.random.random() < 0.2 else campaign.damage_input)()
     refusal = may_mount(folder)
     campaign.skipped += [refusal] if refusal else []
