@@ -175,7 +175,7 @@ class Cluster:
         key.write_bytes(os.urandom(128))
         # The executor starts srun without any variable named SLURM_*, and inside a job the others as well: they have to
         # find the configuration by themselves.
-        for name in ("srun", "sbatch", "squeue", "scancel"):
+        for name in ("srun", "sbatch", "squeue", "scancel", "scontrol"):
             shim = self.folder / "bin" / name
             shim.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {program(name)} "$@"\n')
             shim.chmod(0o755)

@@ -102,7 +102,7 @@ class Campaign:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.folder, self.random = folder, random.Random(seed)
-        self.faults, self.wrong, self.lost = Counter(), [], 0.0
+        self.faults, self.wrong, self.lost, self.damaged = Counter(), [], 0.0, 0
         self.skipped: list[str] = []
         arguments = [f"{key}={json.dumps(value)}" for key, value in CONFIG.items()]
         self.options = ["-s", str(ROOT / "Snakefile"), "--cores", "1", "--config", *arguments]
@@ -171,7 +171,7 @@ class Campaign:
     def refused(self, fault: str, job: Job, end: tuple[int, float, str], names: list[str]) -> None:
         """Judge a run that must stop with an error that names one of the files."""
         if end[0] == 0 or not any(name in end[2].rpartition("Error")[2] for name in names):
-            self.wrong.append(f"{fault}, {job.rule}, named none of {names}: {end[2][-1500:]}")
+            self.wrong.append(f"{fault}, {job.rule}: named none of {names}: {end[2][-1500:]}")
 
     def pick(self, *rules: str) -> Job:
         """Pick a job, of some rules."""
@@ -203,6 +203,7 @@ class Campaign:
 
     def damage(self, path: Path) -> bytes:
         """Truncate a file or flip one of its bits; return what it was."""
+        self.damaged += 1
         whole = path.read_bytes()
         if self.random.random() < 0.4:
             path.write_bytes(whole[: self.random.randrange(len(whole))])
@@ -265,7 +266,7 @@ class Campaign:
                 with full(read_only):
                     end = self.redo(job)
                 if path != job.log:
-                    names = [each.name for each in job.outputs]
+                    names = [each.name for each in (*job.outputs, job.log)]  # some logs lie below their outputs
                     self.refused(fault, job, end, [*names, "resume"])
                     end = self.redo(job)
                 self.judge(fault, job, end)
@@ -364,7 +365,7 @@ def run(folder: Path, *, kills: int, snakemakes: int, damaged: int, jobs: int | 
     chosen = campaign.jobs if jobs is None else campaign.random.sample(campaign.jobs, jobs)
     while campaign.faults["kill -9 of a job"] < kills:
         campaign.kill()
-    while sum(n for kind, n in campaign.faults.items() if kind.startswith("damaged")) < damaged:
+    while campaign.damaged < damaged:
         (campaign.damage_state if campaign.random.random() < 0.2 else campaign.damage_input)()
     refusal = may_mount(folder)
     campaign.skipped += [refusal] if refusal else []
