@@ -96,14 +96,13 @@ def test_its_published_numbers_are_those_of_the_paper(rows, root, target):
 
 @pytest.mark.parametrize("target", FIGURES)
 def test_its_own_numbers_are_those_of_the_table_of_shipped_weights(rows, root, target):
-    found, file = numbers(rows[target][3]), root / "docs/results/paper.csv"
-    if file.exists():
+    found, known = numbers(rows[target][3]), shipped(root, FIGURES[target])
+    file = root / "docs/results/paper.csv"
+    if file.exists():  # it has precedence in the cells that it has
         table = pd.read_csv(file)
         at = table[
             (table["experiment"] == FIGURES[target]) & (table["sigma_y"] == 1.0) & (table["ensemble_size"] == 10)
         ]
-        known = at.set_index("method")["rrmse"].to_dict()
-    else:
-        known = shipped(root, FIGURES[target])
+        known |= at.set_index("method")["rrmse"].to_dict()
     assert found
     assert all(agrees(text, known[method]) for method, text in found.items())

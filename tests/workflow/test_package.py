@@ -11,18 +11,24 @@ import pytest
 import yaml
 
 from mnmef import __version__
+from tests.copies import share_kernels
 
 ABSENT = ("snakemake", "dapper", "pydantic", "pydantic_core", "matplotlib", "jinja2", "mistune", "tabulate", "filelock")
 """Packages that the core must not need."""
 HIDDEN = f"""
 import sys
 
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {ABSENT!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
 
-sys.meta_path.insert(0, Absent())
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in {ABSENT!r} else self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
 """
 
 
@@ -48,6 +54,7 @@ def installed(tmp_path_factory, copy_sources):
     subprocess.run([*pip, "--python", python, "install", "--no-deps", wheel], check=True)
     import numpy
 
+    share_kernels(site)
     (site / "pinned.pth").write_text(f"{Path(numpy.__file__).parents[1]}\n")
     (site / "sitecustomize.py").write_text(HIDDEN)
     return python

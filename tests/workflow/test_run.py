@@ -287,6 +287,22 @@ def test_a_truncated_file_fails_its_reader_by_name_and_loses_nothing_else(finish
     assert abs(len(scores.read_bytes()) - len(before)) < 4096
 
 
+def test_an_archive_gives_a_fresh_clone_in_which_nothing_is_left_to_do(finished, snakemake, copy_sources, tmp_path):
+    def archive(tree, *arguments):
+        command = [sys.executable, "-m", "benchmarks.archive", *map(str, arguments)]
+        done = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    packed, clone = tmp_path / "run.tar.xz", copy_sources(tmp_path / "clone")
+    archive(finished, "pack", "quick", "--out", packed)
+    archive(clone, "restore", packed)
+    assert not (clone / "results" / "quick" / "data").exists()
+    plan = snakemake(clone, "--dry-run", *QUICK)
+    assert "Nothing to be done" in plan.stdout
+    assert "5 jobs were run again; 0 files differ" in archive(clone, "verify", "quick")
+
+
 def test_an_interrupted_training_goes_on_where_it_was(finished, snakemake):
     steps = 300
     settings = ("scale=quick", f"training={{steps: {steps}, checkpoint_seconds: 0.2}}")
