@@ -7,6 +7,7 @@
 # make plan [SCALE=paper]                                              what a run of everything takes, before it is started
 # make costs [SCALE=laptop]                                            after a run: note what it took, for `make plan`
 # make canonical [SCALE=laptop]                                          expected scores of the field: the table, and its page docs/results/canonical.md
+# make paper-scores [CONFIG="experiments=[ks]"]                          what the shipped weights score, to docs/results/paper.csv
 # make rulegraph                                                       draw docs/rulegraph.svg (graphviz)
 # make tutorial                                                        run the notebooks in docs/ and keep their outputs
 # make benchmark [BENCHMARK_ARGS="--experiments ks --repeats 5"]           time filters and training on an idle machine
@@ -24,13 +25,15 @@ TARGETS ?=
 # Further arguments for Snakemake and for pytest.
 SNAKEMAKE_ARGS ?=
 PYTEST_ARGS ?=
+# Further keys of the config, for the scores of shipped weights.
+CONFIG ?=
 # Further arguments for both benchmarks.
 BENCHMARK_ARGS ?=
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: reproduce report install test test-cluster check plan costs canonical rulegraph tutorial benchmark format unlock clean
+.PHONY: reproduce report install test test-cluster check plan costs canonical paper-scores rulegraph tutorial benchmark format unlock clean
 
 reproduce: $(STAMP)
 	$(BIN)/snakemake $(TARGETS) --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=$(SCALE) weights=$(WEIGHTS)
@@ -80,6 +83,11 @@ canonical: $(STAMP)
 	mkdir -p docs/results
 	cp results/$(SCALE)/tables/canonical.csv docs/results/canonical_expected.csv
 	cp results/$(SCALE)/tables/canonical.md docs/results/canonical.md
+
+# On the full test split: hours of a core. Some filters alone: CONFIG="experiments=[ks] learned=[mnmef]".
+paper-scores: $(STAMP)
+	$(BIN)/snakemake evaluation --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=paper weights=shipped 'baselines=[]' 'training_seeds={count: 1}' $(CONFIG)
+	$(BIN)/python -m mnmef.scores.shipped results/paper/evaluation/*.nc
 
 rulegraph: $(STAMP)
 	$(BIN)/snakemake --rulegraph --forceall --config scale=$(SCALE) | dot -Tsvg > docs/rulegraph.svg

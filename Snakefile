@@ -165,3 +165,8 @@ check_targets(
 onstart:
     check_queue(Path.cwd())
     write_config(RUN, results("config.yaml"))
+    announce(workflow.dag.needrun_jobs(), workflow.cores)
+
+
+onsuccess:
+    say_undecided()

@@ -11,7 +11,7 @@ a batch of windows whose ages are staggered, so that each step sees early and la
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from mnmef.core.graphs import Recorded, is_wanted
 from mnmef.core.hardware import keep_freed_memory
 from mnmef.core.threads import torch_threads
 from mnmef.filters.esrf import ESRF
@@ -169,30 +170,31 @@ class Trainer:
         self.large = ESRF(filter_.sigma_y, LARGE_INFLATION)
         self.step_number = 0
         self.pool: ThreadPoolExecutor | None = None
+        self.assimilators: dict[float, Callable[..., Chunk]] = {}
         self.curve: list[dict[str, float]] = []
         self.lost_windows = self.skipped_steps = self.lost_in_a_row = 0
         self.loss_sum, self.loss_count = torch.zeros((), dtype=torch.float64, device=self.device), 0
         self.started, self.earlier_seconds = time.monotonic(), 0.0
 
     def optimizer_step(self) -> None:
-        """Run the cycles of one optimizer step (`gradient_cycles`, or a whole window), then step.
-
-        A step with a non-finite gradient is skipped and counted.
-        """
+        """Run the cycles of a step (`gradient_cycles`, or a window), then step; skip and count a bad gradient."""
         parts = self.options.window_cycles // self.options.gradient_cycles if self.options.schedule == "window" else 1
-        # The rate is a function of the step alone. A scheduler of torch would have a state to keep, and warns where a
-        # first step is skipped.
         for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
             group["lr"] = self.options.rate_at(self.step_number)
         self.batch = self.windows.batches[self.step_number % len(self.windows.batches)]
         self.filter.zero_grad()
         with self._use_threads():
-            for _ in range(parts):
-                self._cycle(1.0 / parts)
+            for part in range(parts):
+                used = self._cycle(1.0 / parts)
+                if part + 1 < parts:
+                    self._drop(~used.cpu())
             norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-            if self.options.gradient_clip is not None:
-                torch.nn.utils.clip_grads_with_norm_(self.parameters, self.options.gradient_clip, norm)
-            if bool(norm.isfinite()):
+            if (limit := self.options.gradient_clip) is not None:
+                torch.nn.utils.clip_grads_with_norm_(self.parameters, limit, norm)
+            # One answer of the device for all that the host asks.
+            answers = torch.cat((used, norm.isfinite().unsqueeze(0))).cpu()
+            self._drop(~answers[:-1])
+            if bool(answers[-1]):
                 for optimizer in self.optimizers:
                     optimizer.step()
             else:
@@ -201,21 +203,32 @@ class Trainer:
         if self.step_number % max(1, self.options.steps // CURVE_POINTS) == 0 or self.step_number == self.options.steps:
             self._record()
 
-    def _cycle(self, weight: float) -> None:
-        """Run the batch to the next truncation of the gradient, and add that of `weight` times the mean loss."""
+    def _cycle(self, weight: float) -> Tensor:
+        """Run the batch to the next truncation of the gradient, and add that of `weight` times the mean loss.
+
+        Returns which windows (B,) have a finite ensemble and loss.
+        """
         cycles = [self._observe() for _ in range(self.options.gradient_cycles)]
-        count, parts = len(self.batch.ensemble), self.options.chunks
+        count, parts = len(self.batch.ensemble), self.options.chunks if self.device.type == "cpu" else 1
         by_cycle = (torch.stack(tensors).chunk(parts, 1) for tensors in zip(*cycles, strict=True))
-        assimilate = partial(self._assimilate, weight / (count * len(cycles)))
         apply = map if self.pool is None else self.pool.map
-        chunks = list(apply(assimilate, self.batch.ensemble.chunk(parts), *by_cycle))
+        chunks = list(
+            apply(self._assimilator(weight / (count * len(cycles))), self.batch.ensemble.chunk(parts), *by_cycle)
+        )
         used = torch.cat([chunk.used for chunk in chunks])
         self.loss_sum += torch.stack([chunk.loss for chunk in chunks]).sum() / used.sum().clamp(min=1)
         self.loss_count += 1
         for chunk in chunks:
             self._add(chunk.gradients)
         self.batch.ensemble = torch.cat([chunk.analysis for chunk in chunks])
-        self._drop(~used.cpu())
+        return used
+
+    def _assimilator(self, weight: float) -> Callable[..., Chunk]:
+        """Return `_assimilate` with a weight; on a GPU recorded, if wanted and if the forecast is of tensors alone."""
+        if weight not in self.assimilators:
+            once, is_tensors = partial(self._assimilate, weight), self.experiment.system.has_compiled_steps
+            self.assimilators[weight] = Recorded(once) if is_tensors and is_wanted(self.device) else once
+        return self.assimilators[weight]
 
     def _observe(self) -> tuple[Tensor, ...]:
         """Return observation, noise, truth and target of the batch's next cycle.
@@ -255,14 +268,13 @@ class Trainer:
         return Chunk(ensemble.detach(), used, loss.detach() / len(losses), gradients)
 
     def _add(self, gradients: Sequence[Tensor | None]) -> None:
-        """Add to the gradients of this step."""
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            if gradient is None:
-                continue
-            if parameter.grad is None:
-                parameter.grad = gradient.clone(memory_format=torch.contiguous_format)
-            else:
-                parameter.grad.add_(gradient)
+        """Add to the gradients of this step, with few launches on a GPU."""
+        new = [each for each in gradients if each is not None]
+        used = [p for p, each in zip(self.parameters, gradients, strict=True) if each is not None]
+        add = torch._foreach_copy_ if used[0].grad is None else torch._foreach_add_
+        for parameter in used if used[0].grad is None else ():
+            parameter.grad = torch.empty_like(parameter, memory_format=torch.contiguous_format)
+        add([p.grad for p in used], new)  # type: ignore[arg-type, misc]
 
     def _use_threads(self) -> AbstractContextManager[None]:
         """Make a pool of threads for the chunks, on a CPU, within the number of threads that torch may use.
