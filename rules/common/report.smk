@@ -188,7 +188,7 @@ def announce(jobs, cores):
     """Say how many jobs are to be done, how long they take by the costs of earlier runs, and what takes less."""
     with open(CHECKOUT / "resources" / "costs.csv", encoding="utf-8") as file:
         known = {row["rule"]: float(row["seconds"]) for row in csv.DictReader(file) if row["scale"] == CONFIG.scale}
-    asked = [job.rule.name for job in jobs if not job.is_local]
+    asked = [job.rule.name for job in jobs if not job.rule.norun]
     minutes = sum(known.get(name, 0.0) for name in asked) / 60
     unknown = sum(name not in known for name in asked)
     parts = [f"{len(asked)} jobs at scale {CONFIG.scale}, {minutes:.0f} minutes of a core by resources/costs.csv"]
