@@ -207,4 +207,4 @@ def say_undecided():
         with open(path, encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 if row["verdict"] == "undecided":
-                    print(f"Undecided: {row['statement']} {row['needs']}", file=sys.stderr)
+                    print(f"Undecided: {row['statement']} {row.get('needs', '')}", file=sys.stderr)
