@@ -9,6 +9,7 @@
 # make plan [SCALE=paper]                                              what a run of everything takes, before it is started
 # make costs [SCALE=laptop]                                            after a run: note what it took, for `make plan`
 # make canonical [SCALE=laptop]                                          expected scores of the field: the table, and its page docs/results/canonical.md
+# make paper-scores [CONFIG="experiments=[ks]"]                          what the shipped weights score, to docs/results/paper.csv
 # make rulegraph                                                       draw docs/rulegraph.svg (graphviz)
 # make tutorial                                                        run the notebooks in docs/ and keep their outputs
 # make docs                                                            the documentation as a site in build/docs/; a broken link is an error
@@ -28,6 +29,8 @@ TARGETS ?=
 # Further arguments for Snakemake and for pytest.
 SNAKEMAKE_ARGS ?=
 PYTEST_ARGS ?=
+# Further keys of the config, for the scores of shipped weights.
+CONFIG ?=
 # Further arguments for both benchmarks.
 BENCHMARK_ARGS ?=
 
@@ -41,7 +44,7 @@ export XDG_CACHE_HOME := $(or $(TMPDIR),/tmp)/mnmef-cache-$(shell id -u)
 $(info $(CACHE) cannot be written: caches go to $(XDG_CACHE_HOME))
 endif
 
-.PHONY: reproduce report install test test-faults test-cluster check archive restore verify plan costs canonical rulegraph tutorial docs gallery animation benchmark format unlock clean
+.PHONY: reproduce report install test test-faults test-cluster check archive restore verify plan costs canonical paper-scores rulegraph tutorial docs gallery animation benchmark format unlock clean
 
 reproduce: $(STAMP)
 	@$(BIN)/python -m mnmef.config.given $(SNAKEMAKE_ARGS)
@@ -105,6 +108,11 @@ canonical: $(STAMP)
 	mkdir -p docs/results
 	cp results/$(SCALE)/tables/canonical.csv docs/results/canonical_expected.csv
 	cp results/$(SCALE)/tables/canonical.md docs/results/canonical.md
+
+# On the full test split: hours of a core. Some filters alone: CONFIG="experiments=[ks] learned=[mnmef]".
+paper-scores: $(STAMP)
+	$(BIN)/snakemake evaluation --cores $(CORES) $(SNAKEMAKE_ARGS) --config scale=paper weights=shipped 'baselines=[]' 'training_seeds={count: 1}' $(CONFIG)
+	$(BIN)/python -m mnmef.scores.shipped results/paper/evaluation/*.nc
 
 rulegraph: $(STAMP)
 	$(BIN)/snakemake --rulegraph --forceall --config scale=$(SCALE) | dot -Tsvg > docs/rulegraph.svg

@@ -187,9 +187,11 @@ onstart:
     check_queue(Path.cwd())
     check_experiments()
     write_config(RUN, results("config.yaml"))
+    announce(workflow.dag.needrun_jobs(), workflow.cores)
 
 
 onsuccess:
     page = Path(results("README.md"))
     if page.exists() and page.stat().st_mtime > BEGUN:
         print(warnings_of(page), end="", file=sys.stderr)
+    say_undecided()

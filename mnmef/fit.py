@@ -41,7 +41,7 @@ from mnmef.io.strict_yaml import read_yaml
 from mnmef.learning.checkpoints import load_checkpoint, read_card
 from mnmef.learning.fitting import Recipe, finetune, finetuning_options, pretrain, pretraining_options
 from mnmef.learning.selection import keep_better, tuning_score
-from mnmef.learning.trainer import TimeLimitError
+from mnmef.learning.training import TimeLimitError
 
 TO_BE_CONTINUED = 75
 """Exit status of a call that reached its time limit, EX_TEMPFAIL of sysexits.h."""

@@ -41,7 +41,7 @@ use rule plot_curves as figure_1 with:
         experiment=FIGURES[1],
         code=code("report/plot_curves"),
     message:
-        "Figure 1: R-RMSE and relative improvement on Lorenz '96"
+        "Figure 1: R-RMSE and relative improvement on Lorenz '96, to {output[0]}"
 
 
 use rule plot_curves as figure_4 with:
@@ -57,7 +57,7 @@ use rule plot_curves as figure_4 with:
         experiment=FIGURES[4],
         code=code("report/plot_curves"),
     message:
-        "Figure 4: R-RMSE and relative improvement on Kuramoto-Sivashinsky"
+        "Figure 4: R-RMSE and relative improvement on Kuramoto-Sivashinsky, to {output[0]}"
 
 
 use rule plot_curves as figure_7 with:
@@ -73,7 +73,7 @@ use rule plot_curves as figure_7 with:
         experiment=FIGURES[7],
         code=code("report/plot_curves"),
     message:
-        "Figure 7: R-RMSE and relative improvement on Lorenz '63"
+        "Figure 7: R-RMSE and relative improvement on Lorenz '63, to {output[0]}"
 
 
 rule plot_fields:
@@ -114,7 +114,7 @@ use rule plot_fields as figure_2 with:
         settings=panel_settings(panel_cell(2)) if figure_is_allowed(2) else {},
         code=code("report/plot_fields"),
     message:
-        "Figure 2: truth, observations, mean, error and spread on Lorenz '96"
+        "Figure 2: truth, observations, mean, error and spread on Lorenz '96, to {output[0]}"
 
 
 use rule plot_fields as figure_5 with:
@@ -130,7 +130,7 @@ use rule plot_fields as figure_5 with:
         settings=panel_settings(panel_cell(5)) if figure_is_allowed(5) else {},
         code=code("report/plot_fields"),
     message:
-        "Figure 5: truth, observations, mean, error and spread on Kuramoto-Sivashinsky"
+        "Figure 5: truth, observations, mean, error and spread on Kuramoto-Sivashinsky, to {output[0]}"
 
 
 rule plot_components:
@@ -171,7 +171,7 @@ use rule plot_components as figure_3 with:
         settings=panel_settings(panel_cell(3)) if figure_is_allowed(3) else {},
         code=code("report/plot_components"),
     message:
-        "Figure 3: an observed and an unobserved component on Lorenz '96"
+        "Figure 3: an observed and an unobserved component on Lorenz '96, to {output[0]}"
 
 
 use rule plot_components as figure_6 with:
@@ -187,7 +187,7 @@ use rule plot_components as figure_6 with:
         settings=panel_settings(panel_cell(6)) if figure_is_allowed(6) else {},
         code=code("report/plot_components"),
     message:
-        "Figure 6: an observed and an unobserved component on Kuramoto-Sivashinsky"
+        "Figure 6: an observed and an unobserved component on Kuramoto-Sivashinsky, to {output[0]}"
 
 
 rule figure_8:
@@ -210,7 +210,7 @@ rule figure_8:
     params:
         code=code("report/figure_8"),
     message:
-        "Figure 8: wall time of a cycle against ensemble size"
+        "Figure 8: wall time of a cycle against ensemble size, to {output[0]}"
     script:
         "../workflow_scripts/report/figure_8.py"
 
@@ -236,7 +236,7 @@ rule figure_9:
         seed=CONFIG.seed,
         code=code("report/figure_9"),
     message:
-        "Figure 9: R-RMSE on Kuramoto-Sivashinsky with and without the learned inflation"
+        "Figure 9: R-RMSE on Kuramoto-Sivashinsky with and without the learned inflation, to {output[0]}"
     script:
         "../workflow_scripts/report/figure_9.py"
 
@@ -260,7 +260,7 @@ rule figure_10:
     params:
         code=code("report/figure_10"),
     message:
-        "Figure 10: learned localization weights against distance, beside LETKF's taper"
+        "Figure 10: learned localization weights against distance, beside LETKF's taper, to {output[0]}"
     script:
         "../workflow_scripts/report/figure_10.py"
 
@@ -286,7 +286,7 @@ rule figure_11:
         settings={"cycles": CONFIG.finetuning_curve.cycles, "seed": CONFIG.seed},
         code=code("report/figure_11"),
     message:
-        "Figure 11: R-RMSE against fine-tuning epoch, heads only and all parameters"
+        "Figure 11: R-RMSE against fine-tuning epoch, heads only and all parameters, to {output[0]}"
     script:
         "../workflow_scripts/report/figure_11.py"
 
@@ -310,7 +310,7 @@ rule figure_c13:
         ensemble_size=CONFIG.linear_gaussian.ensemble_size,
         code=code("report/figure_c13"),
     message:
-        "Figure C.13: distance from the exact filter on a linear-Gaussian system"
+        "Figure C.13: distance from the exact filter on a linear-Gaussian system, to {output[0]}"
     script:
         "../workflow_scripts/report/figure_c13.py"
 

@@ -43,7 +43,7 @@ def assimilate(
     Parameters
     ----------
     filter_, experiment : Filter, Experiment
-        The filter, or a `GrossErrorCheck` of one; dynamics, observed components and cycle length.
+        The filter, run where its weights are, or a `GrossErrorCheck` of one; dynamics, observed components and cycle.
     observations : list, ndarray, masked array, DataFrame, DataArray or Tensor (K, d)
         Observations at K times, one cycle (`experiment.cycle_length` time units) apart; NaN and masked are missing.
     members, seed : int
@@ -99,11 +99,12 @@ def _run(
 ) -> CycleRecord:
     """Run a filter from an ensemble (N, Nx) over observations (K, d)."""
     # Networks compute in the precision of their weights, classical analyses in double (`Experiment.model_dtype`).
-    is_network = isinstance(getattr(filter_, "inner", filter_), torch.nn.Module)
-    dtype = torch.float32 if is_network else torch.float64
-    start, observations = (torch.from_numpy(each).to(dtype)[None] for each in (first, values))
+    network, dtype, device = getattr(filter_, "inner", filter_), torch.float64, torch.device("cpu")
+    if isinstance(network, torch.nn.Module):
+        dtype, device = torch.float32, next(network.parameters()).device
+    start, observations = (torch.from_numpy(each).to(device, dtype)[None] for each in (first, values))
     # An unknown truth: errors of the record are NaN, means are not.
-    truth = torch.full((1, len(values), experiment.state_size), torch.nan, dtype=dtype)
+    truth = torch.full((1, len(values), experiment.state_size), torch.nan, dtype=dtype, device=device)
     with torch.no_grad():
         return run_filter(filter_, experiment, start, observations, truth, draw_noise, traced=1, on_cycle=on_cycle)
 

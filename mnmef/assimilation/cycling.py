@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mnmef.core.devices import upload
 from mnmef.core.hardware import keep_freed_memory
 from mnmef.core.seeds import torch_generator
 from mnmef.experiments.experiment import Experiment
@@ -21,7 +22,7 @@ OnCycle = Callable[[int, CycleResult, Tensor], Any]
 
 @dataclass
 class CycleRecord:
-    """Scores of every cycle of a run. Leading dimensions (...) are those of the first ensemble.
+    """Scores of every cycle of a run, on the CPU. Leading dimensions (...) are those of the first ensemble.
 
     Scores are NaN from the cycle on at which the trajectory diverged.
 
@@ -69,8 +70,7 @@ def run_filter(
 ) -> CycleRecord:
     """Run a filter over all cycles and record its scores.
 
-    A trajectory with a non-finite ensemble has diverged: it starts again from its first ensemble, without influence on
-    others, and its scores are NaN from that cycle on.
+    A trajectory with a non-finite ensemble has diverged: its scores are NaN from then on, and it starts again alone.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def run_filter(
     first_ensemble : Tensor (..., N, Nx)
         Ensemble one cycle before the first observation.
     observations, truth : Tensor (T, K, d), (T, K, Nx)
-        Of T trajectories, observations NaN where they are missing; broadcast against the leading dimensions (..., T).
+        Of T trajectories, NaN where missing; broadcast against the leading dimensions (..., T).
     draw_noise : callable, optional
         Returns standard normal draws (T, N, d) of a cycle, which all settings share, if the filter needs noise.
     traced : int
@@ -94,8 +94,7 @@ def run_filter(
     Raises
     ------
     ValueError
-        If the filter was made for another experiment, shapes do not fit, an observation is infinite, or noise is
-        missing.
+        For another experiment than the filter's, shapes that do not fit, an infinite observation, or missing noise.
     """
     if filter_.needs_noise and draw_noise is None:
         raise ValueError(f"filter {filter_.name!r} perturbs observations: draw_noise is needed")
@@ -103,19 +102,21 @@ def run_filter(
     _check_inputs(experiment, first_ensemble, observations, truth)
     keep_freed_memory()
     record = _empty_record(first_ensemble, observations.shape[-2], traced)
+    draw = draw_noise if filter_.needs_noise else None
     # A diverged trajectory starts anew with all that a smoother carries.
     carry = fresh = filter_.start(first_ensemble)
     for k in range(observations.shape[-2]):
-        noise = draw_noise().to(first_ensemble) if filter_.needs_noise and draw_noise is not None else None
+        noise = None if draw is None else upload(draw().to(first_ensemble.dtype), first_ensemble.device)
         result = filter_.cycle(carry, observations[:, k], experiment, noise)
         mean = result.analysis.mean(-2)
         finite = mean.isfinite().all(-1)  # a mean is not finite if a member is not
-        record.diverged_at[~finite & (record.diverged_at < 0)] = k
-        carry = result.carry if bool(finite.all()) else _replace(result.carry, fresh, finite)
+        record.diverged_at = torch.where(~finite & (record.diverged_at < 0), k, record.diverged_at)
+        is_whole = finite.device.type == "cpu" and bool(finite.all())  # a GPU would be waited for
+        carry = result.carry if is_whole else _replace(result.carry, fresh, finite)
         _store(record, k, result, mean, truth[:, k])
         if on_cycle is not None:
             on_cycle(k, result, truth[:, k])
-    return record
+    return _on_cpu(record)
 
 
 def in_turn(*callbacks: OnCycle) -> OnCycle:
@@ -160,10 +161,18 @@ def _check_inputs(experiment: Experiment, first_ensemble: Tensor, observations: 
 
 def _empty_record(first: Tensor, cycles: int, traced: int) -> CycleRecord:
     *shape, _, size = first.shape
-    scores = [torch.full((*shape, cycles), torch.nan, dtype=torch.float64) for _ in range(4)]
-    trace = [torch.full((traced, cycles, size), torch.nan, dtype=first.dtype) if traced else None for _ in range(2)]
-    diverged_at = torch.full(shape, -1, dtype=torch.int64, device=first.device)
+    scores = [first.new_full((*shape, cycles), torch.nan, dtype=torch.float64) for _ in range(4)]
+    trace = [first.new_full((traced, cycles, size), torch.nan) if traced else None for _ in range(2)]
+    diverged_at = first.new_full(shape, -1, dtype=torch.int64)
     return CycleRecord(scores[0], scores[1], scores[2], scores[3], trace[0], trace[1], diverged_at, size)
+
+
+def _on_cpu(record: CycleRecord) -> CycleRecord:
+    """Bring the tensors of a record to the CPU."""
+    for name, part in list(vars(record).items()):
+        if isinstance(part, Tensor):
+            setattr(record, name, part.cpu())
+    return record
 
 
 def _store(record: CycleRecord, k: int, result: CycleResult, mean: Tensor, truth: Tensor) -> None:
@@ -178,11 +187,11 @@ def _store(record: CycleRecord, k: int, result: CycleResult, mean: Tensor, truth
         (record.spread, variance.mean(-1).sqrt()),
     )
     for target, value in values:
-        target[..., k] = value.to(torch.float64).where(alive, torch.nan).cpu()
+        target[..., k] = value.to(torch.float64).where(alive, torch.nan)
     for kept, value in ((record.mean, mean), (record.deviation, variance.sqrt())):
         if kept is not None:
             traced = len(kept)
-            kept[:, k] = value[:traced].where(alive[:traced, None], torch.nan).cpu()
+            kept[:, k] = value[:traced].where(alive[:traced, None], torch.nan)
 
 
 def _replace(carry: object, fresh: object, finite: Tensor) -> object:

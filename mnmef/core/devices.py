@@ -1,6 +1,7 @@
 """The device that tensors are on."""
 
 import torch
+from torch import Tensor
 
 
 def default_device() -> torch.device:
@@ -9,3 +10,8 @@ def default_device() -> torch.device:
     No other function chooses a device. Hide a GPU with `CUDA_VISIBLE_DEVICES=` as in any PyTorch program.
     """
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def upload(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copy a tensor of the host to a device; to a GPU from pinned memory, so that the host need not wait."""
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)

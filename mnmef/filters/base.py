@@ -75,14 +75,14 @@ def whiten(observation: Tensor, experiment: Experiment) -> Whitened:
 
 
 def missing_of(observation: Tensor) -> Tensor | None:
-    """Return where observations (..., d) are NaN; None where none is."""
+    """Return where observations (..., d) are NaN; None where none is, but on a GPU, which the host would wait for."""
     # NumPy's sum takes a quarter of the time of torch's, which a filter of few variables would feel.
-    total = observation.detach().numpy().sum() if observation.device.type == "cpu" else observation.sum()
-    return observation.isnan() if math.isnan(total) else None
+    is_near = observation.device.type == "cpu"
+    return None if is_near and not math.isnan(observation.detach().numpy().sum()) else observation.isnan()
 
 
 def unobserved(observation: Tensor) -> Tensor | None:
-    """Return which ensembles (..., 1, 1) have no observation (..., d) at all; None if none of them misses any."""
+    """Return which ensembles (..., 1, 1) have no observation (..., d) at all; None as by `missing_of`."""
     missing = missing_of(observation)
     return None if missing is None else missing.all(-1)[..., None, None]
 
@@ -175,7 +175,7 @@ class Filter:
     ) -> Tensor:
         """Analyze as `analyze`; an ensemble without any observation keeps its forecast."""
         unseen = unobserved(observation)
-        if unseen is not None and bool(unseen.all()):
+        if unseen is not None and unseen.device.type == "cpu" and bool(unseen.all()):
             return forecast
         analysis = self.analyze(forecast, observation, experiment, noise)
         return analysis if unseen is None else torch.where(unseen, forecast, analysis)

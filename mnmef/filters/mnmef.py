@@ -205,12 +205,15 @@ def kalman_increment(
     if localization is not None:
         cross, matrix = cross * localization[0], matrix * localization[1]
     matrix = matrix + (members - 1) * sigma_y**2 * torch.eye(size, dtype=matrix.dtype, device=matrix.device)
-    solution, info = torch.linalg.solve_ex(matrix, innovation.mT)
+    is_near = matrix.device.type == "cpu"
+    with torch.set_grad_enabled(is_near and torch.is_grad_enabled()):
+        solution, info = torch.linalg.solve_ex(matrix, innovation.mT)
     limit = innovation.detach().abs().amax((-2, -1)) / (torch.finfo(matrix.dtype).eps ** 0.5 * sigma_y**2)
     # A comparison with NaN is false.
     bad = (info != 0) | ~(solution.detach().abs().amax((-2, -1)) <= limit)
-    if bool(bad.any()):
-        # Solve again with the bad matrices replaced, so that neither values nor gradients of the others see them.
+    if not is_near or bool(bad.any()):
+        # Solve again with the bad matrices replaced, so that neither values nor gradients of the others see them; on a
+        # GPU always, as the host would wait for the answer whether there are any.
         eye = torch.eye(size, dtype=matrix.dtype, device=matrix.device)
         matrix = torch.where(bad[:, None, None], eye, matrix)
         right = torch.where(bad[:, None, None], 0.0, innovation.mT)

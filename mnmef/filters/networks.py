@@ -115,7 +115,7 @@ class SetTransformer(nn.Module):
         super().__init__()
         self.embed = Linear(inputs, width)
         self.encode = nn.Sequential(SelfAttentionBlock(width, heads), SelfAttentionBlock(width, heads))
-        self.seeds = nn.Parameter(nn.init.xavier_uniform_(torch.empty(seeds, width)))
+        self.seeds = nn.Parameter(torch.randn(seeds, width))  # as in the released code
         self.pool = AttentionBlock(width, heads, frozen_query=True)
         self.decode = nn.Sequential(SelfAttentionBlock(width, heads), SelfAttentionBlock(width, heads))
         self.readout = Linear(seeds * width, features)

@@ -14,7 +14,7 @@ from mnmef.experiments.load import experiment_of
 from mnmef.filters.learned import LearnedFilter, initial_filter
 from mnmef.learning.checkpoints import load_checkpoint, read_card, save_checkpoint
 from mnmef.learning.options import TrainingOptions
-from mnmef.learning.trainer import train
+from mnmef.learning.training import train
 
 
 @dataclass(frozen=True)

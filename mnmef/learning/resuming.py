@@ -24,7 +24,7 @@ def last_state(path: Path) -> dict[str, Any] | None:
             with zipfile.ZipFile(file) as archive:
                 if archive.testzip() is not None:  # torch.load compares no checksums
                     raise zipfile.BadZipFile
-            return dict(torch.load(file, weights_only=True))
+            return dict(torch.load(file, weights_only=True, map_location="cpu"))
         except Exception as error:  # a damaged file leads to errors of many kinds
             print(f"{file} is damaged ({type(error).__name__}): going on from an earlier state, or anew", flush=True)
             file.unlink(missing_ok=True)  # the next state would make it the earlier one, in place of a good one

@@ -16,121 +16,27 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from mnmef.core.devices import upload
+from mnmef.core.graphs import Recorded, is_wanted
 from mnmef.core.hardware import keep_freed_memory
 from mnmef.core.threads import torch_threads
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.esrf import ESRF
 from mnmef.filters.learned import LearnedFilter
-from mnmef.io.resume import drop_states
 from mnmef.learning.losses import LOSSES, OF_TRUTH
 from mnmef.learning.optimizers import OPTIMIZERS
 from mnmef.learning.options import TrainingOptions
-from mnmef.learning.resuming import keep_state, last_state
 from mnmef.learning.windows import Windows
 
 CURVE_POINTS = 200
 
 LARGE_INFLATION = 1.01
 """Inflation of the large ensemble whose mean may stand for the truth."""
-
-
-class TimeLimitError(Exception):
-    """A training stopped at its time limit; its state is on disk, and the same call goes on from there."""
-
-
-def train(
-    filter_: LearnedFilter,
-    truth: Tensor,
-    options: TrainingOptions,
-    *,
-    resume_folder: str | Path | None = None,
-    checkpoint_seconds: float = 60.0,
-    time_limit: float | None = None,
-    label: str = "training",
-    finish: Callable[[pd.DataFrame], object] = len,
-) -> pd.DataFrame:
-    """Train a filter in place.
-
-    Windows of `options.window_cycles` cycles start at a random time of a random truth; observations and first ensembles
-    are drawn afresh each time. Runs on the device of the filter's parameters; all random numbers come from the CPU.
-
-    Parameters
-    ----------
-    filter_ : LearnedFilter
-        Filter to train.
-    truth : Tensor (W, L + 1, Nx)
-        Truths of L cycles, state units.
-    options : TrainingOptions
-        Ensemble size, schedule, loss and more.
-    resume_folder : str, Path or None
-        Folder for the state of the training. A later call with the same options, model and truths goes on from there
-        and ends with the same weights, bit for bit on a CPU. The file is removed at the end.
-    checkpoint_seconds : float
-        Wall seconds from one writing of the state to the next.
-    time_limit : float or None
-        Wall minutes after which this call keeps the state and raises `TimeLimitError`.
-    label : str
-        Title of the progress bar.
-    finish : callable
-        What writes the result: called with the training curve before the state is removed. By default nothing.
-
-    Returns
-    -------
-    DataFrame
-        The training curve: step, seconds, learning_rate, loss, lost_windows, skipped_steps.
-
-    Raises
-    ------
-    ValueError
-        If the truths are shorter than a window, or for a time limit without a `resume_folder`.
-    FloatingPointError
-        If every trajectory is lost for 100 cycles.
-    TimeLimitError
-        At the time limit.
-    """
-    trainer = Trainer(filter_, truth, options)
-    resume = None if resume_folder is None else Path(resume_folder) / f"{trainer.digest()}.pt"
-    if resume is not None and (state := last_state(resume)) is not None:
-        trainer.load_state_dict(state)
-    _run(trainer, resume, checkpoint_seconds, time_limit, label)
-    curve = pd.DataFrame(trainer.curve)
-    finish(curve)  # if it fails, on a full disk say, nothing is lost
-    if resume is not None:
-        drop_states(resume)
-    return curve
-
-
-def _run(
-    trainer: "Trainer", resume: Path | None, checkpoint_seconds: float, time_limit: float | None, label: str
-) -> None:
-    """Take all steps that are left, and write the state to `resume` from time to time and at the time limit."""
-    if time_limit is not None and resume is None:
-        raise ValueError(f"a time limit of {time_limit} minutes needs a folder to keep the training in")
-    begun = saved = time.monotonic()
-    steps = trainer.options.steps
-    with tqdm(total=steps, initial=trainer.step_number, desc=label, unit="step", mininterval=5) as bar:
-        while trainer.step_number < steps:
-            trainer.optimizer_step()
-            bar.update()
-            now = time.monotonic()
-            over = time_limit is not None and now - begun > 60 * time_limit and trainer.step_number < steps
-            if resume is not None and (over or now - saved > checkpoint_seconds):
-                keep_state(trainer.state_dict(), resume)
-                bar.set_postfix(loss=trainer.curve[-1]["loss"] if trainer.curve else float("nan"))
-                saved = now
-            if over and resume is not None:
-                raise TimeLimitError(
-                    f"{label}: stopped at its time limit of {time_limit} minutes after step {trainer.step_number} of "
-                    f"{steps}; the state is kept in {resume.parent}: start the same job again and it goes on"
-                )
 
 
 class Chunk(NamedTuple):
@@ -176,30 +82,31 @@ class Trainer:
         self.large = ESRF(filter_.sigma_y, LARGE_INFLATION)
         self.step_number = 0
         self.pool: ThreadPoolExecutor | None = None
+        self.assimilators: dict[float, Callable[..., Chunk]] = {}
         self.curve: list[dict[str, float]] = []
         self.lost_windows = self.skipped_steps = self.lost_in_a_row = 0
         self.loss_sum, self.loss_count = torch.zeros((), dtype=torch.float64, device=self.device), 0
         self.started, self.earlier_seconds = time.monotonic(), 0.0
 
     def optimizer_step(self) -> None:
-        """Run the cycles of one optimizer step (`gradient_cycles`, or a whole window), then step.
-
-        A step with a non-finite gradient is skipped and counted.
-        """
+        """Run the cycles of a step (`gradient_cycles`, or a window), then step; skip and count a bad gradient."""
         parts = self.options.window_cycles // self.options.gradient_cycles if self.options.schedule == "window" else 1
-        # The rate is a function of the step alone. A scheduler of torch would have a state to keep, and warns where a
-        # first step is skipped.
         for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
             group["lr"] = self.options.rate_at(self.step_number)
         self.batch = self.windows.batches[self.step_number % len(self.windows.batches)]
         self.filter.zero_grad()
         with self._use_threads():
-            for _ in range(parts):
-                self._cycle(1.0 / parts)
+            for part in range(parts):
+                used = self._cycle(1.0 / parts)
+                if part + 1 < parts:
+                    self._drop(~used.cpu())
             norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
-            if self.options.gradient_clip is not None:
-                torch.nn.utils.clip_grads_with_norm_(self.parameters, self.options.gradient_clip, norm)
-            if bool(norm.isfinite()):
+            if (limit := self.options.gradient_clip) is not None:
+                torch.nn.utils.clip_grads_with_norm_(self.parameters, limit, norm)
+            # One answer of the device for all that the host asks.
+            answers = torch.cat((used, norm.isfinite().unsqueeze(0))).cpu()
+            self._drop(~answers[:-1])
+            if bool(answers[-1]):
                 for optimizer in self.optimizers:
                     optimizer.step()
             else:
@@ -208,14 +115,16 @@ class Trainer:
         if self.step_number % max(1, self.options.steps // CURVE_POINTS) == 0 or self.step_number == self.options.steps:
             self._record()
 
-    def _cycle(self, weight: float) -> None:
-        """Run the batch to the next truncation of the gradient, and add that of `weight` times the mean loss."""
+    def _cycle(self, weight: float) -> Tensor:
+        """Run the batch to the next truncation of the gradient, and add that of `weight` times the mean loss.
+
+        Returns which windows (B,) have a finite ensemble and loss.
+        """
         cycles = [self._observe() for _ in range(self.options.gradient_cycles)]
-        count, parts = len(self.batch.ensemble), self.options.chunks
+        count, parts = len(self.batch.ensemble), self.options.chunks if self.device.type == "cpu" else 1
         by_cycle = (torch.stack(tensors).chunk(parts, 1) for tensors in zip(*cycles, strict=True))
-        assimilate = partial(self._assimilate, weight / (count * len(cycles)))
         apply = map if self.pool is None else self.pool.map
-        ensembles = self.batch.ensemble.chunk(parts)
+        assimilate, ensembles = self._assimilator(weight / (count * len(cycles))), self.batch.ensemble.chunk(parts)
         chunks = list(apply(assimilate, [self.windows.dynamics() for _ in ensembles], ensembles, *by_cycle))
         used = torch.cat([chunk.used for chunk in chunks])
         self.loss_sum += torch.stack([chunk.loss for chunk in chunks]).sum() / used.sum().clamp(min=1)
@@ -223,7 +132,18 @@ class Trainer:
         for chunk in chunks:
             self._add(chunk.gradients)
         self.batch.ensemble = torch.cat([chunk.analysis for chunk in chunks])
-        self._drop(~used.cpu())
+        return used
+
+    def _assimilator(self, weight: float) -> Callable[..., Chunk]:
+        """Return `_assimilate` with a weight; on a GPU recorded, if wanted and if the forecast is of tensors alone."""
+        if weight not in self.assimilators:
+            once, is_tensors = partial(self._assimilate, weight), self.experiment.system.has_compiled_steps
+            if is_tensors and not self.experiment.is_random and is_wanted(self.device):
+                recorded = Recorded(partial(once, self.experiment))
+                self.assimilators[weight] = lambda experiment, *tensors: recorded(*tensors)
+            else:
+                self.assimilators[weight] = once
+        return self.assimilators[weight]
 
     def _observe(self) -> tuple[Tensor, ...]:
         """Return observation, noise, noise level, truth and target of the batch's next cycle.
@@ -231,7 +151,7 @@ class Trainer:
         The target is the truth or, with `target_members`, the analysis mean of a large ensemble.
         """
         truth = self.windows.advance(self.batch)
-        level = self.batch.level.unsqueeze(-1).to(self.device)
+        level = upload(self.batch.level.unsqueeze(-1), self.device)
         sigma_y = self.filter.sigma_y * level if self.options.noise_range else self.filter.sigma_y
         observation = self.windows.observe(truth, sigma_y, self.batch.missing if self.options.missing else None)
         noise = self.windows.normal(*self.batch.ensemble.shape[:2], observation.shape[-1])
@@ -274,14 +194,13 @@ class Trainer:
         return Chunk(ensemble.detach(), used, loss.detach() / len(losses), gradients)
 
     def _add(self, gradients: Sequence[Tensor | None]) -> None:
-        """Add to the gradients of this step."""
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            if gradient is None:
-                continue
-            if parameter.grad is None:
-                parameter.grad = gradient.clone(memory_format=torch.contiguous_format)
-            else:
-                parameter.grad.add_(gradient)
+        """Add to the gradients of this step, with few launches on a GPU."""
+        new = [each for each in gradients if each is not None]
+        used = [p for p, each in zip(self.parameters, gradients, strict=True) if each is not None]
+        add = torch._foreach_copy_ if used[0].grad is None else torch._foreach_add_
+        for parameter in used if used[0].grad is None else ():
+            parameter.grad = torch.empty_like(parameter, memory_format=torch.contiguous_format)
+        add([p.grad for p in used], new)  # type: ignore[arg-type, misc]
 
     def _use_threads(self) -> AbstractContextManager[None]:
         """Make a pool of threads for the chunks, on a CPU, within the number of threads that torch may use.

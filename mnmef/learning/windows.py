@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mnmef.core.devices import upload
 from mnmef.core.seeds import torch_generator
 from mnmef.experiments.experiment import Experiment
 from mnmef.learning.options import TrainingOptions
@@ -93,7 +94,12 @@ class Windows:
         self._restart(batch, batch.remaining == 0)
         batch.position += 1
         batch.remaining -= 1
-        return self.truth[batch.window.to(self.truth.device), batch.position.to(self.truth.device)]
+        return self._truths(batch.window, batch.position)
+
+    def _truths(self, window: Tensor, position: Tensor) -> Tensor:
+        """Truths (B, Nx) of windows (B,) at observation times (B,)."""
+        places = upload(torch.stack((window, position)), self.truth.device)
+        return self.truth[places[0], places[1]]
 
     def drop(self, batch: Batch, lost: Tensor) -> None:
         """Let windows `lost` (B,) start anew at the next cycle."""
@@ -130,10 +136,10 @@ class Windows:
             elsewhere = torch.rand(count, generator=self.generator) < self.options.misplaced
             others = torch.randint(len(self.truth), (count,), generator=self.generator)
             window = torch.where(elsewhere, others, window)
-        center = self.truth[window.to(self.truth.device), position.to(self.truth.device)]
+        center, slots = self._truths(window, position), upload(which.nonzero().squeeze(-1), self.truth.device)
         for ensemble in (batch.ensemble, batch.large):
             anomalies = self.normal(count, *ensemble.shape[1:])
-            ensemble[which.to(self.truth.device)] = center.unsqueeze(-2) + self.experiment.first_spread * anomalies
+            ensemble[slots] = center.unsqueeze(-2) + self.experiment.first_spread * anomalies
 
     def observe(self, truth: Tensor, sigma_y: float | Tensor, missing: Tensor | None = None) -> Tensor:
         """Draw observations (B, d) of truths (B, Nx), of which fractions (B,) are missing.
@@ -146,10 +152,10 @@ class Windows:
         if operator.has_gaps:
             cycle, seed = (int(n) for n in torch.randint(2**31, (2,), generator=self.generator))
             gaps = operator.gaps(len(truth), [cycle], np.random.default_rng(seed))[:, 0]
-            observed = observed.masked_fill(torch.from_numpy(gaps).to(observed.device), torch.nan)
+            observed = observed.masked_fill(upload(torch.from_numpy(gaps), observed.device), torch.nan)
         if missing is not None:
             gone = torch.rand(observed.shape, generator=self.generator) < missing.unsqueeze(-1)
-            observed = observed.masked_fill(gone.to(observed.device), torch.nan)
+            observed = observed.masked_fill(upload(gone, observed.device), torch.nan)
         return observed
 
     def dynamics(self) -> Experiment:
@@ -160,7 +166,7 @@ class Windows:
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers of the training's generator."""
-        return torch.randn(*shape, generator=self.generator).to(self.truth.device)
+        return upload(torch.randn(*shape, generator=self.generator), self.truth.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the windows, for `load_state_dict`."""

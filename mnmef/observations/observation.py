@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -100,7 +100,7 @@ class Observation:
         spaced.
         """
         if not callable(self.function):
-            function, seen = FUNCTIONS[self.function], state[..., self._components]
+            function, seen = FUNCTIONS[self.function], _at(self._components, state)
             return seen if function is None else function(seen)
         values = self.function(state)
         if self.components is None or values.shape[-1] == self.size:
@@ -110,11 +110,11 @@ class Observation:
                 f"observation.function returned {values.shape[-1]} values of a state; right are {self.size}, one for "
                 f"each of the components, or {self.state_size}, of which the components are observed"
             )
-        return values[..., self._components]
+        return _at(self._components, values)
 
     def at_sites(self, field: Tensor) -> Tensor:
         """Return the values (..., d) of a field (..., Nx) at the grid points of the observations."""
-        return field[..., self._sites]
+        return _at(self._sites, field)
 
     def index(self, device: torch.device | str = "cpu") -> Tensor:
         """Return the grid points (d,) of the observations.
@@ -129,7 +129,7 @@ class Observation:
                 "the observations have no place on the grid, which localization needs: give observation.sites, a grid "
                 "point for each of them"
             )
-        return torch.tensor(self.sites, device=device)
+        return _index(self.sites, torch.device(device))
 
     @property
     def has_gaps(self) -> bool:
@@ -211,14 +211,25 @@ class Observation:
         return self.function(torch.ones(1, self.state_size, dtype=torch.float64)).shape[-1]  # type: ignore[operator]
 
 
-def _places(indices: tuple[int, ...] | None) -> slice | list[int]:
-    """Return the slice that indices are if they are evenly spaced, which gives a view, else their list."""
+@cache
+def _index(indices: tuple[int, ...], device: torch.device) -> Tensor:
+    """Indices as a tensor, kept where it is needed."""
+    return torch.tensor(indices, device=device)
+
+
+def _at(places: slice | tuple[int, ...], field: Tensor) -> Tensor:
+    """Return the values (..., d) of a field (..., Nx) at places."""
+    return field[..., places if isinstance(places, slice) else _index(places, field.device)]
+
+
+def _places(indices: tuple[int, ...] | None) -> slice | tuple[int, ...]:
+    """Return the slice that indices are if they are evenly spaced, which gives a view, else themselves."""
     if not indices:
         return slice(None)
     first, *others = indices
     step = max(1, others[0] - first) if others else 1
     even = range(first, indices[-1] + 1, step)
-    return slice(even.start, even.stop, step) if indices == tuple(even) else list(indices)
+    return slice(even.start, even.stop, step) if indices == tuple(even) else indices
 
 
 def inverse_root(matrix: Tensor) -> Tensor:

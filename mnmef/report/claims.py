@@ -184,7 +184,7 @@ def weight_trends(run: ScoredRun, claim: Claim) -> list[Finding]:
 
 CLAIM_COLUMNS = [
     *("claim", "statement", "verdict", "measure", "cell", "ours", "low", "high", "published"),
-    *("n_cells", "n_holding", "n_failing", "scale", "n_trajectories", "n_trainings", "shown_in"),
+    *("n_cells", "n_holding", "n_failing", "scale", "n_trajectories", "n_trainings", "shown_in", "needs"),
 ]
 
 

@@ -97,7 +97,10 @@ class Region:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Verdict on a claim, with the number that decides (`measure` names it), its interval and the published one."""
+    """Verdict on a claim, with the number that decides (`measure` names it), its interval and the published one.
+
+    needs: what would decide it, if nothing does.
+    """
 
     verdict: str
     measure: str
@@ -110,6 +113,21 @@ class Judgement:
     n_holding: int = 0
     n_failing: int = 0
     n_trainings: int = 0
+    needs: str = ""
+
+
+def what_decides(findings: list[Finding], region: Region) -> str:
+    """Return what the undecided cells need, as intervals shrink with the root of the number of trajectories."""
+    times = 1.0
+    for found in findings:
+        margin = region.margin(found.value)
+        interval = found.wide if margin < 0 else found.interval
+        if region.verdict(interval) == UNDECIDED:
+            half = max(abs(end - found.value) for end in interval)
+            times = max(times, (half / margin) ** 2 if abs(margin) > 0 else math.inf)
+    if times > 100:
+        return "A cell lies at the limit: longer trainings may move it, more test trajectories hardly decide it."
+    return f"About {math.ceil(times)} times the test trajectories would decide each cell, if its number stays."
 
 
 def judge_cells(findings: list[Finding], region: Region, measure: str, *, most: bool = False) -> Judgement:
@@ -134,4 +152,6 @@ def judge_cells(findings: list[Finding], region: Region, measure: str, *, most: 
         measure = f"{measure}, least favorable cell"
         reported = (measure, worst.label, worst.value, *worst.interval, worst.published)
     verdict = HOLDS if holds else FAILS if fails else UNDECIDED
-    return Judgement(verdict, *reported, count, holding, failing, min(found.trainings for found in findings))
+    trainings = min(found.trainings for found in findings)
+    needs = what_decides(findings, region) if verdict == UNDECIDED else ""
+    return Judgement(verdict, *reported, count, holding, failing, trainings, needs)

@@ -18,6 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mnmef.assimilation.twin import run_on_twin
+from mnmef.core.devices import default_device, upload
 from mnmef.core.seeds import numpy_generator, torch_generator
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
@@ -96,7 +97,8 @@ class PriorWindows(Windows):
 
     def first_ensemble(self, batch: Batch, which: Tensor) -> None:
         """Draw ensembles for the slots `which` (B,)."""
-        batch.ensemble[which.to(self.truth.device)] = self.normal(int(which.sum()), *batch.ensemble.shape[1:])
+        slots = upload(which.nonzero().squeeze(-1), self.truth.device)
+        batch.ensemble[slots] = self.normal(len(slots), *batch.ensemble.shape[1:])
 
 
 def run_linear_gaussian(run: LinearRun) -> xr.Dataset:
@@ -135,11 +137,11 @@ def _filtered(run: LinearRun, experiment: Experiment, observations: np.ndarray, 
     filter_ = EnKF(run.sigma_y) if run.filter_name == CLASSICAL or run.loss is None else _train(run, run.loss)
     rng = numpy_generator(run.seed, NAME, "test", "first_ensemble")
     first = rng.standard_normal((run.trajectories, run.ensemble_size, run.state_size))
-    data = [torch.from_numpy(values).float() for values in (first, observations, truth)]
+    data = [torch.from_numpy(values).float().to(default_device()) for values in (first, observations, truth)]
     seen = []
 
     def keep(_: int, result: CycleResult, __: Tensor) -> None:
-        seen.append(ensemble_gaussian(result.analysis.double().numpy()))
+        seen.append(ensemble_gaussian(result.analysis.cpu().double().numpy()))
 
     record = run_on_twin(filter_, experiment, data, seed=run.seed, stream=NAME, on_cycle=keep)
     mean, covariance = (np.stack(part, 1) for part in zip(*seen, strict=True))
@@ -151,7 +153,7 @@ def _filtered(run: LinearRun, experiment: Experiment, observations: np.ndarray, 
 def _train(run: LinearRun, loss: str) -> Filter:
     """Train MNMEF from random weights."""
     experiment = run.experiment("train")
-    filter_ = initial_filter(experiment, run.sigma_y, run.model, run.seed)
+    filter_ = initial_filter(experiment, run.sigma_y, run.model, run.seed).to(default_device())
     given = {key: value for key, value in run.training.items() if key != "windows"}
     given |= {"ensemble_size": run.ensemble_size, "weight_decay": run.weight_decay, "seed": run.seed}
     options = TrainingOptions(**given, loss=loss)

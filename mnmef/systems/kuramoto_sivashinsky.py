@@ -59,10 +59,8 @@ class KuramotoSivashinsky(System):
     def _advance(self, state: Tensor, steps: int) -> Tensor:
         """Advance states (..., Nx), staying in Fourier space. The coefficients hold the factor -ik/2."""
         dtype = torch.complex64 if state.dtype == torch.float32 else torch.complex128
-        e, e2, q, q2, f1, f2, f3 = (
-            torch.as_tensor(c).to(state.device, dtype)
-            for c in etd_coefficients(self.state_size, self.step_size, self.length)
-        )
+        constants = self.state_size, self.step_size, self.length
+        e, e2, q, q2, f1, f2, f3 = _coefficients(*constants, dtype, state.device)
 
         def squared(v: Tensor) -> Tensor:
             return torch.fft.rfft(torch.fft.irfft(v, n=self.state_size).square())
@@ -96,6 +94,12 @@ def _reference_state(size: int, h: float, length: float) -> np.ndarray:
     grid = length * np.linspace(0, 1, size + 1)[1:]
     profile = torch.from_numpy(np.cos(grid / 16) * (1 + np.sin(grid / 16)))
     return KuramotoSivashinsky(size, h, length)._advance(profile, int(150 / h)).numpy()
+
+
+@cache
+def _coefficients(size: int, h: float, length: float, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+    """`etd_coefficients` as tensors, kept where they are needed."""
+    return tuple(torch.as_tensor(c).to(device, dtype) for c in etd_coefficients(size, h, length))
 
 
 @cache

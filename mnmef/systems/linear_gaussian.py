@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mnmef.core.devices import upload
 from mnmef.systems.base import System
 
 
@@ -40,9 +41,9 @@ class LinearGaussian(System):
 
     def step(self, state: Tensor) -> Tensor:
         """Advance `state` (..., Nx) by one cycle, each with noise of its own."""
-        moved = state @ torch.from_numpy(self.transition.T).to(state)
+        moved = state @ upload(torch.from_numpy(self.transition.T).to(state.dtype), state.device)
         noise = torch.randn(state.shape, generator=self.generator, dtype=state.dtype)
-        return moved + self.sigma_v * noise.to(state.device)
+        return moved + self.sigma_v * upload(noise, state.device)
 
 
 def _rotation(size: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,5 +1,6 @@
 # The checked config, names of files, and the params and checkpoints that several stages share; no rules.
 
+import csv
 import difflib
 import hashlib
 import itertools

@@ -186,3 +186,32 @@ def page_html():
 # Figures of single studies
 
 # Tables, each for programs (tables/table_<number>.csv) and for readers (tables/table_<number>.md)
+
+
+# What a run says before its first job and after its last one
+
+
+def announce(jobs, cores):
+    """Say how many jobs are to be done, how long they take by the costs of earlier runs, and what takes less."""
+    with open(CHECKOUT / "resources" / "costs.csv", encoding="utf-8") as file:
+        known = {row["rule"]: float(row["seconds"]) for row in csv.DictReader(file) if row["scale"] == CONFIG.scale}
+    asked = [job.rule.name for job in jobs if not job.rule.norun]
+    minutes = sum(known.get(name, 0.0) for name in asked) / 60
+    unknown = sum(name not in known for name in asked)
+    parts = [f"{len(asked)} jobs at scale {CONFIG.scale}, {minutes:.0f} minutes of a core by resources/costs.csv"]
+    parts += [f"about {minutes / cores:.0f} on {cores} cores"] if cores and cores > 1 else []
+    parts += [f"{unknown} of them of unknown length (make plan SCALE={CONFIG.scale})"] if unknown else []
+    less = ["scale=quick (minutes)"] * (CONFIG.scale != "quick") + ["weights=shipped (no training)"] * (
+        CONFIG.weights != "shipped"
+    )
+    print(", ".join(parts) + f". Shorter: {', '.join([*less, 'one target, such as figure_3'])}.", file=sys.stderr)
+
+
+def say_undecided():
+    """Say which claims the run leaves undecided, and what each would need."""
+    path = Path(results("claims.csv"))
+    if path.exists():
+        with open(path, encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["verdict"] == "undecided":
+                    print(f"Undecided: {row['statement']} {row.get('needs', '')}", file=sys.stderr)

@@ -15,7 +15,7 @@ from mnmef.filters.classical import Setting, make_classical
 from mnmef.filters.dapper_bridge import assimilation_error, dapper_method, hidden_markov_model
 from mnmef.filters.learned import initial_filter
 from mnmef.learning.options import TrainingOptions
-from mnmef.learning.trainer import train
+from mnmef.learning.training import train
 from mnmef.observations import Observation
 from mnmef.systems.base import System
 

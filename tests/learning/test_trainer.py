@@ -19,7 +19,8 @@ from mnmef.filters.learned import initial_filter
 from mnmef.learning.losses import LOSSES
 from mnmef.learning.options import DECAYS, TrainingOptions
 from mnmef.learning.resuming import keep_state, last_state
-from mnmef.learning.trainer import Trainer, train
+from mnmef.learning.trainer import Trainer
+from mnmef.learning.training import train
 from mnmef.learning.windows import Windows
 
 SMALL = {"feature_size": 8, "width": 8, "heads": 2, "seeds": 2}
@@ -100,8 +101,8 @@ def test_kill_9_in_the_middle_then_a_second_start_ends_with_the_same_bits(tmp_pa
         from mnmef.experiments.load import load_experiment
         from mnmef.learning.options import TrainingOptions
         from mnmef.filters.learned import initial_filter
-        from mnmef.learning.trainer import Trainer, train
-from mnmef.learning.windows import Windows
+        from mnmef.learning.trainer import Trainer
+        from mnmef.learning.training import train
         experiment = load_experiment("lorenz63")
         truth = torch.from_numpy(simulate_truth(experiment, 16, 10, np.random.default_rng(0)))
         options = TrainingOptions(ensemble_size=4, steps=40, window_cycles=6, batch=4, learning_rate=1e-3)

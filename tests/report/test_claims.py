@@ -49,6 +49,21 @@ def test_the_number_beside_a_verdict_is_that_of_the_least_favorable_cell():
 
 
 @pytest.mark.parametrize(
+    ("cells", "needs"),
+    [
+        ([cell(0.1, 0.2), cell(-0.2, -0.1)], ""),
+        ([cell(0.1, 0.2), cell(-0.1, 0.4)], "About 3 times the test trajectories"),  # (0.25 / 0.15)^2 = 2.8
+        ([cell(0.1, 0.2), cell(-0.2, -0.1, slack=0.15)], "About 2 times"),  # (0.2 / 0.15)^2 = 1.8
+        ([cell(-0.2, 0.2)], "A cell lies at the limit"),
+    ],
+)
+def test_an_undecided_claim_says_how_many_trajectories_it_needs(cells, needs):
+    found = judge_cells(cells, Region(low=0.0), "gain").needs
+    assert found.startswith(needs)
+    assert bool(found) == bool(needs)
+
+
+@pytest.mark.parametrize(
     ("intervals", "verdict"),
     [
         ([(0.2, 0.3), (0.2, 0.3), (0.0, 0.1)], HOLDS),
