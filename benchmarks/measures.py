@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mnmef", "workflow_scripts", "benchmarks")
-LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 9839, "entries": 20}
+LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 9813, "entries": 20}
 """Of the code lines about 7,340 do what the package did when it held the paper alone (8,649 then; the aim is 7,000).
 The others are for experiments from outside (373), observations of any kind and own filters (462), baselines and scores
 that the field knows (568), DAPPER (314), local analyses trained through cycles (313), what is given from outside (237),
