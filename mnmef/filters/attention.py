@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mnmef.core.threads import over_batch
-from mnmef.kernels.attention import DEPTH, HEADS, WIDTH, Columns, dots, sums
+from mnmef.kernels.attention import DEPTH, HEADS, WIDTH, Matrices, products
 
 __all__ = ["DEPTH", "HEADS", "WIDTH", "Attention"]
 
@@ -27,10 +27,12 @@ class Attention(torch.autograd.Function):
         query, memory = query.detach().contiguous(), memory.detach().contiguous()
         (batch, keys), queries = memory.shape[:2], query.shape[1]
         weights, result = memory.new_empty(batch, queries, keys, HEADS), memory.new_empty(batch, queries, WIDTH)
-        shape = queries, keys
-        over_batch(dots, batch, shape, _columns(query), _columns(memory, key), SCALE, _by_head(weights))
-        weights = torch.softmax(weights, 2)
-        over_batch(sums, batch, shape, _by_head(weights), (keys, 1), _columns(memory, value), _columns(result))
+        by_member = _matrices(weights.flatten(2))
+        to_keys = _transposed(_matrices(memory, key))
+        over_batch(products, batch, (queries, DEPTH, keys), _matrices(query), to_keys, by_member)
+        weights = torch.softmax(weights.mul_(SCALE), 2)
+        by_member = _matrices(weights.flatten(2))
+        over_batch(products, batch, (queries, keys, DEPTH), by_member, _matrices(memory, value), _matrices(result))
         ctx.save_for_backward(query, memory, weights)
         ctx.columns = key, value
         return result
@@ -41,26 +43,29 @@ class Attention(torch.autograd.Function):
         query, memory, weights = ctx.saved_tensors
         batch, queries, keys, _ = weights.shape
         key, value = ctx.columns
-        above, slopes = _columns(upstream[0].contiguous()), torch.empty_like(weights)
-        over_batch(dots, batch, (queries, keys), above, _columns(memory, value), SCALE, _by_head(slopes))
-        slopes.sub_((weights * slopes).sum(2, keepdim=True)).mul_(weights)
+        above, slopes = _matrices(upstream[0].contiguous()), torch.empty_like(weights)
+        by_member, slope = _matrices(weights.flatten(2)), _matrices(slopes.flatten(2))
+        to_values = _transposed(_matrices(memory, value))
+        over_batch(products, batch, (queries, DEPTH, keys), above, to_values, slope)
+        slopes.sub_((weights * slopes).sum(2, keepdim=True)).mul_(weights).mul_(SCALE)
         is_self = query.data_ptr() == memory.data_ptr()
         to_memory = torch.empty_like(memory)
         to_query = to_memory if is_self else query.new_empty(batch, *query.shape[1:])
-        for shape, factors, steps, source, target in (
-            ((queries, keys), slopes, (keys, 1), _columns(memory, key), _columns(to_query)),
-            ((keys, queries), weights, (1, keys), above, _columns(to_memory, value)),
-            ((keys, queries), slopes, (1, keys), _columns(query), _columns(to_memory, key)),
+        for size, factors, source, target in (
+            ((queries, keys, DEPTH), slope, _matrices(memory, key), _matrices(to_query)),
+            ((keys, queries, DEPTH), _transposed(by_member), above, _matrices(to_memory, value)),
+            ((keys, queries, DEPTH), _transposed(slope), _matrices(query), _matrices(to_memory, key)),
         ):
-            over_batch(sums, batch, shape, _by_head(factors), steps, source, target)
+            over_batch(products, batch, size, factors, source, target)
         return None if is_self else to_query.sum_to_size(query.shape), to_memory, None, None
 
 
-def _by_head(tensor: Tensor) -> Any:
-    """The numbers of a contiguous tensor as an array (n, HEADS)."""
-    return tensor.view(-1, HEADS).numpy()
+def _matrices(tokens: Tensor, begin: int = 0) -> Matrices:
+    """Matrices of contiguous tokens (B or 1, T, C), whose columns begin with channel `begin`."""
+    count, rows, row = len(tokens), tokens.shape[1], tokens.shape[2] // HEADS
+    return Matrices(tokens.view(-1, HEADS).numpy(), begin // HEADS, rows * row if count > 1 else 0, row, 1)
 
 
-def _columns(tokens: Tensor, begin: int = 0) -> Columns:
-    """The W columns of contiguous tokens (B, T, C) from one on."""
-    return Columns(_by_head(tokens), begin // HEADS, tokens.shape[-1] // HEADS)
+def _transposed(matrices: Matrices) -> Matrices:
+    """The transposed matrices."""
+    return matrices._replace(row=matrices.column, column=matrices.row)

@@ -13,7 +13,7 @@ from mnmef.kernels import HAS_NUMBA
 
 if HAS_NUMBA:
     from mnmef.core.threads import over_batch
-    from mnmef.kernels.gauss_newton import PARTS, pack, step
+    from mnmef.kernels.gauss_newton import PARTS, move, pack, step
     from mnmef.kernels.lanes import LANES
 
 FEW = 8
@@ -108,17 +108,18 @@ class GaussNewton:
 
 @dataclass(frozen=True)
 class PackedTransform:
-    """Transforms as `mnmef.kernels.gauss_newton` keeps them, in P blocks, and their shape B, N, d."""
+    """Transforms as `mnmef.kernels.gauss_newton` keeps them, of `count` trajectories and `size` observations."""
 
     state: Tensor
-    shape: tuple[int, int, int]
+    count: int
+    size: int
 
     def moved(self, ensemble: Tensor, anomalies: Tensor, factor: float = 1.0) -> Tensor:
         """`ensemble + factor (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx), in their precision."""
-        count, members, size = self.shape
-        matrices = self.state[:, : PARTS * members * size].movedim(-1, 1).reshape(-1, PARTS, members, size)[:count]
-        basis, _, weights = matrices.to(ensemble).view(*ensemble.shape[:-2], *matrices.shape[1:]).unbind(-3)
-        return add_product(ensemble, weights * factor, basis.mT @ anomalies)
+        result = torch.empty_like(ensemble, memory_format=torch.contiguous_format)
+        arrays = (t.reshape(-1, *t.shape[-2:]).contiguous().numpy() for t in (ensemble, anomalies, result))
+        over_batch(move, self.count, self.state.numpy(), factor, self.size, *arrays)
+        return result
 
 
 class CompiledGaussNewton:
@@ -139,14 +140,13 @@ class CompiledGaussNewton:
     def step(self, observed: Tensor, old: PackedTransform | None) -> PackedTransform:
         """The iterate after `old`, which led to observed members (..., N, d)."""
         members, size = observed.shape[-2:]
-        shape = len(self.observation), members, size
-        observed = observed.reshape(shape).to(self.observation.dtype).contiguous()
+        observed = observed.reshape(len(self.observation), members, size).to(self.observation.dtype).contiguous()
         rows = PARTS * members + 1 + (size if len(self.packed_draws) else 0)
         state = self.observation.new_empty(self.blocks, rows * size, LANES)
         before = self.observation.new_empty(0, 0, LANES) if old is None else old.state
         arrays = [t.numpy() for t in (self.packed_draws, before, state)]
         over_batch(step, self.blocks, observed.numpy(), self.observation.numpy(), self.sigma_y, *arrays)
-        return PackedTransform(state, shape)
+        return PackedTransform(state, len(observed), size)
 
 
 def gauss_newton(

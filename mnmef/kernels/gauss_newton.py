@@ -13,40 +13,12 @@ from numba import njit
 from mnmef.kernels import HUGE, STEEP
 from mnmef.kernels.compiling import OPTIONS
 from mnmef.kernels.eigen import diagonalize, refine, reflect, reflector
-from mnmef.kernels.lanes import LANES, any_less, every, load, store, where_less
+from mnmef.kernels.lanes import LANES, any_less, every, load, product, store, where_less
 
 PARTS = 3
 """Matrices (N, d) of a transform: basis, back, and the weights `mean_weights - left`; then mean_weights (d) and, in the
 stochastic form, the core (d, d) follow.
 """
-
-
-@njit(**OPTIONS)
-def product(
-    a: np.ndarray, row: int, term: int, b: np.ndarray, c: np.ndarray, size: tuple[int, int, int], adds: bool
-) -> None:
-    """`c = a b`, or `c += a b`, for matrices of lanes: a is at `a[i row + k term]`, b and c are row by row.
-
-    size: rows, terms and columns. Sums of two rows and two columns stay in registers; beyond the last one that one
-    again: the same is done to it and written.
-    """
-    rows, terms, columns = size
-    for i in range(0, rows, 2):
-        below = min(i + 1, rows - 1)
-        for j in range(0, columns, 2):
-            right = min(j + 1, columns - 1)
-            w = x = y = z = every(0.0)
-            if adds:
-                w, x = load(c, i * columns + j), load(c, i * columns + right)
-                y, z = load(c, below * columns + j), load(c, below * columns + right)
-            for k in range(terms):
-                upper, lower = load(a, i * row + k * term), load(a, below * row + k * term)
-                first, second = load(b, k * columns + j), load(b, k * columns + right)
-                w, x, y, z = w + upper * first, x + upper * second, y + lower * first, z + lower * second
-            store(c, i * columns + j, w)
-            store(c, i * columns + right, x)
-            store(c, below * columns + j, y)
-            store(c, below * columns + right, z)
 
 
 @njit(**OPTIONS)
@@ -65,16 +37,29 @@ def pack(begin: int, end: int, source: np.ndarray, origin: np.ndarray, factor: f
 
 
 @njit(**OPTIONS)
-def _center(x: np.ndarray, members: int, size: int, factor: float, mean: np.ndarray) -> None:
-    """Take the mean over members off a matrix and multiply it by a factor."""
-    for i in range(size):
-        total = every(0.0)
-        for k in range(i, members * size, size):
-            total += load(x, k)
-        total *= 1.0 / members
-        store(mean, i, total)
-        for k in range(i, members * size, size):
-            store(x, k, (load(x, k) - total) * factor)
+def move(
+    begin: int,
+    end: int,
+    state: np.ndarray,
+    factor: float,
+    size: int,
+    ensemble: np.ndarray,
+    anomalies: np.ndarray,
+    result: np.ndarray,
+) -> None:
+    """`ensemble + factor (w + T - I) anomalies` for ensembles (B, N, Nx), in their precision, and P blocks of state.
+
+    Trajectory by trajectory, so that what one product leaves is in the cache for the next.
+    """
+    _, members, columns = ensemble.shape
+    basis, weights = np.empty((members, size), ensemble.dtype), np.empty((members, size), ensemble.dtype)
+    for b in range(begin, end):
+        matrices, lane = state[b // LANES].reshape(-1, size, LANES), b % LANES
+        basis[:], weights[:] = matrices[:members, :, lane], matrices[2 * members : PARTS * members, :, lane] * factor
+        np.dot(weights, np.dot(basis.T, anomalies[b]), result[b])
+        for n in range(members):
+            for i in range(columns):
+                result[b, n, i] += ensemble[b, n, i]
 
 
 @njit(**OPTIONS)
@@ -102,14 +87,14 @@ def _undo(old: np.ndarray, s: np.ndarray, innovation: np.ndarray, members: int, 
     basis, back, mean_weights = old[:span], old[span : 2 * span], old[PARTS * span :]
     core = mean_weights[size:].copy()
     seen, w = np.empty((size * size, LANES)), np.empty((members, LANES))
-    product(basis, 1, size, s, seen, (size, members, size), False)
+    product((basis, 1, size), (s, size, 1), (seen, size, 1), (size, members, size), False)
     if len(core):
         _solve(core, size, seen)
-    product(back, size, 1, seen, s, (members, size, size), True)
-    product(basis, size, 1, mean_weights, w, (members, size, 1), False)
+    product((back, size, 1), (seen, size, 1), (s, size, 1), (members, size, size), True)
+    product((basis, size, 1), (mean_weights, 1, 1), (w, 1, 1), (members, size, 1), False)
     for n in range(members):
         store(w, n, load(w, n) * scale)
-    product(w, 0, 1, s, innovation, (1, members, size), True)
+    product((w, 1, 1), (s, size, 1), (innovation, size, 1), (1, members, size), True)
 
 
 @njit(**OPTIONS)
@@ -122,48 +107,48 @@ def _transform(
     steepness: float,
     new: np.ndarray,
 ) -> None:
-    """The transform but for the weights' part of the mean, from S (N, d), its gram matrix, the innovation (d) and draws
+    """The transform, from S (N, d), its gram matrix and the trace of that (steepness), the innovation (d) and draws
     (N, d; no rows in the square-root form); overwrites gram.
     """
     span, members = len(s), len(s) // size
-    scale, zero = (members - 1) ** 0.5, every(0.0)
+    scale, zero, shape = (members - 1) ** 0.5, every(0.0), (members, size, size)
     basis, back, weights, mean_weights = new[:span], new[span : 2 * span], new[2 * span :], new[PARTS * span :]
     squares, vectors = np.empty((size, LANES)), np.empty((size * size, LANES))
     diagonalize(gram, size, squares, vectors)
-    product(s, size, 1, vectors, basis, (members, size, size), False)
+    v, modes, shifts = (vectors, size, 1), (basis, size, 1), (weights, size, 1)
+    product((s, size, 1), v, modes, shape, False)
     if any_less(every(STEEP), steepness):
-        product(basis, 1, size, basis, gram, (size, members, size), False)
+        product((basis, 1, size), modes, (gram, size, 1), (size, members, size), False)
         refine(gram, size, vectors, steepness, STEEP)
-        product(s, size, 1, vectors, basis, (members, size, size), False)
+        product((s, size, 1), v, modes, shape, False)
         for i in range(size):
             store(squares, i, where_less(every(STEEP), steepness, load(gram, i * (size + 1)), load(squares, i)))
-    product(innovation, 0, 1, vectors, mean_weights, (1, size, size), False)
-    inverse = np.empty((size, LANES))
+    product((innovation, size, 1), v, (mean_weights, size, 1), (1, size, size), False)
+    inverse = squares
     for i in range(size):
         c = load(squares, i)
         store(inverse, i, 1.0 / math.sqrt(1.0 + where_less(zero, c, c, zero)))
-        store(mean_weights, i, load(mean_weights, i) * load(inverse, i) * (1.0 / scale))
-    if not len(draws):
-        for k in range(span):
-            modes, share = load(basis, k), load(inverse, k % size) / (1.0 + load(inverse, k % size))
-            store(basis, k, modes * load(inverse, k % size))
-            store(back, k, modes - modes * share)
-            store(weights, k, -modes * share)
-        return
-    product(draws, size, 1, vectors, weights, (members, size, size), False)
+        mean = load(mean_weights, i) * load(inverse, i) * (1.0 / scale)
+        store(mean_weights, i, where_less(steepness, every(HUGE), mean, every(np.nan)))
+    if len(draws):
+        product((draws, size, 1), v, shifts, shape, False)
     for k in range(span):
-        modes, shift = load(basis, k), load(weights, k) * (1.0 / scale)
-        store(basis, k, modes * load(inverse, k % size))
-        store(weights, k, shift)
-        store(back, k, modes + shift)
-    core = mean_weights[size:]
-    product(basis, 1, size, weights, core, (size, members, size), False)
-    for i in range(size):
-        for j in range(size):
-            unit = load(inverse, i) if i == j else zero
-            store(core, i * size + j, unit - load(core, i * size + j))
+        mode, r = load(basis, k), load(inverse, k % size)
+        store(basis, k, mode * r)
+        if len(draws):
+            shift = load(weights, k) * (1.0 / scale)
+            store(weights, k, shift)
+            store(back, k, mode + shift)
+        else:
+            store(back, k, mode / (1.0 + r))
+    if len(draws):
+        core = mean_weights[size:]
+        product((basis, 1, size), shifts, (core, size, 1), (size, members, size), False)
+        for k in range(size * size):
+            unit = load(inverse, k // size) if k % (size + 1) == 0 else zero
+            store(core, k, unit - load(core, k))
     for k in range(span):
-        store(weights, k, -load(back, k) * load(inverse, k % size))
+        store(weights, k, load(mean_weights, k % size) - load(back, k) * load(inverse, k % size))
 
 
 @njit(**OPTIONS)
@@ -189,22 +174,19 @@ def step(
     gram, s = np.empty((size * size, LANES)), room[0]
     for block in range(begin, end):
         pack(block, block + 1, observed, observation, 1.0 / sigma_y, room)
-        _center(s, members, size, 1.0 / scale, innovation)
         for i in range(size):
-            store(innovation, i, -load(innovation, i))
+            total = zero
+            for k in range(i, span, size):
+                total += load(s, k)
+            store(innovation, i, total * (-1.0 / members))
+        for k in range(span):
+            store(s, k, (load(s, k) + load(innovation, k % size)) * (1.0 / scale))
         if len(old):
             _undo(old[block], s, innovation, members, size, scale)
-        product(s, 1, size, s, gram, (size, members, size), False)
-        total = zero
+        product((s, 1, size), (s, size, 1), (gram, size, 1), (size, members, size), False)
+        trace = zero
         for i in range(size):
-            total += load(gram, i * (size + 1))
+            trace += load(gram, i * (size + 1))
         for k in range(size * size):
-            store(gram, k, where_less(total, huge, load(gram, k), zero))
-        drawn = draws[block] if len(draws) else room[0, :0]
-        _transform(s, gram, innovation, drawn, size, total, new[block])
-        weights = new[block][2 * span :]
-        mean_weights, missing = weights[span:], every(np.nan)
-        for i in range(size):
-            store(mean_weights, i, where_less(total, huge, load(mean_weights, i), missing))
-        for k in range(span):
-            store(weights, k, load(mean_weights, k % size) + load(weights, k))
+            store(gram, k, where_less(trace, huge, load(gram, k), zero))
+        _transform(s, gram, innovation, draws[block] if len(draws) else room[0, :0], size, trace, new[block])

@@ -13,6 +13,8 @@ from mnmef.kernels.compiling import HAS_VECTORS, OPTIONS
 LINE = 64
 """Bytes of a line of the cache: what lies in one line is read twice as fast as what lies in two."""
 
+Matrix = tuple[np.ndarray, int, int]
+
 LANES = 8 if HAS_VECTORS else 1
 """Problems side by side."""
 
@@ -68,4 +70,44 @@ def aligned_room(size: int, lanes: int, like: np.ndarray) -> np.ndarray:
     return room[begin : begin + size * lanes].reshape(size, lanes)
 
 
-__all__ = ["LANES", "aligned_room", "any_less", "every", "lanes_of", "load", "load_line", "store", "where_less"]
+@njit(**OPTIONS)
+def product(a: Matrix, b: Matrix, c: Matrix, size: tuple[int, int, int], adds: bool) -> None:
+    """`c = a b`, or `c += a b`, for matrices of lanes, each with its steps from row to row and from column to column.
+
+    size: rows, terms and columns. Sums of two rows and two columns stay in registers; beyond the last one that one
+    again: the same is done to it and written.
+    """
+    (left, row, term), (right, step, column), (result, row_step, column_step) = a, b, c
+    rows, terms, columns = size
+    for i in range(0, rows, 2):
+        next_i = min(i + 1, rows - 1)
+        above, below, upper, lower = i * row, next_i * row, i * row_step, next_i * row_step
+        for j in range(0, columns, 2):
+            next_j = min(j + 1, columns - 1)
+            here, beside, first, second = j * column, next_j * column, j * column_step, next_j * column_step
+            w = x = y = z = every(result.dtype.type(0.0))
+            if adds:
+                w, x = load(result, upper + first), load(result, upper + second)
+                y, z = load(result, lower + first), load(result, lower + second)
+            for k in range(terms):
+                p, q = load(left, above + k * term), load(left, below + k * term)
+                r, s = load(right, k * step + here), load(right, k * step + beside)
+                w, x, y, z = w + p * r, x + p * s, y + q * r, z + q * s
+            store(result, upper + first, w)
+            store(result, upper + second, x)
+            store(result, lower + first, y)
+            store(result, lower + second, z)
+
+
+__all__ = [
+    "LANES",
+    "aligned_room",
+    "any_less",
+    "every",
+    "lanes_of",
+    "load",
+    "load_line",
+    "product",
+    "store",
+    "where_less",
+]

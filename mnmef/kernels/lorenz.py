@@ -23,29 +23,18 @@ def lorenz63_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
     """
     count = states.shape[0]
     sigma, rho, beta, whole, half, third, sixth = constants
-    x, y, z = (
-        np.empty(SIDE, constants.dtype),
-        np.empty(SIDE, constants.dtype),
-        np.empty(SIDE, constants.dtype),
-    )
+    x, y, z = np.empty((3, SIDE), constants.dtype)
     for begin in range(0, count, SIDE):
         for j in range(SIDE):
             row = min(begin + j, count - 1)  # surplus lanes repeat the last state
             x[j], y[j], z[j] = states[row, 0], states[row, 1], states[row, 2]
         for _ in range(steps):
             for j in range(SIDE):
-                a, b, c = x[j], y[j], z[j]
-                da, db, dc = sigma * (b - a), a * (rho - c) - b, a * b - beta * c
-                total_a, total_b, total_c = a + sixth * da, b + sixth * db, c + sixth * dc
-                u, v, w = a + half * da, b + half * db, c + half * dc
-                da, db, dc = sigma * (v - u), u * (rho - w) - v, u * v - beta * w
-                total_a, total_b, total_c = total_a + third * da, total_b + third * db, total_c + third * dc
-                u, v, w = a + half * da, b + half * db, c + half * dc
-                da, db, dc = sigma * (v - u), u * (rho - w) - v, u * v - beta * w
-                total_a, total_b, total_c = total_a + third * da, total_b + third * db, total_c + third * dc
-                u, v, w = a + whole * da, b + whole * db, c + whole * dc
-                da, db, dc = sigma * (v - u), u * (rho - w) - v, u * v - beta * w
-                x[j], y[j], z[j] = total_a + sixth * da, total_b + sixth * db, total_c + sixth * dc
+                a, b, c = u, v, w = x[j], y[j], z[j]
+                for step, weight in ((half, sixth), (half, third), (whole, third), (whole, sixth)):
+                    da, db, dc = sigma * (v - u), u * (rho - w) - v, u * v - beta * w
+                    x[j], y[j], z[j] = x[j] + weight * da, y[j] + weight * db, z[j] + weight * dc
+                    u, v, w = a + step * da, b + step * db, c + step * dc
         for j in range(min(SIDE, count - begin)):
             result[begin + j, 0], result[begin + j, 1], result[begin + j, 2] = x[j], y[j], z[j]
 
