@@ -116,6 +116,8 @@ class Filter:
     """True if the analysis perturbs observations; `cycle` then needs `noise`."""
     made_for: Experiment | None = None
     """Experiment whose grid or weights it holds, and which alone it serves (`Experiment.difference`)."""
+    sigma_y: Any
+    """Standard deviation of the observation noise, state units, of the filters that are made for one."""
     serves_any_noise: ClassVar[bool] = False
     """True if sigma_y is an input of its weights."""
     tuned_members: int | None = None
@@ -139,6 +141,13 @@ class Filter:
         other: Any = copy.copy(self)
         other.sigma_y = sigma_y
         return other
+
+    def noise_like(self, forecast: Tensor) -> Tensor:
+        """Return sigma_y, a number or (B,), as (1, 1) or (B, 1), where and in which precision a forecast is."""
+        sigma_y = self.sigma_y
+        return (
+            sigma_y.to(forecast).reshape(-1, 1) if isinstance(sigma_y, Tensor) else forecast.new_full((1, 1), sigma_y)
+        )
 
     def start(self, ensemble: Tensor) -> Any:
         """Return the start of the first cycle from the first ensemble (..., N, Nx), one cycle before the first

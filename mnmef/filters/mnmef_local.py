@@ -244,7 +244,7 @@ class MnmefLocal(nn.Module, Filter):
         v = forecast.flatten(0, -3) if lead else forecast.unsqueeze(0)
         y = observation.expand(*lead, -1).reshape(len(v), -1)
         # A place comes first: (D, B, N) for members, (D, B) for observations.
-        sigma_y = torch.as_tensor(self.sigma_y).to(v).reshape(-1, 1)
+        sigma_y = self.noise_like(v)
         v, h = (part.movedim(-1, 0) / sigma_y for part in (v, experiment.observe(v)))
         y = y.mT / sigma_y.squeeze(-1)
         seen = y.isfinite()

@@ -118,7 +118,7 @@ class MnmefMembers(nn.Module, Filter):
         lead = forecast.shape[:-2]
         v = forecast.flatten(0, -3) if lead else forecast.unsqueeze(0)
         y = observation.expand(*lead, -1).reshape(len(v), -1)
-        unit, sigma_y = experiment.bound / 5.0, torch.as_tensor(self.sigma_y).to(v).reshape(-1, 1)
+        unit, sigma_y = experiment.bound / 5.0, self.noise_like(v)
         seen = y.isfinite()
         h = experiment.observe(v) / sigma_y.unsqueeze(-1)
         center = h.mean(-2)
@@ -141,10 +141,10 @@ class MnmefMembers(nn.Module, Filter):
         spread = (covariance.diagonal(dim1=-2, dim2=-1) + SMALLEST_SPREAD**2).sqrt()
         scaled = anomaly / spread.unsqueeze(-2)
         observed = h_anomaly.mT @ h_anomaly / (members - 1)
-        inner = observed + torch.eye(observed.shape[-1]).to(v)
+        inner = observed + torch.eye(observed.shape[-1], dtype=v.dtype, device=v.device)
         gain = torch.linalg.solve(inner, h_anomaly.mT @ anomaly / (members - 1)).mT
         increment = (gain @ innovation.unsqueeze(-1)).squeeze(-1)
-        upper = torch.triu_indices(size, size, 1)
+        upper = torch.triu_indices(size, size, 1, device=v.device)
         correlations = (covariance / (spread.unsqueeze(-1) * spread.unsqueeze(-2)))[:, upper[0], upper[1]]
         observed_spread = observed.diagonal(dim1=-2, dim2=-1).add(SMALLEST_SPREAD**2).sqrt().log()
         log_size = math.log(members / MEMBERS)

@@ -72,17 +72,21 @@ def _parse(text: str, path: Path, root: Path) -> tuple[str, frozenset[str]]:
 
 
 def plain_tree(text: str, path: Path) -> ast.Module:
-    """Return the syntax tree of the `text` of the file at `path`, without docstrings."""
+    """Return the syntax tree of the `text` of the file at `path`, without docstrings and what is for type checkers."""
     tree = ast.parse(text, filename=str(path))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             # A lone text is a docstring; an emptied body keeps a `pass`.
-            node.body = [s for s in node.body if not _is_text(s)] or [ast.Pass()]
+            node.body = [s for s in node.body if not (_is_text(s) or _is_for_types(s))] or [ast.Pass()]
     return tree
 
 
 def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(getattr(statement.value, "value", None), str)
+
+
+def _is_for_types(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.If) and getattr(statement.test, "id", None) == "TYPE_CHECKING"
 
 
 def _imported_names(node: ast.Import | ast.ImportFrom, path: Path, root: Path) -> list[str]:

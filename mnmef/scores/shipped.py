@@ -9,7 +9,7 @@ import pandas as pd
 
 from mnmef.assimilation.metrics import mean_over_survivors, relative_rmse, time_mean_rmse
 from mnmef.data.published import KEYS
-from mnmef.io.files import read_dataset, write_table
+from mnmef.io.files import read_dataset, read_table, write_table
 from mnmef.scores.bootstrap import mean_with_interval
 
 TABLE = Path("docs/results/paper.csv")
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=2504, help="of the intervals")
     parser.add_argument("--out", type=Path, default=TABLE, help="table to write")
     given = parser.parse_args(arguments)
-    there = [pd.read_csv(given.out)] if given.out.exists() else []
+    there = [read_table(given.out)] if given.out.exists() else []
     table = pd.concat([*there, *(evaluation_scores(path, given.seed) for path in given.evaluations)])
     table = table.drop_duplicates(KEYS, keep="last").sort_values(KEYS)
     write_table(table.round(dict.fromkeys(NUMBERS, 6)), given.out)

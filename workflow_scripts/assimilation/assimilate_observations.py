@@ -10,7 +10,7 @@ from mnmef.filters.base import Filter
 from mnmef.filters.classical import make_classical
 from mnmef.io.arrays import read_array
 from mnmef.io.files import provenance, read_dataset, write_dataset
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.learning.checkpoints import load_checkpoint
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def chosen_filter(experiment: Experiment, entry: Mapping[str, Any]) -> Filter:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         assimilate_observations(
             description=snakemake.params.description,
             entry=snakemake.params.entry,

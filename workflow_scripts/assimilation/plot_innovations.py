@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnmef.io.files import read_dataset, write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.report.figures.innovations import figure_innovations
 from mnmef.report.figures.style import save_figure
 from mnmef.scores.innovations import describe_innovations, innovation_table
@@ -23,7 +23,7 @@ def plot_innovations(*, run: Path, burn_in: int, table: Path, svg: Path, png: Pa
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         plot_innovations(
             run=Path(snakemake.input.run),
             burn_in=snakemake.params.burn_in,

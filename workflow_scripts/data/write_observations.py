@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from mnmef.data.observations import without_truths
 from mnmef.io.files import provenance, read_dataset, write_dataset
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -18,7 +18,7 @@ def write_observations(*, dataset: Path, experiment: str, sigma_y: float, seed: 
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         write_observations(
             dataset=Path(snakemake.input.dataset),
             experiment=snakemake.wildcards.experiment,

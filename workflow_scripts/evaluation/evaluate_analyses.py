@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mnmef.evaluation.analyses import evaluate_analyses as evaluate
 from mnmef.evaluation.analyses import read_headers
 from mnmef.io.files import provenance, read_dataset, write_dataset
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -24,7 +24,7 @@ def evaluate_analyses(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         evaluate_analyses(
             dataset=Path(snakemake.input.dataset),
             analyses=[Path(path) for path in snakemake.input.analyses],

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from mnmef.evaluation.baseline import evaluate_given
 from mnmef.evaluation.evaluate import EvaluationOptions
-from mnmef.io.files import provenance, read_dataset, write_dataset
+from mnmef.io.files import provenance, read_dataset, read_table, write_dataset
 from mnmef.io.logs import job
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ def evaluate_filter(
     (experiment, sigma_y), options, seed = cell, settings["options"], settings["seed"]
     split = read_dataset(dataset, kind="data", experiment=experiment, split="test")
     given = EvaluationOptions(seed, **options)
-    chosen = None if best is None else pd.read_csv(best)
+    chosen = None if best is None else read_table(best)
     evaluation = evaluate_given(split, settings["entry"], sigma_y, settings["ensemble_sizes"], given, chosen)
     description = {key: settings[key] for key in ("entry", "digest")} | options
     if chosen is not None:

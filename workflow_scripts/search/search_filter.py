@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnmef.io.files import read_dataset, write_table
-from mnmef.io.logs import job_log
+from mnmef.io.logs import job
 from mnmef.io.resume import ResumeFile
 from mnmef.search.own import search_filter as search
 from mnmef.search.search import fingerprint
@@ -36,7 +36,7 @@ def search_filter(
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0], snakemake.threads):
+    with job(snakemake):
         search_filter(
             dataset=Path(snakemake.input.dataset),
             cell=(snakemake.wildcards.experiment, float(snakemake.wildcards.sigma_y), snakemake.wildcards.method),
