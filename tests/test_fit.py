@@ -181,7 +181,7 @@ def test_a_setting_that_is_not_there_is_named(config, tmp_path, capsys, assignme
 def test_what_would_fail_later_is_named_before_any_truth_is_simulated(
     config, tmp_path, capsys, monkeypatch, arguments, message
 ):
-    monkeypatch.setattr("mnmef.fit.simulate_training", None)
+    monkeypatch.setattr("mnmef.fit.make_split", None)
     with pytest.raises(SystemExit):
         main([*config, "--out", str(tmp_path / "out"), "lorenz96_1.0", *arguments])
     assert re.search(message, capsys.readouterr().err, re.DOTALL)

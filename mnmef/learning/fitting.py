@@ -59,7 +59,8 @@ def pretraining_options(training: Settings, windows: int, window_cycles: int, se
     if training["schedule"] == "window":
         given["steps"] = training["epochs"] * max(1, windows // training["batch"])
     given["other_sizes"] = tuple(training["other_sizes"])
-    given["noise_range"] = training["noise_range"] and tuple(training["noise_range"])
+    if training.get("noise_range"):
+        given["noise_range"] = tuple(training["noise_range"])
     return TrainingOptions(**given, window_cycles=window_cycles, seed=seed)
 
 

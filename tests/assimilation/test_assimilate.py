@@ -308,7 +308,7 @@ def test_weights_fine_tuned_for_another_number_of_members_are_a_warning(twin, ro
 
 def filters(experiment):
     options = ModelOptions(feature_size=8, width=8, heads=2, seeds=2, hidden_layers=1)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield Mnmef(experiment, 1.0, options)
     yield make_classical("enkf", experiment, 1.0, 1.1)

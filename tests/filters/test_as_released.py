@@ -55,7 +55,7 @@ def test_the_analysis_for_known_weights_and_inputs_stays_what_it_was_when_it_agr
 
 
 def test_the_seeds_of_the_pooling_begin_as_standard_normal_draws():
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         seeds = torch.cat([SetTransformer(3, 8, 64, 8, 16).seeds.detach().flatten() for _ in range(20)])
     count = seeds.numel()
