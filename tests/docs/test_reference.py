@@ -27,7 +27,13 @@ def test_every_key_of_the_config_is_in_its_reference_with_type_and_meaning(root,
     config = yaml.safe_load((root / "config.yaml").read_text())
     overlays = config.pop("scales")
     # Mappings by a method, an ensemble size or a checkpoint are one key.
-    free = ("own_weights.", "search.inflation.", "search.localization_radius.", "finetuning.batch_divisor.")
+    free = (
+        "own_weights.",
+        "search.inflation.",
+        "search.localization_radius.",
+        "finetuning.batch_divisor.",
+        "robustness.options.",
+    )
     keys = {key for part in (config, *overlays.values()) for key in keys_of(part) if not key.startswith(free)}
     sections = set(re.findall(r"^## `(\w+)`$", config_keys.page(), flags=re.MULTILINE))
     assert keys - set(config_rows) == sections

@@ -151,7 +151,7 @@ def test_comments_and_docstrings_rerun_nothing(finished, planned):
             "CURVE_POINTS = 200",
             "CURVE_POINTS = 200  # points of a curve",
         ),
-        edited(finished / "workflow_scripts" / "data" / "simulate_data.py", '"""Simulate', '"""Simulates'),
+        edited(finished / "workflow_scripts" / "data" / "simulate_data.py", '"""Make', '"""Makes'),
     ):
         assert planned(*QUICK) == set()
 

@@ -26,4 +26,4 @@ def test_each_engine_is_drawn_where_it_has_numbers_and_a_guide_is_proportional()
     guide = next(line for line in seconds.lines if line.get_color() == "0.7")
     np.testing.assert_allclose(guide.get_ydata() / guide.get_xdata(), 0.8 / 400)
     assert {text.get_text() for text in figure.legends[0].texts} >= {"LETKF in DAPPER", "MNMEF (convolutions)"}
-    assert memory.get_xlabel() == "variables $D$ of Lorenz '96"
+    assert memory.get_xlabel() == "variables $D$"
