@@ -49,8 +49,9 @@ def run_on_twin(
         Scores of every trajectory and cycle.
     """
     first, observations, truth = data
-    shape = (*first.shape[:2], experiment.observation_size)
-    draw = noise_source(seed, stream, first.shape[1], shape)
+    # Of a batch of settings (S, T, N, Nx), all see the same perturbations.
+    trajectories, members = first.shape[-3:-1]
+    draw = noise_source(seed, stream, members, (trajectories, members, experiment.observation_size))
     bar = tqdm(total=truth.shape[1], desc=title, unit="cycle", mininterval=5, disable=title is None)
     with torch.no_grad(), bar:
         watch = in_turn(*([on_cycle] if on_cycle else []), lambda *_: bar.update())

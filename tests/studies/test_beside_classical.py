@@ -50,6 +50,22 @@ def test_scores_are_those_of_the_cycles_after_the_burn_in_on_the_test_split(weig
     assert row["trajectories"] == 3
 
 
+def test_the_setting_of_a_filter_with_perturbed_observations_is_the_best_one_by_one():
+    experiment = load_experiment("lorenz96_arctan")
+    design = Design(experiment, 0.05, BURN_IN, 7)
+    data = design.simulate("tune", (2, 6), 12, 12)
+    best = beside_classical.tune("enkf", design, data)
+    errors = {
+        inflation: run_on_twin(
+            make_classical("enkf", experiment, 0.05, inflation), experiment, data, seed=7, stream="enkf"
+        )
+        .rmse[:, BURN_IN:]
+        .mean()
+        for inflation in beside_classical.INFLATIONS
+    }
+    assert best == (min(errors, key=errors.__getitem__), None)
+
+
 def test_a_second_call_replaces_the_rows_of_the_same_filters(weights, tmp_path):
     out = tmp_path / "table.csv"
     burn_in = str(BURN_IN * EXPERIMENT.cycle_length)
