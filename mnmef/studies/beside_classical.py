@@ -7,8 +7,8 @@ size. Weights that serve a range of noise, or missing observations, are scored a
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -37,7 +37,8 @@ TUNING = 8, 500
 KEYS = ["experiment", "sigma_y", "method", "ensemble_size"]
 
 
-class Design(NamedTuple):
+@dataclass(frozen=True)
+class Design:
     """What is scored.
 
     Parameters
