@@ -46,8 +46,14 @@ class Lorenz96(System):
         return 5.0
 
     def dapper_step(self) -> Callable[..., Any] | None:
-        """Return DAPPER's step, which has the usual constants alone."""
-        return import_module("dapper.mods.Lorenz96").step if self.forcing == 8.0 else None
+        """Return DAPPER's step, which has the usual constants alone.
+
+        Its module holds the forcing in a variable that a setting of DAPPER overwrites for all, and so it is given here.
+        """
+        if self.forcing != 8.0:
+            return None
+        model, rk4 = import_module("dapper.mods.Lorenz96"), import_module("dapper.mods.integration").rk4
+        return lambda x, t, dt: rk4(lambda state, _: model.dxdt_autonomous(state) + 8.0, x, np.nan, dt)
 
     def reference_state(self) -> np.ndarray:
         """Return the first unit vector."""

@@ -35,6 +35,11 @@ def test_a_step_equals_dappers_on_the_same_state(name):
     np.testing.assert_allclose(system.step(torch.from_numpy(start)).numpy(), theirs, rtol=1e-12, atol=1e-12)
 
 
+def test_a_setting_of_dapper_that_changes_its_forcing_for_all_does_not_change_ours(monkeypatch):
+    monkeypatch.setattr("dapper.mods.Lorenz96.Force", 8.17)
+    test_a_step_equals_dappers_on_the_same_state("lorenz96")
+
+
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_cycle_is_its_steps_one_after_the_other(name):
     system = make_system({"name": name})
