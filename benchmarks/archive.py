@@ -192,7 +192,7 @@ def verify(scale: str, config: Sequence[str], seed: int) -> tuple[list[str], int
     with tempfile.TemporaryDirectory(prefix="mnmef-verify-") as temporary:
         folder = Path(temporary)
         shutil.copytree(results, folder / results)
-        inputs = {name for record in chosen.values() for name in record["input"]}
+        inputs = {name for record in chosen.values() for name in record["input"] if Path(name).is_relative_to(results)}
         missing = sorted(name for name in inputs if not (folder / name).exists())
         if missing:  # truths, which must not look newer than what was made from them
             _snakemake(folder, config, missing)
@@ -206,8 +206,8 @@ def verify(scale: str, config: Sequence[str], seed: int) -> tuple[list[str], int
 
 def _snakemake(folder: Path, config: Sequence[str], targets: Sequence[str]) -> None:
     """Run targets in a folder; `RuntimeError` with the end of what was said if that fails."""
-    command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command += ["--cores", "all", "--rerun-triggers", "mtime", *targets, "--config", *config]
+    command = [sys.executable, "-m", "snakemake", *targets, "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
+    command += ["--cores", "all", "--rerun-triggers", "mtime", "--config", *config]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}")
