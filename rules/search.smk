@@ -12,8 +12,6 @@ rule search_baseline:
         log_file("search_baseline/{experiment}_{sigma_y}_{method}"),
     benchmark:
         benchmark_file("search_baseline/{experiment}_{sigma_y}_{method}")
-    wildcard_constraints:
-        method="|".join(CLASSICAL_METHODS),
     conda:
         "../envs/baselines.yaml"
     threads: 1
@@ -27,6 +25,10 @@ rule search_baseline:
         "Search the hyperparameters of {wildcards.method} on {wildcards.experiment}, sigma_y = {wildcards.sigma_y}"
     script:
         "../workflow_scripts/search/search_baseline.py"
+
+
+# Names of filters of the user's fit both rules.
+ruleorder: search_filter > search_baseline
 
 
 rule search_filter:

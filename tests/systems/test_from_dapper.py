@@ -59,7 +59,9 @@ def test_a_module_says_what_is_observed_when_and_where(name, cycle, grid, observ
     assert "observation" not in without
 
 
-def test_the_process_noise_of_a_module_is_the_experiments():
+def test_the_process_noise_of_a_module_is_the_experiments(monkeypatch):
+    # The module sets the forcing of all that DAPPER has of this system: afterwards it is what it was.
+    monkeypatch.setattr("dapper.mods.Lorenz96.Force", 8.0)
     described = describe_module("Lorenz96.pinheiro2019", has_observation=True)
     hmm = load_hmm("Lorenz96.pinheiro2019")
     assert described["process_noise"]["per_step"] ** 2 == pytest.approx(hmm.tseq.dt * hmm.Dyn.noise.C.diag[0])
