@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import njit
 
-from mnmef.kernels.compiling import OPTIONS
+from mnmef.kernels.compiling import INNER, OPTIONS
 from mnmef.kernels.lanes import LANES, any_less, every, load, store, where_less
 
 EPSILON, TINY = 2.0**-53, 1e-140
@@ -24,7 +24,7 @@ TURNS = 60
 """Iterations per eigenvalue after which it is taken as it is; two or three are usual."""
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def reflector(matrix: np.ndarray, begin: int, step: int, count: int, v: np.ndarray) -> None:
     """The v of the reflection `1 - v v'` that makes all but the first of `count` numbers of a matrix, from index
     `begin` on at distances of `step`, zero; those are not changed.
@@ -43,7 +43,7 @@ def reflector(matrix: np.ndarray, begin: int, step: int, count: int, v: np.ndarr
         store(v, i, factor * load(v, i))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def reflect(v: np.ndarray, matrix: np.ndarray, begin: int, steps: tuple[int, int], rows: int, columns: int) -> None:
     """Apply `1 - v v'` from the left to a block of a matrix: its first index, the steps from row to row and from column
     to column, its shape.
@@ -56,7 +56,7 @@ def reflect(v: np.ndarray, matrix: np.ndarray, begin: int, steps: tuple[int, int
             store(matrix, j + i * steps[0], load(matrix, j + i * steps[0]) - load(v, i) * total)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _tridiagonalize(a: np.ndarray, size: int, diagonal: np.ndarray, off: np.ndarray, q: np.ndarray) -> None:
     """Diagonals of `q a q'` and the orthogonal q; overwrites a. The last of `off` is zero."""
     v, w = np.empty((size, LANES)), np.empty((size, LANES))
@@ -94,7 +94,7 @@ def _tridiagonalize(a: np.ndarray, size: int, diagonal: np.ndarray, off: np.ndar
         reflect(v, q, corner, (1, size), left, left)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _iterate(first: int, size: int, diagonal: np.ndarray, off: np.ndarray, vectors: np.ndarray, small: float) -> None:
     """One QL step on rows `first` ..., and on those of the vectors, in the lanes where off[first] is beyond a bound."""
     zero, one = every(0.0), every(1.0)
@@ -124,7 +124,7 @@ def _iterate(first: int, size: int, diagonal: np.ndarray, off: np.ndarray, vecto
     store(diagonal, first, where_less(small, size_e, shift + c * p, load(diagonal, first)))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def diagonalize(a: np.ndarray, size: int, values: np.ndarray, vectors: np.ndarray) -> None:
     """Eigenvalues (size), in no particular order, and eigenvectors (size, size; columns) of symmetric matrices a (size,
     size), to rounding of the largest eigenvalue; overwrites a.
@@ -150,7 +150,7 @@ def diagonalize(a: np.ndarray, size: int, values: np.ndarray, vectors: np.ndarra
             store(vectors, i * size + j, upper)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def refine(gram: np.ndarray, size: int, vectors: np.ndarray, steepness: float, bound: float) -> None:
     """Improve vectors V, eigenvectors of S'S, given `gram = (S V)'(S V)`, until that is diagonal relative to each pair
     of its diagonal entries, in the lanes where steepness > bound; gram becomes that diagonal matrix.

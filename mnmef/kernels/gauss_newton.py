@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from mnmef.kernels import HUGE, STEEP
-from mnmef.kernels.compiling import OPTIONS
+from mnmef.kernels.compiling import INNER, OPTIONS
 from mnmef.kernels.eigen import diagonalize, refine, reflect, reflector
 from mnmef.kernels.lanes import LANES, any_less, every, load, product, store, where_less
 
@@ -62,7 +62,7 @@ def move(
                 result[b, n, i] += ensemble[b, n, i]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _solve(a: np.ndarray, size: int, x: np.ndarray) -> None:
     """Make `a^-1 x` of matrices x, by reflections; overwrites a. A singular one gives what is not finite."""
     v = np.empty((size, LANES))
@@ -80,7 +80,7 @@ def _solve(a: np.ndarray, size: int, x: np.ndarray) -> None:
             store(x, i * size + j, total * reciprocal)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _undo(old: np.ndarray, s: np.ndarray, innovation: np.ndarray, members: int, size: int, scale: float) -> None:
     """Make `T_old^-1 s` of s and add `scale w_old s` to the innovation."""
     span = members * size
@@ -97,7 +97,7 @@ def _undo(old: np.ndarray, s: np.ndarray, innovation: np.ndarray, members: int, 
     product((w, 1, 1), (s, size, 1), (innovation, size, 1), (1, members, size), True)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _transform(
     s: np.ndarray,
     gram: np.ndarray,

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from mnmef.kernels.compiling import OPTIONS
+from mnmef.kernels.compiling import INNER, OPTIONS
 from mnmef.kernels.lanes import aligned_room, lanes_of, load_line, store
 
 Complex = tuple[float, float]
@@ -87,23 +87,23 @@ def make_tables(precision: str, size: int, etd: tuple[np.ndarray, ...]) -> Table
     )
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _read(rows: np.ndarray, i: int) -> Complex:
     return load_line(rows, 2 * i), load_line(rows, 2 * i + 1)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _write(rows: np.ndarray, i: int, z: Complex) -> None:
     store(rows, 2 * i, z[0])
     store(rows, 2 * i + 1, z[1])
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _read_four(rows: np.ndarray, i: int, step: int) -> Four:
     return _read(rows, i), _read(rows, i + step), _read(rows, i + 2 * step), _read(rows, i + 3 * step)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _write_four(rows: np.ndarray, i: int, step: int, z: Four) -> None:
     _write(rows, i, z[0])
     _write(rows, i + step, z[1])
@@ -111,39 +111,39 @@ def _write_four(rows: np.ndarray, i: int, step: int, z: Four) -> None:
     _write(rows, i + 3 * step, z[3])
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _plus(z: Complex, w: Complex) -> Complex:
     return z[0] + w[0], z[1] + w[1]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _minus(z: Complex, w: Complex) -> Complex:
     return z[0] - w[0], z[1] - w[1]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _times(z: Complex, w: complex) -> Complex:
     return z[0] * w.real - z[1] * w.imag, z[0] * w.imag + z[1] * w.real
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _plus_i(z: Complex, factor: float, n: Complex) -> Complex:
     """Z + i factor n."""
     return z[0] - n[1] * factor, z[1] + n[0] * factor
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _turns(w: np.ndarray, k: int) -> Turns:
     return w[k], w[k + 1], w[k + 2], w[k + 3]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _turned(z: Four, w: Turns, first: bool) -> Four:
     """Four numbers times factors, of which the first one is one unless `first`."""
     return _times(z[0], w[0]) if first else z[0], _times(z[1], w[1]), _times(z[2], w[2]), _times(z[3], w[3])
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _squared(a: Complex, b: Complex, c: Complex, d: Complex) -> Four:
     """Squares of real and imaginary parts, which change places."""
     return (
@@ -154,14 +154,14 @@ def _squared(a: Complex, b: Complex, c: Complex, d: Complex) -> Four:
     )
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _of_four(z: Four) -> Four:
     """The transform of four numbers."""
     p, q, u, v = _plus(z[0], z[2]), _minus(z[0], z[2]), _plus(z[1], z[3]), _minus(z[1], z[3])
     return _plus(p, u), (q[0] + v[1], q[1] - v[0]), _minus(p, u), (q[0] - v[1], q[1] + v[0])
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _of_eight(even: Four, odd: Four, root: float) -> tuple[Four, Four]:
     """The transform of eight numbers, given apart; its first and its last half; root: that of 1/2."""
     w, (x, y, z, u) = _of_four(even), _of_four(odd)
@@ -172,7 +172,7 @@ def _of_eight(even: Four, odd: Four, root: float) -> tuple[Four, Four]:
     )
 
 
-@njit(**OPTIONS, forceinline=True)
+@njit(**INNER)
 def _radix_four(z: Four, w: Turns, way: int, turns: bool) -> Four:
     if way != THERE and turns:
         z = _turned(z, w, False)
@@ -182,7 +182,7 @@ def _radix_four(z: Four, w: Turns, way: int, turns: bool) -> Four:
     return _turned(z, w, False) if way != BACK and turns else z
 
 
-@njit(**OPTIONS, forceinline=True)
+@njit(**INNER)
 def _radix_eight(
     even: Four, odd: Four, w: tuple[Turns, Turns], root: float, way: int, turns: bool
 ) -> tuple[Four, Four]:
@@ -196,7 +196,7 @@ def _radix_eight(
     return (_turned(low, w[0], False), _turned(high, w[1], True)) if way != BACK and turns else (low, high)
 
 
-@njit(**OPTIONS, forceinline=True)
+@njit(**INNER)
 def _butterfly(rows: np.ndarray, i: int, step: int, radix: int, w: np.ndarray, k: int, way: int, turns: bool) -> None:
     """A butterfly on rows i, i + step, ..., with the factors w from k on, which are one unless it `turns`."""
     if radix == 4:
@@ -209,7 +209,7 @@ def _butterfly(rows: np.ndarray, i: int, step: int, radix: int, w: np.ndarray, k
     _write_four(rows, i + 4 * step, step, high)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _transform(rows: np.ndarray, passes: np.ndarray, turns: np.ndarray, first: int, end: int, way: int) -> None:
     """Do passes `first` ... of those to frequencies, in this order or, on the way back, from the last one on."""
     half = len(rows) // 2
@@ -221,7 +221,7 @@ def _transform(rows: np.ndarray, passes: np.ndarray, turns: np.ndarray, first: i
                 _butterfly(rows, i + k, step, radix, turns, p * half + k * radix, way, k > 0)
 
 
-@njit(**OPTIONS, forceinline=True)
+@njit(**INNER)
 def _stage(stage: int, spectrum: np.ndarray, i: int, n: Complex, table: np.ndarray, f: int) -> Complex:
     """Spectrum that goes back to the grid, given the transform n of the squares there, for the f-th row of the table.
 
@@ -248,7 +248,7 @@ def _stage(stage: int, spectrum: np.ndarray, i: int, n: Complex, table: np.ndarr
     return _plus_i((v[0] * table[f, E2], v[1] * table[f, E2]), table[f, Q], n)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _spectral(
     stage: int, rows: np.ndarray, pairs: np.ndarray, turns: np.ndarray, table: np.ndarray, spectrum: np.ndarray
 ) -> None:

@@ -8,7 +8,7 @@ one lane and it is a number.
 import numpy as np
 from numba import njit
 
-from mnmef.kernels.compiling import HAS_VECTORS, OPTIONS
+from mnmef.kernels.compiling import HAS_VECTORS, INNER
 
 LINE = 64
 """Bytes of a line of the cache: what lies in one line is read twice as fast as what lies in two."""
@@ -19,7 +19,7 @@ LANES = 8 if HAS_VECTORS else 1
 """Problems side by side."""
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def load(array: np.ndarray, i: int) -> float:
     """The numbers at an index of an array (n, LANES)."""
     return array[i, 0]
@@ -29,25 +29,25 @@ load_line = load
 """The same where a row is a line of the cache, whatever the precision."""
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def store(array: np.ndarray, i: int, x: float) -> None:
     """Write numbers to an index of an array (n, LANES)."""
     array[i, 0] = x
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def every(number: float) -> float:
     """The same number in all lanes."""
     return number
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def where_less(a: float, b: float, x: float, y: float) -> float:
     """In each lane x where a < b, else y, also where a or b is not a number."""
     return x if a < b else y
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def any_less(a: float, b: float) -> bool:
     """True if a < b in a lane."""
     return a < b
@@ -62,7 +62,7 @@ def lanes_of(dtype: np.dtype) -> int:
     return LINE // dtype.itemsize if HAS_VECTORS else 1
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def aligned_room(size: int, lanes: int, like: np.ndarray) -> np.ndarray:
     """An array (size, lanes) of numbers as those of `like`, not set, that begins with a line of the cache."""
     room = np.empty(size * lanes + LINE // like.itemsize, like.dtype)
@@ -70,7 +70,7 @@ def aligned_room(size: int, lanes: int, like: np.ndarray) -> np.ndarray:
     return room[begin : begin + size * lanes].reshape(size, lanes)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def product(a: Matrix, b: Matrix, c: Matrix, size: tuple[int, int, int], adds: bool) -> None:
     """`c = a b`, or `c += a b`, for matrices of lanes, each with its steps from row to row and from column to column.
 

@@ -7,7 +7,7 @@ state's result does not depend on its neighbors.
 import numpy as np
 from numba import njit
 
-from mnmef.kernels.compiling import OPTIONS
+from mnmef.kernels.compiling import INNER, OPTIONS
 from mnmef.kernels.lanes import aligned_room
 
 SIDE = 32
@@ -39,7 +39,7 @@ def lorenz63_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
             result[begin + j, 0], result[begin + j, 1], result[begin + j, 2] = x[j], y[j], z[j]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _close_circle(x: np.ndarray) -> None:
     """Fill the two rows of a field before the first component and the one after the last."""
     end = len(x)
@@ -49,7 +49,7 @@ def _close_circle(x: np.ndarray) -> None:
         x[end - SIDE + j] = x[2 * SIDE + j]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def _stage(
     x: np.ndarray, begin: np.ndarray, total: np.ndarray, target: np.ndarray, step: float, weight: float, forcing: float
 ) -> None:

@@ -18,10 +18,20 @@ print(np.sort(values.ravel()).round(12).tolist())
 """
 
 
-def measured(tree, **environment):
+CHAOS = """
+import numpy as np
+import torch
+from mnmef.systems import make_system
+system = make_system({"name": "ks"})
+state = torch.from_numpy(np.random.default_rng(0).standard_normal((16, 128)))
+print(system.advance(state.float(), 8).double().sum().item().hex(), system.advance(state, 8).sum().item().hex())
+"""
+
+
+def measured(tree, code=MEASURE, **environment):
     """What the kernels of a copy of the package say, in a process of its own."""
     unset = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-    command = [sys.executable, "-c", MEASURE]
+    command = [sys.executable, "-c", code]
     result = subprocess.run(command, cwd=tree, env=unset | environment, capture_output=True, text=True, check=True)
     return result.stdout.strip()
 
@@ -46,6 +56,12 @@ def test_an_edit_of_a_helper_in_another_file_is_seen_by_the_next_process(tree, t
     assert text in helpers.read_text()
     helpers.write_text(helpers.read_text().replace(text, edited))
     assert measured(tree, **cache) != "[1.0, 3.0]"
+
+
+@pytest.mark.parametrize("vectors", ["0", "1"])
+def test_the_process_that_compiles_has_the_bits_of_those_that_load_what_it_kept(tree, tmp_path, vectors):
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "MNMEF_VECTORS": vectors}
+    assert measured(tree, CHAOS, **cache) == measured(tree, CHAOS, **cache)
 
 
 def test_the_cache_is_in_the_package_or_where_the_user_wants_it(tree, tmp_path):
