@@ -1,4 +1,4 @@
-"""What comes with the package beside its code: config.yaml and resources/weights."""
+"""Folder of what comes with the package beside its code: config.yaml and resources/weights."""
 
 from pathlib import Path
 

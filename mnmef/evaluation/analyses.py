@@ -42,7 +42,7 @@ ATTRIBUTES = {
 
 @dataclass(frozen=True)
 class Header:
-    """What a file of analyses says of itself.
+    """Head of a file of analyses: what they are of, and who made them.
 
     Parameters
     ----------

@@ -240,6 +240,12 @@ def observation_perturbations(noise: Tensor, sigma_y: float) -> Tensor:
     return (sigma_y * (members / (members - 1)) ** 0.5) * (noise - ensemble_mean(noise))
 
 
+def as_batch(forecast: Tensor, observation: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ensembles (..., N, Nx) as (B, N, Nx), and observations (..., d) as (B, d)."""
+    ensembles = forecast.reshape(-1, *forecast.shape[-2:])
+    return ensembles, observation.expand(*forecast.shape[:-2], -1).reshape(len(ensembles), -1)
+
+
 def inflate(ensemble: Tensor, factor: Tensor | float) -> Tensor:
     """Multiply the anomalies of `ensemble` (..., N, Nx) by `factor` (broadcastable to (..., 1, 1))."""
     if isinstance(factor, Tensor):

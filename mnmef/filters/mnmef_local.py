@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter
+from mnmef.filters.base import Filter, as_batch
 
 MEMBERS = 10
 """Number of members at which the first taper and inflation are those of the options."""
@@ -240,9 +240,7 @@ class MnmefLocal(nn.Module, Filter):
 
         An observation that is NaN is missing.
         """
-        lead = forecast.shape[:-2]
-        v = forecast.flatten(0, -3) if lead else forecast.unsqueeze(0)
-        y = observation.expand(*lead, -1).reshape(len(v), -1)
+        v, y = as_batch(forecast, observation)
         # A place comes first: (D, B, N) for members, (D, B) for observations.
         sigma_y = self.noise_like(v)
         v, h = (part.movedim(-1, 0) / sigma_y for part in (v, experiment.observe(v)))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter
+from mnmef.filters.base import Filter, as_batch
 
 MEMBERS = 10
 """Number of members whose logarithm is zero for the network."""
@@ -115,9 +115,7 @@ class MnmefMembers(nn.Module, Filter):
 
         An observation that is NaN is missing.
         """
-        lead = forecast.shape[:-2]
-        v = forecast.flatten(0, -3) if lead else forecast.unsqueeze(0)
-        y = observation.expand(*lead, -1).reshape(len(v), -1)
+        v, y = as_batch(forecast, observation)
         unit, sigma_y = experiment.bound / 5.0, self.noise_like(v)
         seen = y.isfinite()
         h = experiment.observe(v) / sigma_y.unsqueeze(-1)

@@ -60,7 +60,7 @@ def move_caches(folder: Path) -> list[str]:
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether files can be made in a folder that is there or can be made."""
+    """Return whether files can be made in a folder that is there or can be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -13,13 +13,13 @@ except ImportError:
     HAS_VECTORS = False
 
 OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-"""Of a kernel, which Python calls: kept for the next process, run beside other threads, with no error for a division by zero, and with a product and a
-sum as one instruction.
+"""Of a kernel, which Python calls: kept for the next process, run beside other threads, with no error for a division by
+zero, and with a product and a sum as one instruction.
 """
 
 INNER: dict[str, Any] = {**OPTIONS, "cache": False, "forceinline": True}
-"""Of a function that kernels call. It is compiled into each of them: of a copy beside them, the compiler would make other
-contractions, and which copy is linked depends on whether this process or an earlier one compiled it.
+"""Of a function that kernels call, compiled into each of them. The compiler would make other contractions of a copy
+beside them, and which copy is linked would depend on whether this process or an earlier one compiled it.
 """
 
 numba.config.CACHE_DIR = str(cache_folder(Path(__file__).parent, numba.config.CACHE_DIR, HAS_VECTORS))

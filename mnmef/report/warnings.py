@@ -1,6 +1,4 @@
-"""What a reader of a run's results should know first: divergence, ensembles without spread, weights beside their range,
-and figures that are left out.
-"""
+"""Warnings for a reader of results: divergence, no spread, weights beside their range, figures that are left out."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path

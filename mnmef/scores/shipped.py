@@ -13,7 +13,7 @@ from mnmef.io.files import read_dataset, read_table, write_table
 from mnmef.scores.bootstrap import mean_with_interval
 
 TABLE = Path("docs/results/paper.csv")
-"""Where the documentation takes its numbers from."""
+"""Table that the documentation takes its numbers from."""
 
 NUMBERS = ["rrmse", "rmse", "low", "high", "trajectories"]
 

@@ -39,7 +39,7 @@ KEYS = ["experiment", "sigma_y", "method", "ensemble_size"]
 
 @dataclass(frozen=True)
 class Design:
-    """What is scored.
+    """Setting in which filters are scored.
 
     Parameters
     ----------
