@@ -78,6 +78,7 @@ METHODS = {
         Method("MNMEF (own weights)", "#F0E442", "h", "mnmef_own", "mnmef", "own"),
         Method("MNMEF (convolutions, own weights)", "#DDCC77", "H", "mnmef_conv_own", "mnmef_conv", "own"),
         Method("MNMEF (local analyses, own weights)", "#999933", "8", "mnmef_local_own", "mnmef_local", "own"),
+        Method("MNMEF (few variables, own weights)", "#AA4499", "D", "mnmef_members_own", "mnmef_members", "own"),
         Method("LETKF", "#0072B2", "^", "letkf", "letkf", localizes=True),
         Method("ESRF", "#009E73", "v", "esrf", "esrf"),
         Method("EnKF, localized", "#56B4E9", "D", "enkf_localized", "enkf_localized", localizes=True),
