@@ -194,13 +194,14 @@ class Trainer:
         return Chunk(ensemble.detach(), used, loss.detach() / len(losses), gradients)
 
     def _add(self, gradients: Sequence[Tensor | None]) -> None:
-        """Add to the gradients of this step, with few launches on a GPU."""
-        new = [each for each in gradients if each is not None]
-        used = [p for p, each in zip(self.parameters, gradients, strict=True) if each is not None]
-        add = torch._foreach_copy_ if used[0].grad is None else torch._foreach_add_
-        for parameter in used if used[0].grad is None else ():
-            parameter.grad = torch.empty_like(parameter, memory_format=torch.contiguous_format)
-        add([p.grad for p in used], new)  # type: ignore[arg-type, misc]
+        """Add to the gradients of this step."""
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            if gradient is None:
+                continue
+            if parameter.grad is None:
+                parameter.grad = gradient.clone(memory_format=torch.contiguous_format)
+            else:
+                parameter.grad.add_(gradient)
 
     def _use_threads(self) -> AbstractContextManager[None]:
         """Make a pool of threads for the chunks, on a CPU, within the number of threads that torch may use.

@@ -246,8 +246,9 @@ class Campaign:
                 break
         for path in self.random.sample(found, self.random.randint(1, len(found))) if found else []:
             self.damage(path)
+        end = self.redo(job)
         if found:
-            self.judge(f"damaged {found[0].suffix} to resume from", job, self.redo(job), time.monotonic() - begun)
+            self.judge(f"damaged {found[0].suffix} to resume from", job, end, time.monotonic() - begun)
 
     def limit(self, job: Job) -> None:
         """Do a job that may write no file of the size that it needs, and again without the limit."""
