@@ -16,7 +16,7 @@ from mnmef.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mnmef", "workflow_scripts", "benchmarks")
-LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 11422, "entries": 20}
+LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 11506, "entries": 20}
 """Of the code lines about 7,300 do what the package did when it held the paper alone (8,649 then; the aim is 7,000).
 The others are for experiments from outside, observations of any kind and own filters (1,150 with programs as models,
 process noise and their search), baselines and scores that the field knows (570), DAPPER (320), filters trained through
@@ -73,8 +73,9 @@ def faults(path: Path, name: str) -> Iterator[str]:
 
 
 def named_systems() -> Iterator[str]:
-    """Lines of mnmef/ outside of `HOMES` with the name of a system, of its class, or a word of its title."""
-    texts = " ".join(f"{name} {made.__name__} {made.title}" for name, made in SYSTEMS.items())
+    """Lines of mnmef/ outside of `HOMES` with the name of a system, of its class, or a proper noun of its title."""
+    titles = re.findall("[A-Z][a-z]+", " ".join(made.title for made in SYSTEMS.values()))
+    texts = " ".join([*SYSTEMS, *(made.__name__ for made in SYSTEMS.values()), *titles])
     words = "|".join(sorted(set(re.findall("[A-Za-z]+", texts))))
     pattern = re.compile(rf"(?<![A-Za-z])({words})(?![A-Za-z])", re.IGNORECASE)
     package = ROOT / "mnmef"

@@ -130,6 +130,22 @@ def test_process_noise_passes(checked):
     assert status == 0, said
 
 
+def test_a_truth_of_another_class_passes_and_a_faulty_one_is_named(checked):
+    better = MODEL.replace("class ", "class Better", 1)
+    assert "class Better" in better
+    name = re.search(r"class (\w+)", better)[1]
+    other = EXPERIMENT + f"truth: {{name: own.py:{name}}}\n"
+    status, said = checked(other, own=better)
+    assert status == 0, said
+    status, said = checked(other, own=better.replace(STEP, "state * 1e20"))
+    assert (status, "own.py" in said, "not finite" in said) == (1, True, True), said
+
+
+def test_an_option_of_the_truth_that_its_system_does_not_have_is_named(checked):
+    status, said = checked(EXPERIMENT + "truth: {rat: 2.0}\n")
+    assert (status, "rat" in said) == (1, True), said
+
+
 STEP = "state - self.step_size * self.rate * state"
 
 

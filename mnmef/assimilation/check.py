@@ -54,7 +54,10 @@ def faults_of(name: str, run: RunConfig) -> list[str]:
     own = run.experiments[name]
     found: list[str] = []
     try:
-        found.extend(faults_of_model(experiment))
+        found.extend(faults_of_model(experiment, experiment.description["system"]["name"]))
+        truth = experiment.of_truth()
+        if truth is not experiment:
+            found.extend(faults_of_model(truth, experiment.description["truth"].get("name", "truth")))
         found.extend(() if found else faults_of_observation(experiment))
         if not found and any(method in LOCALIZED_METHODS for method in own.baselines):
             experiment.distances()
@@ -66,9 +69,9 @@ def faults_of(name: str, run: RunConfig) -> list[str]:
     return found
 
 
-def faults_of_model(experiment: Experiment) -> Iterator[str]:
-    """Name what is wrong with the forecast model of an experiment: first states, and its steps."""
-    system, name = experiment.system, experiment.description["system"]["name"]
+def faults_of_model(experiment: Experiment, name: str) -> Iterator[str]:
+    """Say what is wrong with the model `name` of an experiment: first states, and its steps."""
+    system = experiment.system
     first, again = (system.initial_states(MEMBERS, np.random.default_rng(1)) for _ in range(2))
     if not (isinstance(first, np.ndarray) and first.shape == (MEMBERS, system.state_size)):
         shape = getattr(first, "shape", type(first).__name__)

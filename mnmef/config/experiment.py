@@ -64,3 +64,7 @@ class Description(Section):
         "periodic: components are points of a periodic line; dapper: the distances of the module", section="5"
     )
     process_noise: ProcessNoise | None = knob("what the truth and forecasts add to a state", default=None)
+    truth: dict[str, Any] | None = knob(
+        "what the system of the truths has in place of the forecasts': options, or a name with its options",
+        default=None,
+    )

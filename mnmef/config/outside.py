@@ -74,7 +74,7 @@ def references_of(name: str) -> dict[str, tuple[Path, str]]:
     package's.
     """
     described, found = describe(name), {}
-    for section in ("system", "observation"):
+    for section in ("system", "truth", "observation"):
         part = described.get(section)
         part = part if isinstance(part, Mapping) else {}
         for key in REFERENCES:
@@ -88,7 +88,7 @@ def faults_of_code(name: str) -> Iterator[str]:
     """Name what is wrong with the Python files of an experiment, without running them."""
     file = known_experiments()[name].name
     for key, reference in references_of(name).items():
-        fault = _fault_of(*reference, is_class=key == "system")
+        fault = _fault_of(*reference, is_class=key in ("system", "truth"))
         if fault:
             yield f"{file}: {key}: {fault}"
 

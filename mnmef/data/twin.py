@@ -77,7 +77,8 @@ def simulate_training(experiment: Experiment, windows: int, segment_cycles: int,
         `truth` (window, time, state).
     """
     rng = numpy_generator(seed, experiment.name, "train", "truth")
-    return training_split(experiment, simulate_truth(experiment, windows, segment_cycles, rng))
+    truth = simulate_truth(experiment.of_truth(), windows, segment_cycles, rng)
+    return training_split(experiment, truth[..., : experiment.state_size])
 
 
 def training_split(experiment: Experiment, truth: np.ndarray) -> xr.Dataset:
@@ -122,7 +123,7 @@ def simulate_split(
     if split not in SPLITS[1:]:
         raise ValueError(f"split {split!r} holds no observations; it must be 'tune' or 'test'")
     rng = numpy_generator(seed, experiment.name, split, "truth")
-    states = simulate_truth(experiment, trajectories, cycles, rng)
+    states = simulate_truth(experiment.of_truth(), trajectories, cycles, rng)[..., : experiment.state_size]
     return observed_split(experiment, split, states, noise_levels, members, seed)
 
 

@@ -17,6 +17,8 @@ def describe(name: str) -> dict[str, Any]:
     if "system" in content:
         section = content["system"]
         described["system"] = with_absolute_paths({"name": section} if isinstance(section, str) else section, folder)
+    if "truth" in content:
+        described["truth"] = with_absolute_paths(content["truth"], folder)
     if "observation" in content:
         described["observation"] = with_absolute_paths(content["observation"], folder)
     system = described.get("system")

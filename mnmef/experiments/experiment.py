@@ -1,5 +1,6 @@
 """Twin experiment: a system, its observed components and the time between observations."""
 
+import math
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -122,6 +123,33 @@ class Experiment:
         """Return the same experiment with other `options` of its system, such as `{"forcing": 9.0}`."""
         system = {**self.description["system"], **options}
         return self.from_description({**self.description, "system": system}, self.model_dtype)
+
+    def of_truth(self) -> "Experiment":
+        """Return the experiment that truths are simulated with: itself, unless its file says `truth`, a model error.
+
+        The first components of its state are those of the forecasts' state.
+
+        Raises
+        ------
+        ValueError
+            If its state is smaller, or its steps do not end at the times of observations.
+        """
+        options = self.description.get("truth")
+        if not options:
+            return self
+        system = make_system(options if "name" in options else {**self.description["system"], **options})
+        steps = round(self.cycle_length / system.step_size)
+        fault = ""
+        if system.state_size < self.state_size or (system.state_size > self.state_size and self.process_noise):
+            some = " and no process noise" if self.process_noise else ""
+            fault = (
+                f"has {system.state_size} components, and must have at least the {self.state_size} of forecasts{some}"
+            )
+        elif not math.isclose(steps * system.step_size, self.cycle_length, rel_tol=1e-9):
+            fault = f"has step_size = {system.step_size}, which must divide {self.cycle_length:g}, the time of a cycle"
+        if fault:
+            raise ValueError(f"{self.title}: truth: {system.title} {fault}")
+        return replace(self, system=system, steps_per_cycle=steps)
 
     @property
     def state_size(self) -> int:

@@ -15,7 +15,7 @@ SHIPPED_FOLDER = Path(__file__).parent
 
 DESCRIPTION = (
     *("title", "system", "observation", "steps_per_cycle", "bound", "first_spread", "burn_in_time", "grid"),
-    "process_noise",
+    *("process_noise", "truth"),
 )
 """Keys that describe the experiment itself."""
 ASIDE = ("place", "protocol", "expected")

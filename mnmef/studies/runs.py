@@ -60,7 +60,8 @@ def simulate_twin(
         truth (T, K, Nx).
     """
     trajectories, cycles, members = size
-    states: np.ndarray = simulate_truth(experiment, trajectories, cycles, stream("truth")).astype(dtype, copy=False)
+    truths: np.ndarray = simulate_truth(experiment.of_truth(), trajectories, cycles, stream("truth"))
+    states: np.ndarray = truths[..., : experiment.state_size].astype(dtype, copy=False)
     shape = (trajectories, cycles, experiment.observation_size)
     noise = stream("observation").standard_normal(shape, dtype=dtype)
     observations = experiment.observation.simulate(states[:, 1:], [sigma_y], noise, stream("missing"))[0]

@@ -10,9 +10,12 @@ from mnmef.systems.from_dapper import load_model
 from mnmef.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from mnmef.systems.lorenz63 import Lorenz63
 from mnmef.systems.lorenz96 import Lorenz96
+from mnmef.systems.lorenz96_twoscale import Lorenz96TwoScale
 from mnmef.systems.outside import load_outside
 
-SYSTEMS: dict[str, type[System]] = {system.name: system for system in (Lorenz63, Lorenz96, KuramotoSivashinsky)}
+SYSTEMS: dict[str, type[System]] = {
+    system.name: system for system in (Lorenz63, Lorenz96, Lorenz96TwoScale, KuramotoSivashinsky)
+}
 """Systems that an experiment can name."""
 
 

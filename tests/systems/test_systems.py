@@ -11,7 +11,7 @@ from mnmef.systems import SYSTEMS, make_system
 from mnmef.systems.base import runge_kutta_4
 from mnmef.systems.lorenz96 import Lorenz96
 
-STEPS = {"lorenz63": 5, "lorenz96": 5, "ks": 4}
+STEPS = {"lorenz63": 5, "lorenz96": 5, "lorenz96_twoscale": 30, "ks": 4}
 """Steps of each system from one observation of the paper to the next."""
 
 
