@@ -7,8 +7,8 @@ workflow, and so is the result on the same machine. Files are those of the rules
 below `--out`. A call that is stopped, or that ends at `--minutes` with exit status 75, is repeated as it was: finished
 cells are skipped, the one under way goes on.
 
-A pretraining begins with random weights, or with those of the checkpoint `--start` of the same filter and experiment:
-to go on with other settings, or from one noise level to another.
+A pretraining begins with random weights, or with those of the checkpoint `--start` of the same filter:
+to go on with other settings, or from one noise level, or one error of the model, to another.
 
 To compare variants of a filter, `--set KEY=VALUE` changes a setting and `--score 5,10,20` prints the scores on the
 tuning split at these ensemble sizes and writes them beside the weights; give each variant its own `--out`.
@@ -39,7 +39,7 @@ from mnmef.filters.learned import initial_filter
 from mnmef.io.files import write_table
 from mnmef.io.strict_yaml import read_yaml
 from mnmef.learning.checkpoints import load_checkpoint, read_card
-from mnmef.learning.fitting import Recipe, finetune, finetuning_options, pretrain, pretraining_options
+from mnmef.learning.fitting import Recipe, finetune, finetuning_options, pretrain, pretraining_options, starting_weights
 from mnmef.learning.selection import keep_better, tuning_score
 from mnmef.learning.training import TimeLimitError
 
@@ -241,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for cell in cells if given.start else []:
             if not cell.members:
                 model = training_settings(settings[cell.experiment], cell.filter)["model"]
-                load_checkpoint(given.start, name=cell.filter, experiment=cell.experiment, model=model)
+                starting_weights(given.start, load_experiment(cell.experiment), cell.filter, model)
         out = given.out or Path(f"results/{common['scale']}/training")
         _check_folder(out)
         for cell in cells:

@@ -91,7 +91,18 @@ def test_weights_of_another_system_are_refused_before_anything_is_trained(config
     start = tmp_path / "lorenz63_1.0" / "mnmef_pretrained.safetensors"
     with pytest.raises(SystemExit):
         main([*config, "--out", str(tmp_path), "--start", str(start), "lorenz96_1.0"])
-    assert "was trained with experiment = 'lorenz63', but 'lorenz96' is asked for" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "was trained with experiment = lorenz63, system = 'Lorenz63', not 'Lorenz96'" in said
+
+
+def test_weights_of_the_same_system_with_other_constants_are_a_start(config, tmp_path):
+    assert main([*config, "--out", str(tmp_path), "lorenz96_1.0"]) == 0
+    start = tmp_path / "lorenz96_1.0" / "mnmef_pretrained.safetensors"
+    other = ["--set", "experiments=[lorenz96_forcing]", "--set", "training.learning_rate=0.0"]
+    assert main([*config, *other, "--out", str(tmp_path), "--start", str(start), "lorenz96_forcing_1.0"]) == 0
+    begun = tmp_path / "lorenz96_forcing_1.0" / "mnmef_pretrained.safetensors"
+    assert all(torch.equal(weights(tmp_path)[name], value) for name, value in load_file(begun).items())
+    assert read_card(begun)["start"]["experiment"] == "lorenz96"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import xarray as xr
 from mnmef.config.settings import PACE, Settings
 from mnmef.core.devices import default_device
 from mnmef.core.hardware import hardware_name
+from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.load import experiment_of
 from mnmef.filters.learned import LearnedFilter, initial_filter
 from mnmef.learning.checkpoints import load_checkpoint, read_card, save_checkpoint
@@ -75,6 +76,21 @@ def finetuning_options(
     return replace(options, ensemble_size=ensemble_size, other_sizes=(), learning_rate=rate, heads_only=True)
 
 
+def starting_weights(start: Path, experiment: Experiment, name: str, model: Settings) -> LearnedFilter:
+    """Load a filter with whose weights a training may begin: the same one with the same `model`, at any noise level.
+
+    Raises
+    ------
+    ValueError
+        If it is another filter, or was trained on an experiment that differs by more than constants of its system.
+    """
+    begun = load_checkpoint(start, name=name, model=model)
+    difference = begun.experiment.difference(experiment)
+    if difference:
+        raise ValueError(f"checkpoint {start} was trained with experiment = {difference}: it is no start here")
+    return begun
+
+
 def pretrain(
     truths: xr.Dataset, sigma_y: float, recipe: Recipe, weights: Path, start: Path | None = None
 ) -> pd.DataFrame:
@@ -91,7 +107,7 @@ def pretrain(
     weights : Path
         Where to write the checkpoint.
     start : Path or None
-        A checkpoint of the same filter and experiment, at any noise level, to begin with instead of random weights.
+        A checkpoint to begin with instead of random weights, see `starting_weights`.
 
     Returns
     -------
@@ -101,15 +117,14 @@ def pretrain(
     Raises
     ------
     ValueError
-        If `start` is of another filter or experiment.
+        If `start` does not fit.
     """
     experiment, name = experiment_of(truths), recipe.filter_name
     filter_ = initial_filter(experiment, sigma_y, recipe.model, recipe.seed, name=name)
     origin = {}
     if start is not None:
-        begun = load_checkpoint(start, name=name, experiment=experiment.name, model=recipe.model)
-        filter_.load_state_dict(begun.state_dict())
-        origin = {"start": {key: read_card(start)[key] for key in ("sigma_y", "seconds", "commit")}}
+        filter_.load_state_dict(starting_weights(start, experiment, name, recipe.model).state_dict())
+        origin = {"start": {key: read_card(start)[key] for key in ("experiment", "sigma_y", "seconds", "commit")}}
     options = pretraining_options(recipe.training, truths.sizes["window"], recipe.window_cycles, recipe.seed)
     return _train(filter_, truths, options, recipe, weights, origin)
 
