@@ -53,9 +53,10 @@ class ParticleFilter(Filter):
         first = torch.rand(lead, generator=self.generator, dtype=torch.float64).to(weights)
         chosen = systematic(weights.squeeze(-1), first)
         analysis = particles.gather(-2, chosen.unsqueeze(-1).expand(particles.shape))
-        draws = torch.randn(particles.shape, generator=self.generator, dtype=torch.float64)
+        root = spread_root(particles, weights)
+        draws = torch.randn((*lead, members, root.shape[-2]), generator=self.generator, dtype=torch.float64)
         width = self.options.jitter * members ** (-1.0 / (particles.shape[-1] + 4))
-        moved = regularized(analysis, chosen, width * spread_root(particles, weights), draws.to(analysis))
+        moved = regularized(analysis, chosen, width * root, draws.to(analysis))
         again = 1.0 / weights.square().sum(-2, keepdim=True) <= members * self.options.resampling
         unseen = unobserved(observation)
         again = again if unseen is None else again & ~unseen
@@ -71,13 +72,15 @@ def systematic(weights: Tensor, first: Tensor) -> Tensor:
 
 
 def spread_root(particles: Tensor, weights: Tensor) -> Tensor:
-    """Return the upper triangular root R (..., Nx, Nx), covariance R'R, of particles (..., N, Nx) of weights
-    (..., N, 1).
+    """Return a root R of the covariance R'R of particles (..., N, Nx) of weights (..., N, 1): upper triangular
+    (..., Nx, Nx) as DAPPER's or, where that does not exist, of weighted anomalies (..., N, Nx) for N <= Nx.
     """
     collapsed = weights.amax(-2, keepdim=True) > 1.0 - DEGENERATE
     weights = torch.where(collapsed, 1.0 / weights.shape[-2], weights)
     anomalies = particles - (weights.mT @ particles)
     unbiased = 1.0 / (1.0 - weights.square().sum(-2, keepdim=True))
+    if particles.shape[-2] <= particles.shape[-1]:
+        return (unbiased * weights).sqrt() * anomalies
     return torch.linalg.cholesky_ex((unbiased * weights * anomalies).mT @ anomalies, upper=True)[0]
 
 

@@ -161,14 +161,16 @@ def learned_candidate(
 ) -> Candidate:
     """Make the candidate with the weights of a checkpoint that was trained at `sigma_y`, told another noise level.
 
-    The level is in the perturbations of observations and in the R of the gain, and mnmef_conv has spread and
-    innovations in units of it; mnmef's network is told nothing of it.
+    The level is in the perturbations of observations and in the R of the gain, and mnmef_conv and mnmef_local have spread
+    and innovations in units of it; mnmef's network is told nothing of it.
     """
     name = METHODS[method].filter
     filter_ = load_checkpoint(checkpoint, name=name, experiment=experiment.name, sigma_y=sigma_y, model=model)
     filter_ = filter_.to(default_device())
 
     def make(level: float) -> Filter:
+        if filter_.serves_any_noise:
+            return filter_.at_noise(level)
         filter_.sigma_y = level
         return filter_
 

@@ -3,7 +3,7 @@
 from mnmef.data.published import load_searches
 from mnmef.experiments.files import known_experiments, read_experiment
 
-ROBUSTNESS_METHODS = ("letkf", "mnmef_finetuned", "mnmef_conv")
+ROBUSTNESS_METHODS = ("letkf", "mnmef_finetuned", "mnmef_conv", "mnmef_local")
 """Methods that the table of robustness compares."""
 
 
