@@ -12,8 +12,8 @@ def judged(campaign):
 
 
 def test_a_sample_of_faults_ends_with_the_right_bits_or_an_error_that_names_the_file(tmp_path):
-    faults = judged(run(tmp_path, kills=6, snakemakes=0, damaged=8, jobs=1, seed=2))
-    assert faults["kill -9 of a job"] == 6
+    faults = judged(run(tmp_path, kills=4, snakemakes=0, damaged=5, jobs=1, seed=2))
+    assert faults["kill -9 of a job"] == 4
     assert faults["limit of the size of files"] == 2
 
 

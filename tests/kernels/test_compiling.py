@@ -58,7 +58,7 @@ def test_an_edit_of_a_helper_in_another_file_is_seen_by_the_next_process(tree, t
     assert measured(tree, **cache) != "[1.0, 3.0]"
 
 
-@pytest.mark.parametrize("vectors", ["0", "1"])
+@pytest.mark.parametrize("vectors", ["0", pytest.param("1", marks=pytest.mark.slow)])
 def test_the_process_that_compiles_has_the_bits_of_those_that_load_what_it_kept(tree, tmp_path, vectors):
     cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "MNMEF_VECTORS": vectors}
     assert measured(tree, CHAOS, **cache) == measured(tree, CHAOS, **cache)

@@ -13,6 +13,7 @@ def tree(tmp_path_factory, copy_sources):
     return copy_sources(tmp_path_factory.mktemp("beyond") / "tree")
 
 
+@pytest.mark.slow
 def test_the_robustness_table_has_every_condition_for_every_filter(tree, snakemake):
     run = snakemake(tree, "robustness", "--cores", "all", *SHIPPED)
     assert run.returncode == 0, run.stdout[-8000:]
@@ -36,6 +37,7 @@ def test_a_table_without_filters_says_what_it_needs(tree, snakemake):
     assert "needs the noise level robustness.sigma_y among noise_levels" in run.stdout
 
 
+@pytest.mark.slow
 def test_longer_grids_end_in_a_table_and_a_figure(tree, snakemake):
     run = snakemake(tree, "scaling_dimension", "--cores", "all", *SHIPPED)
     assert run.returncode == 0, run.stdout[-8000:]
@@ -50,6 +52,7 @@ def test_longer_grids_end_in_a_table_and_a_figure(tree, snakemake):
     assert "Nothing to be done" in again.stdout
 
 
+@pytest.mark.slow
 def test_the_reference_has_a_row_for_each_system_and_level(tree, snakemake):
     settings = ("--config", "scale=quick", "experiments=[lorenz63, lorenz96]")
     run = snakemake(tree, "reference", "--cores", "all", *settings)
@@ -74,6 +77,7 @@ def test_expected_scores_are_run_for_each_canonical_experiment(tree, snakemake):
     assert "Table of scores that the field knows" in plan
 
 
+@pytest.mark.slow
 def test_every_file_that_these_targets_made_is_in_the_reference(tree):
     results = tree / "results" / "quick"
     made = {path.parent.name for path in results.rglob("*.csv")}

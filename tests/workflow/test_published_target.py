@@ -1,12 +1,14 @@
 """The target `published_baselines` at the quick scale, from nothing to the summary."""
 
 import pandas as pd
+import pytest
 
 from mnmef.studies.published_baselines import PUBLISHED_COLUMNS, VERDICTS, count_verdicts
 
 LORENZ63 = ("--config", "scale=quick", "experiments=[lorenz63]")
 
 
+@pytest.mark.slow
 def test_the_published_searches_end_in_one_table_and_its_summary(tmp_path, copy_sources, snakemake):
     tree = copy_sources(tmp_path / "tree")
     run = snakemake(tree, "published_baselines", "--cores", "all", *LORENZ63)
