@@ -289,7 +289,7 @@ class Campaign:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         begun = time.monotonic()
         with subprocess.Popen(call, cwd=self.folder, **pipes) as first:
-            while first.poll() is None and not any((self.folder / ".snakemake" / "locks").iterdir()):
+            while first.poll() is None and not any((self.folder / ".snakemake" / "locks").glob("*")):
                 time.sleep(0.05)
             second = self.snakemake(*call[3:4])
             said = first.communicate()[0]
