@@ -85,12 +85,13 @@ def stored_split(
     """
     states, observations = _read(file)
     _check_numbers(f"trajectories {file}", states, ("trajectory", "time", experiment.state_size))
+    if observations is not None:
+        _check_numbers(f"observations in {file}", observations, (*states.shape[:2], experiment.observation_size))
     part = _of_split(file, states, split, sizes)
     if not np.isfinite(part).all():
         raise ValueError(f"trajectories {file}: a state of the {split} split is not finite; right are numbers")
     if observations is None:
         return part.astype(np.float32), None
-    _check_numbers(f"observations in {file}", observations, (*states.shape[:2], experiment.observation_size))
     seen = _of_split(file, observations, split, sizes)
     if np.isinf(seen).any():
         raise ValueError(f"observations in {file}: one of the {split} split is infinite; right are numbers, or NaN")

@@ -314,6 +314,8 @@ def check_experiments():
         filters = SETTINGS[name]["filters"]
         files = [split_reference(entry["name"])[0] for entry in filters]
         parts = [RUN.descriptions[name], filters, SETTINGS[name]["baselines"], CONFIG.noise_levels, CONFIG.seed]
+        if (stored := SETTINGS[name]["trajectories"]) and os.path.exists(stored):
+            parts += [stored, os.path.getmtime(stored), SETTINGS[name]["data"]]
         digest = hashlib.sha256(repr([*parts, *(code_digest(file, file.parent) for file in files)]).encode())
         passed = Path(".snakemake/mnmef_checked") / f"{name}_{digest.hexdigest()[:16]}"
         if passed.exists():
