@@ -190,6 +190,15 @@ def test_a_faulty_file_is_named(checked, old, new, said):
     assert said in text
 
 
+def test_a_learned_filter_that_cannot_be_made_is_named(checked):
+    grid = "grid: periodic\nlearned: [mnmef_local]"
+    status, text = checked(EXPERIMENT.replace("grid: null", grid))
+    assert status == 1
+    assert text.startswith(
+        "lake: learned has mnmef_local: the reach of mnmef_local must be below half the 2 grid points"
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -10,12 +10,14 @@ import torch
 from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.config.loading import RunConfig, load_config
 from mnmef.config.schema import Config
-from mnmef.core.names import LOCALIZED_METHODS
+from mnmef.config.settings import training_settings
+from mnmef.core.names import LOCALIZED_METHODS, serves_grid
 from mnmef.core.references import located, split_reference
 from mnmef.data.splits import make_split
 from mnmef.data.twin import SPLITS, load_trial, simulate_split
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.classical import make_classical
+from mnmef.filters.learned import initial_filter
 from mnmef.filters.outside import load_filter, variants
 
 MEMBERS, TRAJECTORIES, CYCLES, STEPS = 10, 2, 5, 20
@@ -63,6 +65,7 @@ def faults_of(name: str, run: RunConfig) -> list[str]:
         if not found and any(method in LOCALIZED_METHODS for method in own.baselines):
             experiment.distances()
         found.extend(() if found else faults_of_cycles(experiment, run))
+        found.extend(() if found else faults_of_learned(experiment, run))
         for split in SPLITS if own.trajectories and not found else ():
             make_split(experiment, split, own.model_dump())
         for entry in () if found else own.filters:
@@ -136,6 +139,17 @@ def faults_of_observation(experiment: Experiment) -> Iterator[str]:
         yield f"{name}: is not deterministic: two observations of the same states differ; noise is added elsewhere"
     elif not torch.allclose(result[:1], alone, rtol=1e-9, atol=1e-12):
         yield f"{name}: mixes the rows of its input: a state by itself is observed otherwise than among others"
+
+
+def faults_of_learned(experiment: Experiment, run: RunConfig) -> Iterator[str]:
+    """Name learned filters that cannot be made for an experiment."""
+    settings, sigma_y = run.experiments[experiment.name].model_dump(), run.common.noise_levels[0]
+    for name in (each for each in settings["learned"] if serves_grid(each, experiment.description["grid"])):
+        try:
+            model = training_settings(settings, name)["model"]
+            initial_filter(experiment, sigma_y, model, run.common.seed, name=name)
+        except ValueError as error:
+            yield f"{experiment.name}: learned has {name}: {error}"
 
 
 def faults_of_filter(experiment: Experiment, run: RunConfig, entry: Mapping[str, Any]) -> Iterator[str]:
