@@ -3,7 +3,9 @@
 import re
 import sys
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from mnmef import __version__
 from mnmef.__main__ import COMMANDS, main
@@ -161,6 +163,7 @@ STEP = "state - self.step_size * self.rate * state"
         (STEP, "state + np.random.rand()", "step is not deterministic"),
         (STEP, "state - state.mean(0)", "mixes the rows"),
         (STEP, "state * 1e20", "not finite after"),
+        (STEP, "self.__dict__.setdefault('n', []).append(0) or state * (0.9 + (len(self.n) > 9))", "after 20 others"),
         (STEP, "state @ np.eye(3)", "line 12: ValueError"),
         ("rng.standard_normal((count, 2))", "np.random.randn(count, 2)", "initial_states is not deterministic"),
         ("rng.standard_normal((count, 2))", "rng.standard_normal(2)", "returned the shape (2,); right is (10, 2)"),
@@ -185,6 +188,12 @@ def test_a_faulty_model_is_named(checked, old, new, said):
         ("bound: 10.0", "bound: 1.0e-9", "which the truth reaches"),
         ("model.py:Lake", "'dapper:Lorenz96.extras'", "the module Lorenz96.extras of DAPPER has no HMM"),
         ("title: Lake", "title: {", "cannot be read"),
+        (
+            "grid: null",
+            "grid: null\nlearned: [mnmef_conv]",
+            "learned has mnmef_conv, which is for another grid than null",
+        ),
+        ("grid: null", "grid: null\ntrajectories: own.npy", "own.npy cannot be read"),
         ("grid: null", "grid: null\nprocess_noise: {per_step: 1, per_cycle: 1}", "either per_step or per_cycle"),
         ("grid: null", "grid: null\nprocess_noise: {per_step: [1, 1, 1]}", "or 2 of them, one for each component"),
         ("baselines: [enkf]", "process_noise: {per_step: 1}\nbaselines: [ienks]", "has ienks, which runs the model"),
@@ -195,6 +204,57 @@ def test_a_faulty_file_is_named(checked, old, new, said):
     status, text = checked(text=EXPERIMENT.replace(old, new))
     assert status == 1
     assert said in text
+
+
+def test_a_learned_filter_that_cannot_be_made_is_named(checked):
+    grid = "grid: periodic\nlearned: [mnmef_local]"
+    status, text = checked(EXPERIMENT.replace("grid: null", grid))
+    assert status == 1
+    assert text.startswith(
+        "lake: learned has mnmef_local: the reach of mnmef_local must be below half the 2 grid points"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("[-1]", "observation.noise.0 = -1 must be greater than 0 (standard deviations"),
+        ("[[.nan]]", "observation.noise.0.0 = nan must be finite"),
+        ("[[1, a]]", "observation.noise.0.1 = 'a' must be a number"),
+        ("big", "observation.noise = 'big' must be a list, such as [a, b]"),
+    ],
+)
+def test_a_key_that_has_several_forms_is_named_once(checked, given, said):
+    status, text = checked(text=EXPERIMENT.replace("components: [0]", f"components: [0], noise: {given}"))
+    assert (status, len(text.splitlines()), said in text) == (1, 1, True), text
+
+
+def test_truths_and_observations_of_the_users_that_do_not_fit_are_named(checked, tmp_path):
+    states = np.zeros((72, 101, 2))
+    own = {"truth": (("trajectory", "time", "state"), states), "observation": (("trajectory", "time", "site"), states)}
+    xr.Dataset(own).to_netcdf(tmp_path / "own.nc")
+    status, text = checked(EXPERIMENT + "trajectories: own.nc\n")
+    assert status == 1
+    assert re.search(r"^observations in .*own.nc are of shape \(72, 101, 2\) .*\(72, 101, 1\)$", text)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            "[0, 1, 2]",
+            "Lake: coordinates of the system must be numbers (2, k), a row for each component, not [0, 1, 2]",
+        ),
+        ("[0, float('nan')]", "coordinates of the system must be numbers"),
+        ("'ab'", "must be numbers (2, k), a row for each component, not 'ab'"),
+    ],
+)
+def test_coordinates_that_are_none_are_named(checked, given, said):
+    model = MODEL.replace("    state_size", f"    coordinates = {given}\n    state_size", 1)
+    radii = "search: {engine: batched, localization_radius: {5: [1.0], 10: [1.0]}}"
+    text = EXPERIMENT.replace("baselines: [enkf]\nsearch: {engine: batched}", f"baselines: [letkf]\n{radii}")
+    status, text = checked(text, model=model)
+    assert (status, said in text) == (1, True), text
 
 
 OPERATOR = "import numpy as np\n\n\ndef radiance(states):\n    return states[:, :1] ** 2\n"
@@ -212,6 +272,7 @@ def test_an_operator_of_the_users_passes(checked):
         ("", "states[:, : len(states)]", "their number must stay the same"),
         ("", "np.multiply(states, 2, out=states)", "changed its input in place"),
         ("", "states / 0", "observations of states are not finite"),
+        ("", "states[:, :0]", "returned the shape (1, 0) for states (1, 2); right is (1, d)"),
         ("", "states + np.random.rand()", "is not deterministic"),
         ("", "states - states.mean(0)", "mixes the rows"),
         (", sites: [2]", "states[:, :1]", "must be 1 grid points below 2"),
@@ -224,6 +285,21 @@ def test_a_faulty_observation_is_named(checked, options, returned, said):
     status, text = checked(text, own=OPERATOR.replace("states[:, :1] ** 2", returned))
     assert status == 1
     assert said in text
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ("x.mul_(2.0)[:, :1]", "own.py:Seen: changed its input in place; it must return a new tensor"),
+        ("x.sum()", "observation.function made () of a state (1, 2); right is (1, d)"),
+        ("x[:, : len(x)]", "own.py:Seen: returned (10, 2) of 10 states, and (1, 1) of one; right are 1 values"),
+        ("x.none", "own.py: line 6: AttributeError"),
+    ],
+)
+def test_a_faulty_operator_of_tensors_is_named(checked, returned, said):
+    own = f"import torch\n\n\nclass Seen(torch.nn.Module):\n    def forward(self, x):\n        return {returned}\n"
+    status, text = checked(EXPERIMENT.replace("components: [0]", "function: own.py:Seen"), own=own)
+    assert (status, said in text) == (1, True), text
 
 
 FILTER = """\
@@ -265,6 +341,8 @@ def test_a_faulty_search_of_a_filter_is_named(checked, given, said):
     ("old", "new", "said"),
     [
         ("1.0 * forecast", "forecast[..., :1]", "own.py:Mine: the analysis is (2, 10, 1)"),
+        ("1.0 * forecast", "None", "own.py:Mine: the analysis is a NoneType; right is a tensor (2, 10, 2)"),
+        ("1.0 * forecast", "forecast.numpy()", "own.py:Mine: the analysis is a ndarray; right is a tensor (2, 10, 2)"),
         ("1.0 * forecast", "forecast.mul_(2.0)", "changed the forecast or the observation in place"),
         ("1.0 * forecast", "forecast / 0.0", "the analysis is not finite after 1 of 5 cycles"),
         ("1.0 * forecast", "forecasts", "own.py:Mine: line 9: NameError"),

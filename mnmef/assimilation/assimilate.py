@@ -12,7 +12,7 @@ from mnmef.assimilation.cycling import CycleRecord, OnCycle, in_turn, noise_sour
 from mnmef.assimilation.gross_errors import count_rejected
 from mnmef.assimilation.innovations import Innovations
 from mnmef.assimilation.inputs import as_ensemble, as_observations, warn_of_members
-from mnmef.assimilation.restart import Members, advance, assumed_noise, checked_restart, parts_to_save
+from mnmef.assimilation.restart import Members, advance, assumed_noise, earlier_run, going_on, parts_to_save
 from mnmef.core.errors import check_class, whole_number
 from mnmef.core.seeds import numpy_generator
 from mnmef.data.twin import simulate_truth
@@ -47,46 +47,46 @@ def assimilate(
     observations : list, ndarray, masked array, DataFrame, DataArray or Tensor (K, d)
         Observations at K times, one cycle (`experiment.cycle_length` time units) apart; NaN and masked are missing.
     members, seed : int
-        Size N of a climatological first ensemble; seed of all random numbers.
-    first_ensemble : list, ndarray, DataFrame, DataArray or Tensor (N, Nx), optional
-        Ensemble one cycle before the first observation. By default climatological states, from which a filter needs
-        some cycles to find the truth.
+        Size N of a climatological first ensemble; seed.
+    first_ensemble : list, ndarray, DataFrame, DataArray or Tensor (N, Nx), or Dataset, optional
+        Ensemble one cycle before the first observation, or the result of an earlier call, to go on from its end bit by
+        bit. By default climatological states, from which a filter needs some cycles to find the truth.
     first_cycle : int
-        Number of cycles done before: with it, and their `last_ensemble` as the first one, a call goes on bit by bit.
+        Number of cycles done before, which the result of an earlier call knows.
     save : str or collection of str
         "members", "innovations" (see `Innovations.dataset`) or both are added to the "moments".
 
     Returns
     -------
     Dataset
-        `mean` and `deviation` (cycle, state): analysis mean, and standard deviation of the analysis ensemble (divisor
-        N - 1); `last_ensemble` (member, state). NaN from cycle `diverged_at` on, -1 if it did not diverge.
-        A warning says so, and of weights tuned for other numbers of members or an ensemble without spread.
+        `mean` and `deviation` (divisor N - 1) of the analysis ensemble (cycle, state); `last_ensemble` (member, state),
+        and what a smoother or a static filter has `carried` beside it. NaN from cycle `diverged_at` on, -1 for none.
 
     Raises
     ------
     TypeError
         For arguments of another kind, such as text, or in another order.
     ValueError
-        If the filter was made for another experiment, shapes do not fit, or a number is out of range.
+        For a filter of another experiment or earlier call, shapes that do not fit, and numbers out of range.
     """
     check_class("filter_", filter_, Filter)
     check_class("experiment", experiment, Experiment)
     check_made_for(filter_, experiment)
     values, seed = as_observations(observations, experiment), whole_number("seed", seed, 0)
+    first_ensemble, first_cycle, saved = earlier_run(first_ensemble, first_cycle, experiment)
     first = None if first_ensemble is None else as_ensemble(first_ensemble, experiment)
     if first is None:
         first = climatological_states(experiment, whole_number("members", members, 2), seed)
     warn_of_members(filter_, count := len(first))
-    parts, first_cycle = parts_to_save(save), checked_restart(filter_, first, first_cycle)
+    parts, resumed = parts_to_save(save), going_on(filter_, first, first_cycle, saved)
     callbacks: list[Any] = [Members(all_cycles="members" in parts)]
     if "innovations" in parts:
         callbacks.append(Innovations(experiment, assumed_noise(filter_), values, seed, first_cycle))
     draw = advance(noise_source(seed, filter_.name, count, (1, count, experiment.observation_size)), first_cycle)
     seeded = experiment.with_seed(seed, filter_.name, count, after=first_cycle)
-    record = _run(filter_, seeded, first, values, draw, in_turn(*callbacks))
-    attributes = {"experiment": experiment.name, "filter": filter_.name, "members": count}
-    return _dataset(record, first_cycle, attributes, *callbacks).assign(count_rejected(filter_))
+    record = _run(resumed, seeded, first, values, draw, in_turn(*callbacks))
+    names = {"experiment": experiment.name, "filter": filter_.name, "members": count}
+    return _dataset(record, first_cycle, names, *callbacks).assign(count_rejected(filter_))
 
 
 def _run(
@@ -135,5 +135,6 @@ def _dataset(
     parts["last_ensemble"] = variable(("member", "state"), members.kept[-1], "analysis members of the last cycle")
     if members.all_cycles:
         parts["members"] = variable(("cycle", "member", "state"), np.stack(members.kept), "analysis members")
+    parts.update(members.carried() if diverged_at < 0 else {})
     result = xr.Dataset(parts, {"cycle": variable("cycle", cycles, "assimilation cycle", None)}, attributes)
     return result if innovations is None else result.merge(innovations.dataset())

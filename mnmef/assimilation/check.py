@@ -9,11 +9,15 @@ import torch
 
 from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.config.loading import RunConfig, load_config
-from mnmef.core.names import LOCALIZED_METHODS
+from mnmef.config.schema import Config
+from mnmef.config.settings import training_settings
+from mnmef.core.names import LOCALIZED_METHODS, serves_grid
 from mnmef.core.references import located, split_reference
-from mnmef.data.twin import load_trial, simulate_split
+from mnmef.data.splits import make_split
+from mnmef.data.twin import SPLITS, load_trial, simulate_split
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.classical import make_classical
+from mnmef.filters.learned import initial_filter
 from mnmef.filters.outside import load_filter, variants
 
 MEMBERS, TRAJECTORIES, CYCLES, STEPS = 10, 2, 5, 20
@@ -47,11 +51,13 @@ def check_experiment(file: Path, raw: Mapping[str, Any], scale: str | None = Non
 
 def faults_of(name: str, run: RunConfig) -> list[str]:
     """Return what is wrong with the experiment `name` of a checked config, as `check_experiment`."""
+    own, description = run.experiments[name], run.descriptions[name]
     try:
-        experiment = Experiment.from_description(run.descriptions[name])
+        experiment = Experiment.from_description(description)
     except ValueError as error:
         return str(error).splitlines()
-    own = run.experiments[name]
+    except Exception as error:
+        return [_said(error, description, own)]
     found: list[str] = []
     try:
         found.extend(faults_of_model(experiment, experiment.description["system"]["name"]))
@@ -62,10 +68,13 @@ def faults_of(name: str, run: RunConfig) -> list[str]:
         if not found and any(method in LOCALIZED_METHODS for method in own.baselines):
             experiment.distances()
         found.extend(() if found else faults_of_cycles(experiment, run))
+        found.extend(() if found else faults_of_learned(experiment, run))
+        for split in SPLITS if own.trajectories and not found else ():
+            make_split(experiment, split, own.model_dump())
         for entry in () if found else own.filters:
             found.extend(faults_of_filter(experiment, run, entry))
     except Exception as error:  # whatever the user's code raises is what there is to say
-        found.append(_said(error, experiment))
+        found.append(_said(error, description, own))
     return found
 
 
@@ -111,6 +120,8 @@ def faults_of_model(experiment: Experiment, name: str) -> Iterator[str]:
         if not kept.isfinite().all():
             yield f"{name}: states are not finite after {count} steps; a smaller step_size may help"
             return
+    if torch.equal(result, repeated) and not torch.equal(result, step(state.clone())):
+        yield f"{name}: step is not deterministic: after {STEPS} others, a step from the same states ends elsewhere"
 
 
 def faults_of_observation(experiment: Experiment) -> Iterator[str]:
@@ -118,13 +129,30 @@ def faults_of_observation(experiment: Experiment) -> Iterator[str]:
     name = experiment.description["observation"].get("function", "observation")
     first = experiment.initial_states(MEMBERS, np.random.default_rng(1))
     state = experiment.with_seed(1).propagate(torch.from_numpy(np.array(first, dtype=np.float64)))
-    result, repeated, alone = (experiment.observe(each) for each in (state, state.clone(), state[:1].clone()))
-    if not result.isfinite().all():
+    kept = state.clone()
+    result, repeated, alone = (experiment.observe(each) for each in (state, kept.clone(), kept[:1].clone()))
+    if not torch.equal(state, kept):
+        yield f"{name}: changed its input in place; it must return a new tensor"
+    elif result.shape != (MEMBERS, experiment.observation_size) or alone.shape != result[:1].shape:
+        made = f"{tuple(result.shape)} of {MEMBERS} states, and {tuple(alone.shape)} of one"
+        yield f"{name}: returned {made}; right are {experiment.observation_size} values for each state"
+    elif not result.isfinite().all():
         yield f"{name}: observations of states are not finite"
     elif not torch.equal(result, repeated):
         yield f"{name}: is not deterministic: two observations of the same states differ; noise is added elsewhere"
     elif not torch.allclose(result[:1], alone, rtol=1e-9, atol=1e-12):
         yield f"{name}: mixes the rows of its input: a state by itself is observed otherwise than among others"
+
+
+def faults_of_learned(experiment: Experiment, run: RunConfig) -> Iterator[str]:
+    """Name learned filters that cannot be made for an experiment."""
+    settings, sigma_y = run.experiments[experiment.name].model_dump(), run.common.noise_levels[0]
+    for name in (each for each in settings["learned"] if serves_grid(each, experiment.description["grid"])):
+        try:
+            model = training_settings(settings, name)["model"]
+            initial_filter(experiment, sigma_y, model, run.common.seed, name=name)
+        except ValueError as error:
+            yield f"{experiment.name}: learned has {name}: {error}"
 
 
 def faults_of_filter(experiment: Experiment, run: RunConfig, entry: Mapping[str, Any]) -> Iterator[str]:
@@ -142,9 +170,11 @@ def faults_of_filter(experiment: Experiment, run: RunConfig, entry: Mapping[str,
                 same, again = (experiment.with_seed(run.common.seed, "check", k) for _ in range(2))
                 expected = same.propagate(carry) if isinstance(carry, torch.Tensor) else None
                 result = filter_.cycle(carry, observations[:, k], again, draw().to(dtype))
-            if result.analysis.shape != first.shape or result.analysis.dtype != dtype:
-                found = f"{tuple(result.analysis.shape)} of {result.analysis.dtype}"
-                yield f"{label}: the analysis is {found}; right is {tuple(first.shape)} of {dtype}, as the forecast"
+            made = result.analysis
+            if not isinstance(made, torch.Tensor) or made.shape != first.shape or made.dtype != dtype:
+                is_tensor = isinstance(made, torch.Tensor)
+                found = f"{tuple(made.shape)} of {made.dtype}" if is_tensor else f"a {type(made).__name__}"
+                yield f"{label}: the analysis is {found}; right is a tensor {tuple(first.shape)} of {dtype}"
                 return
             is_changed = expected is not None and not torch.equal(result.forecast, expected)
             if is_changed or not torch.equal(observations.nan_to_num(), kept.nan_to_num()):
@@ -188,13 +218,14 @@ def summary(experiment: Experiment) -> str:
     )
 
 
-def _said(error: Exception, experiment: Experiment) -> str:
+def _said(error: Exception, description: Mapping[str, Any], own: Config) -> str:
     """Describe an exception, with the line of the user's file that raised it; one that names a file, as it is."""
-    description = experiment.description
-    names = description["system"]["name"], description["observation"].get("function")
+    seen = description["observation"]
+    names = description["system"]["name"], seen.get("function"), seen.get("available")
     paths = [reference[0] for reference in map(split_reference, names) if reference]
-    if isinstance(error, ValueError) and any(str(path) in str(error) for path in paths):
+    named = [*map(str, paths), *(entry["name"] for entry in own.filters), *filter(None, [own.trajectories])]
+    if isinstance(error, ValueError) and any(each in str(error) for each in named):
         return str(error)
     lines = [located(error, path) for path in paths]
     found = [f"{path}: {line}" for path, line in zip(paths, lines, strict=True) if line.startswith("line")]
-    return found[0] if found else f"{experiment.name}: {type(error).__name__}: {error}"
+    return found[0] if found else f"{description['name']}: {type(error).__name__}: {error}"

@@ -66,6 +66,8 @@ def _faults_of_assimilations(config: Config) -> Iterator[str]:
             yield f"assimilations.{name}: must have either weights or filter"
         if part.filter is not None and part.sigma_y is None:
             yield f"assimilations.{name}: filter = {part.filter} needs sigma_y, the deviation of the observation noise"
+        if part.filter is not None and not METHODS[part.filter].inflates:
+            yield f"assimilations.{name}: {part.filter} has no ensemble of equal weights, which innovations are of"
         if (part.filter in LOCALIZED_METHODS) != (part.localization_radius is not None):
             verb = "needs a" if part.filter in LOCALIZED_METHODS else "has no"
             yield f"assimilations.{name}: {part.filter or 'a learned filter'} {verb} localization_radius"
@@ -102,9 +104,7 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
     if not (config.baselines or learned or config.filters or own):
         yield f"{name}: none of baselines, learned and filters runs on it: give one, or leave it out of experiments"
     localizing = [method for method in config.baselines if method in LOCALIZED_METHODS]
-    if description["grid"] is None:
-        for method in () if model_speaks_of(name, "coordinates|distance") else localizing:
-            yield f"{name}: baselines has {method}, which localizes, but {description['title']} has no spatial grid"
+    yield from _faults_of_grid(config, description, localizing)
     every, network = description["observation"].get("every"), config.mnmef_conv.model
     if description["grid"] is not None and every is not None and every % network.patch:
         right = f"must divide the distance between observed grid points, {every}"
@@ -153,6 +153,17 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
         value, limit = attrgetter(key)(config), attrgetter(other)(config)
         if value > limit:
             yield f"{name}: {key} = {value}: must be at most {other} = {limit}"
+
+
+def _faults_of_grid(config: Config, description: Mapping[str, Any], localizing: list[str]) -> Iterator[str]:
+    """Name filters that do not run on the grid of an experiment, though its file names them or they localize."""
+    name, grid = description["name"], description["grid"]
+    for each in config.learned:
+        if each in overlay(name).get("learned", ()) and not serves_grid(each, grid):
+            yield f"{name}: learned has {each}, which is for another grid than {grid or 'null'}"
+    if grid is None and not model_speaks_of(name, "coordinates|distance"):
+        for method in localizing:
+            yield f"{name}: baselines has {method}, which localizes, but {description['title']} has no spatial grid"
 
 
 def _limits(config: Config, name: str) -> Iterator[tuple[str, str]]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from mnmef.config.checks import faults_of_experiment, faults_of_file, faults_of_run
 from mnmef.config.experiment import Description
-from mnmef.config.messages import ConfigError, Layers, explain
+from mnmef.config.messages import ConfigError, Layers, distinct, explain
 from mnmef.config.outside import code_of, faults_of_code, faults_of_filters, take_experiments
 from mnmef.config.schema import RUN_WIDE, Config
 from mnmef.config.settings import layers, merge
@@ -111,7 +111,7 @@ def _checked(kind: type[Checked], parts: Layers) -> Checked:
     try:
         return kind.model_validate(merge(*(layer for layer, _ in reversed(parts))))
     except ValidationError as error:
-        lines = [explain(details, parts, kind) for details in error.errors(include_url=False)]
+        lines = [explain(details, parts, kind) for details in distinct(error.errors(include_url=False))]
         raise ConfigError("\n".join(lines)) from None
 
 

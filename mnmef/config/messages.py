@@ -30,6 +30,7 @@ _RIGHT = {
     "bool_type": "must be true or false",
     "string_type": "must be text",
     "list_type": "must be a list, such as [a, b]",
+    "tuple_type": "must be a list, such as [a, b]",
     "dict_type": "must be a mapping, such as {{key: value}}",
     "model_type": "must be a section with keys of its own",
     "greater_than": "must be greater than {gt}",
@@ -42,6 +43,18 @@ _RIGHT = {
     "twice": "must not have {entry} twice",
 }
 """Type of a pydantic error -> the requirement, in our words."""
+
+
+def distinct(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Return errors without those of further forms that a key may have: of each key, the form that fits it farthest."""
+    forms: dict[tuple[Any, ...], dict[str, list[ErrorDetails]]] = {}
+    for details in errors:
+        place = details["loc"]
+        form = next((i for i, part in enumerate(place) if "[" in str(part) and part != "[key]"), len(place))
+        plain = {**details, "loc": place[:form] + place[form + 1 :]}
+        forms.setdefault(place[:form], {}).setdefault(str(place[form : form + 1]), []).append(plain)  # type: ignore[arg-type]
+    best = (max(found.values(), key=lambda each: len(each[0]["loc"])) for found in forms.values())
+    return [details for each in best for details in each]
 
 
 def explain(details: ErrorDetails, parts: Layers, schema: type[BaseModel]) -> str:

@@ -69,7 +69,9 @@ class Config(Section):
     filters: list[dict[str, Any]] = knob(
         "filters of your own, as my_filter.py:Mine, in an experiment's file", default=[]
     )
-    trajectories: str | None = knob("file of truths of your own, in an experiment's file", default=None)
+    trajectories: str | None = knob(
+        "file of truths, and observations, of your own, in an experiment's file", default=None
+    )
     data: Data = knob("sizes of the splits", section="5")
     search: Search = knob("hyperparameter search of the classical filters", section="5, benchmarks")
     model: Model = knob("network", section="A")

@@ -81,9 +81,14 @@ def simulate_training(experiment: Experiment, windows: int, segment_cycles: int,
     return training_split(experiment, truth[..., : experiment.state_size])
 
 
-def training_split(experiment: Experiment, truth: np.ndarray) -> xr.Dataset:
-    """Return the training split with truths (W, L + 1, Nx)."""
+def training_split(experiment: Experiment, truth: np.ndarray, stored: np.ndarray | None = None) -> xr.Dataset:
+    """Return the training split with truths (W, L + 1, Nx) and, in place of noise that a training draws, stored
+    observations (W, L + 1, d) of the user's.
+    """
     dataset = xr.Dataset({"truth": variable(("window", "time", "state"), truth, "true state")})
+    if stored is not None:
+        text = "observations, NaN where missing"
+        dataset["observation"] = variable(("window", "time", "observed"), stored, text)
     return _described(dataset, experiment, "train", np.arange(truth.shape[1]))
 
 
@@ -128,14 +133,26 @@ def simulate_split(
 
 
 def observed_split(
-    experiment: Experiment, split: str, states: np.ndarray, noise_levels: list[float], members: int, seed: int
+    experiment: Experiment,
+    split: str,
+    states: np.ndarray,
+    noise_levels: list[float],
+    members: int,
+    seed: int,
+    stored: np.ndarray | None = None,
 ) -> xr.Dataset:
-    """Return the tune or test split with truths (T, K + 1, Nx), the first one unobserved; see `simulate_split`."""
+    """Return the tune or test split with truths (T, K + 1, Nx), the first one unobserved; see `simulate_split`.
+
+    Observations are drawn, or those that are stored (T, K + 1, d), of a single noise level.
+    """
     stream = partial(numpy_generator, seed, experiment.name, split)
     (trajectories, times, _), truth = states.shape, states[:, 1:]
     cycles, cycle = times - 1, np.arange(1, times)
-    draws = stream("observation").standard_normal((trajectories, cycles, experiment.observation_size))
-    observation = experiment.observation.simulate(truth, noise_levels, draws, stream("missing"))
+    if stored is None:
+        draws = stream("observation").standard_normal((trajectories, cycles, experiment.observation_size))
+        observation = experiment.observation.simulate(truth, noise_levels, draws, stream("missing"))
+    else:
+        observation = stored[None, :, 1:]
     shape = (trajectories, members, experiment.state_size)
     first = states[:, :1] + experiment.first_spread * stream("first_ensemble").standard_normal(shape)
     observation, first = observation.astype(np.float32), first.astype(np.float32)

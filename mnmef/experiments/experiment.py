@@ -266,7 +266,7 @@ class Experiment:
         if hasattr(system, "distance"):
             found = np.asarray(system.distance(sites), dtype=float)
         elif hasattr(system, "coordinates"):
-            points = np.asarray(system.coordinates, dtype=float).reshape(self.state_size, -1)
+            points = self._coordinates()
             found = np.linalg.norm(points[:, None] - points[sites], axis=-1)
         else:
             raise ValueError(f"{self.title} has no spatial grid, so there is no distance to localize with")
@@ -276,3 +276,17 @@ class Experiment:
                 f"of shape {(self.state_size, len(sites))}, from components to observations"
             )
         return found
+
+    def _coordinates(self) -> np.ndarray:
+        """Return the coordinates (Nx, k) of the system; `ValueError` if they are none."""
+        given: Any = getattr(self.system, "coordinates", None)
+        try:
+            points = np.asarray(given, dtype=float)
+        except (TypeError, ValueError):
+            points = np.empty(0)
+        if points.shape[:1] != (self.state_size,) or not np.isfinite(points).all():
+            raise ValueError(
+                f"{self.title}: coordinates of the system must be numbers ({self.state_size}, k), a row for each "
+                f"component, not {reprlib.repr(given)}"
+            )
+        return points.reshape(self.state_size, -1)

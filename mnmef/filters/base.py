@@ -74,6 +74,16 @@ def whiten(observation: Tensor, experiment: Experiment) -> Whitened:
     return replace(seen, value=seen._times_root(given.unsqueeze(-2)).squeeze(-2))
 
 
+def in_units_of_noise(observation: Tensor, ensemble: Tensor, experiment: Experiment) -> tuple[Tensor, Tensor]:
+    """Return observations (..., d), any number where they are missing, and observed members (..., N, d), such that the
+    covariance of the noise is sigma_y^2 I.
+    """
+    if experiment.observation.noise is None:
+        return observation, experiment.observe(ensemble)
+    seen = whiten(observation, experiment)
+    return seen.value, seen.observe(ensemble)
+
+
 def missing_of(observation: Tensor) -> Tensor | None:
     """Return where observations (..., d) are NaN; None where none is, but on a GPU, which the host would wait for."""
     # NumPy's sum takes a quarter of the time of torch's, which a filter of few variables would feel.

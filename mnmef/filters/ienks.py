@@ -85,6 +85,8 @@ class IEnKS(Filter):
         if self.perturbed and noise is None:
             raise ValueError("the perturbed-observation smoother needs standard normal noise (..., N, d)")
         start, spanned = carry
+        if spanned >= self.lag:
+            raise ValueError(f"{self.name} with lag {self.lag} cannot go on from a window of {spanned + 1} cycles")
         lead, (members, size) = start.shape[:-2], start.shape[-2:]
 
         def flat(x: Tensor | float | None, *shape: int) -> Any:

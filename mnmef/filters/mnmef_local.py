@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, as_batch
+from mnmef.filters.base import Filter, as_batch, in_units_of_noise
 
 MEMBERS = 10
 """Number of members at which the first taper and inflation are those of the options."""
@@ -241,11 +241,11 @@ class MnmefLocal(nn.Module, Filter):
         An observation that is NaN is missing.
         """
         v, y = as_batch(forecast, observation)
+        sigma_y, seen = self.noise_like(v), y.isfinite().mT
+        y, h = in_units_of_noise(y, v, experiment)
         # A place comes first: (D, B, N) for members, (D, B) for observations.
-        sigma_y = self.noise_like(v)
-        v, h = (part.movedim(-1, 0) / sigma_y for part in (v, experiment.observe(v)))
+        v, h = (part.movedim(-1, 0) / sigma_y for part in (v, h))
         y = y.mT / sigma_y.squeeze(-1)
-        seen = y.isfinite()
         places = experiment.observation_index(v.device)
         mean, h_mean = v.mean(-1), h.mean(-1)
         shape = v.shape[:-1]

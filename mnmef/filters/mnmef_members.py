@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, as_batch
+from mnmef.filters.base import Filter, as_batch, in_units_of_noise
 
 MEMBERS = 10
 """Number of members whose logarithm is zero for the network."""
@@ -118,7 +118,8 @@ class MnmefMembers(nn.Module, Filter):
         v, y = as_batch(forecast, observation)
         unit, sigma_y = experiment.bound / 5.0, self.noise_like(v)
         seen = y.isfinite()
-        h = experiment.observe(v) / sigma_y.unsqueeze(-1)
+        y, h = in_units_of_noise(y, v, experiment)
+        h = h / sigma_y.unsqueeze(-1)
         center = h.mean(-2)
         innovation = torch.where(seen, y / sigma_y - center, 0.0)
         h_anomaly = (h - center.unsqueeze(-2)) * seen.unsqueeze(-2)

@@ -64,17 +64,16 @@ def assimilate_in_pieces(
     result ends with the piece in which it does.
     """
     parts, size = [before] if before is not None else [], -(-len(observations) // PIECES)
+    earlier = len(parts)
     with tqdm(total=len(observations), desc=f"assimilate {filter_.experiment.name}", unit="cycle") as bar:
         for begin in range(0, len(observations), size):
-            piece, first, done = observations[begin : begin + size], None, 0
-            if parts:
-                first, done = parts[-1]["last_ensemble"], int(parts[-1]["cycle"][-1])
-            options = {"members": members, "seed": seed, "save": save, "first_ensemble": first, "first_cycle": done}
-            parts.append(assimilate(filter_, filter_.experiment, piece, **options))  # type: ignore[arg-type]
+            piece, before = observations[begin : begin + size], parts[-1] if parts else None
+            given = {"members": members, "seed": seed, "save": save, "first_ensemble": before}
+            parts.append(assimilate(filter_, filter_.experiment, piece, **given))  # type: ignore[arg-type]
             bar.update(len(piece))
             if parts[-1]["diverged_at"] >= 0:
                 break
-    made = parts[before is not None :]
+    made = parts[earlier:]
     result = xr.concat(made, "cycle", data_vars="minimal", coords="minimal", compat="override", join="override")
     return result.assign({name: made[-1][name] for name in ("last_ensemble", "diverged_at")})
 
@@ -132,6 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     observations = read_observations(given.file, given.variable)
     filter_ = _filter(given, observations)
     before = xr.load_dataset(given.after) if given.after else None
+    if before is not None and "last_ensemble" not in before:
+        raise ValueError(f"--after {given.after} has no last_ensemble; right is a file that `mnmef assimilate` wrote")
     print(
         f"{filter_.name} for {filter_.experiment.title}, sigma_y = {filter_.sigma_y:g}, {given.members} members",
         flush=True,

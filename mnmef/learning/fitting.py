@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 import xarray as xr
+from torch import Tensor
 
 from mnmef.config.settings import PACE, Settings
 from mnmef.core.devices import default_device
@@ -52,6 +53,14 @@ class Recipe:
     def from_settings(cls, settings: Settings, pace: Settings) -> "Recipe":
         """Make a recipe of `mnmef.config.settings.training_settings` and more, with the keys `PACE` of `pace`."""
         return cls(**{**settings, "training": {**settings["training"], **{key: pace[key] for key in PACE}}})
+
+
+def training_data(truths: xr.Dataset) -> Tensor | tuple[Tensor, Tensor]:
+    """Return the truths (W, L + 1, Nx) of a training split, with their observations (W, L + 1, d) if these are
+    stored.
+    """
+    truth = torch.from_numpy(truths["truth"].values)
+    return (truth, torch.from_numpy(truths["observation"].values)) if "observation" in truths else truth
 
 
 def pretraining_options(training: Settings, windows: int, window_cycles: int, seed: int) -> TrainingOptions:
@@ -184,7 +193,7 @@ def _train(
 
     return train(
         filter_.to(default_device()),
-        torch.from_numpy(truths["truth"].values),
+        training_data(truths),
         options,
         resume_folder=recipe.resume_folder,
         **{key: recipe.training[key] for key in PACE},

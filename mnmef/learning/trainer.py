@@ -63,14 +63,19 @@ class Trainer:
     """The state of a training: weights, optimizer, batches of windows under way, random numbers and counters."""
 
     def __init__(
-        self, filter_: LearnedFilter, truth: Tensor, options: TrainingOptions, windows: type[Windows] = Windows
+        self,
+        filter_: LearnedFilter,
+        truth: Tensor | tuple[Tensor, Tensor],
+        options: TrainingOptions,
+        windows: type[Windows] = Windows,
     ) -> None:
         keep_freed_memory()
         # The momentum of a unit that has died decays into denormal numbers, with which a step takes twice the time.
         torch.set_flush_denormal(True)
         self.filter, self.experiment, self.options = filter_, filter_.experiment, options
         self.device = next(filter_.parameters()).device
-        self.windows = windows(truth.to(self.device), self.experiment, options)
+        states, *stored = (given.to(self.device) for given in (truth if isinstance(truth, tuple) else (truth,)))
+        self.windows = windows(states, self.experiment, options, *stored)
         self.batch = self.windows.batches[-1]
         self.parameters = filter_.head_parameters() if options.heads_only else list(filter_.parameters())
         if options.noise_range and not filter_.serves_any_noise:
@@ -153,7 +158,7 @@ class Trainer:
         truth = self.windows.advance(self.batch)
         level = upload(self.batch.level.unsqueeze(-1), self.device)
         sigma_y = self.filter.sigma_y * level if self.options.noise_range else self.filter.sigma_y
-        observation = self.windows.observe(truth, sigma_y, self.batch.missing if self.options.missing else None)
+        observation = self.windows.observe(self.batch, truth, sigma_y)
         noise = self.windows.normal(*self.batch.ensemble.shape[:2], observation.shape[-1])
         if not self.options.target_members:
             return observation, noise, level, truth, truth
@@ -240,13 +245,14 @@ class Trainer:
         self.loss_count = 0
 
     def digest(self) -> str:
-        """Digest of all that decides the result: options, model, experiment, noise level, first weights and truths."""
+        """Digest of all that decides the result: options, model, experiment, noise level, first weights and data."""
         options = [asdict(self.options), asdict(self.filter.options)]
         named = [*options, self.filter.name, self.experiment.name, self.filter.sigma_y]
         total = hashlib.sha256(json.dumps(named, sort_keys=True).encode())
         for parameter in self.filter.parameters():
             total.update(parameter.detach().cpu().numpy().tobytes())
-        total.update(self.windows.truth[:8].cpu().numpy().tobytes())
+        for values in (self.windows.truth, self.windows.stored):
+            total.update(b"" if values is None else values[:8].cpu().numpy().tobytes())
         return total.hexdigest()[:16]
 
     _COUNTERS = ("step_number", "lost_windows", "skipped_steps", "lost_in_a_row", "loss_count")

@@ -21,7 +21,7 @@ class TimeLimitError(Exception):
 
 def train(
     filter_: LearnedFilter,
-    truth: Tensor,
+    truth: Tensor | tuple[Tensor, Tensor],
     options: TrainingOptions,
     *,
     resume_folder: str | Path | None = None,
@@ -32,15 +32,15 @@ def train(
 ) -> pd.DataFrame:
     """Train a filter in place.
 
-    Windows of `options.window_cycles` cycles start at a random time of a random truth; observations and first ensembles
-    are drawn afresh each time. Runs on the device of the filter's parameters; all random numbers come from the CPU.
+    Windows of `options.window_cycles` cycles start at a random time of a random truth; first ensembles, and unless
+    given observations, are drawn afresh each time. Runs on the device of the filter; random numbers come from the CPU.
 
     Parameters
     ----------
     filter_ : LearnedFilter
         Filter to train.
-    truth : Tensor (W, L + 1, Nx)
-        Truths of L cycles, state units.
+    truth : Tensor (W, L + 1, Nx), or a pair with Tensor (W, L + 1, d)
+        Truths of L cycles, state units; with observations of them, NaN where missing, none are drawn.
     options : TrainingOptions
         Ensemble size, schedule, loss and more.
     resume_folder : str, Path or None

@@ -59,9 +59,13 @@ class Windows:
         Experiment that they are of.
     options : TrainingOptions
         Ensemble sizes, batch, schedule and seed.
+    stored : Tensor (W, L + 1, d) or None
+        Observations of the truths, NaN where missing, in place of those that are drawn.
     """
 
-    def __init__(self, truth: Tensor, experiment: Experiment, options: TrainingOptions) -> None:
+    def __init__(
+        self, truth: Tensor, experiment: Experiment, options: TrainingOptions, stored: Tensor | None = None
+    ) -> None:
         if truth.shape[1] - 1 < options.window_cycles:
             raise ValueError(
                 f"a window of {options.window_cycles} cycles needs truths of as many; these have {truth.shape[1] - 1}"
@@ -69,7 +73,9 @@ class Windows:
         largest = options.batch_at(min(options.sizes))
         if len(truth) < largest and options.schedule == "window":
             raise ValueError(f"a batch of {largest} windows needs as many truths; there are {len(truth)}")
-        self.truth, self.experiment, self.options = truth, experiment, options
+        if stored is not None and options.noise_range:
+            raise ValueError("stored observations have one noise level: noise_range must be null")
+        self.truth, self.experiment, self.options, self.stored = truth, experiment, options, stored
         self.generator = torch_generator(options.seed, "training", experiment.name, options.ensemble_size)
         self.queue = torch.empty(0, dtype=torch.int64)
         self.batches = [self._begin(members) for members in options.sizes]
@@ -94,12 +100,13 @@ class Windows:
         self._restart(batch, batch.remaining == 0)
         batch.position += 1
         batch.remaining -= 1
-        return self._truths(batch.window, batch.position)
+        return self._at(self.truth, batch.window, batch.position)
 
-    def _truths(self, window: Tensor, position: Tensor) -> Tensor:
-        """Truths (B, Nx) of windows (B,) at observation times (B,)."""
-        places = upload(torch.stack((window, position)), self.truth.device)
-        return self.truth[places[0], places[1]]
+    @staticmethod
+    def _at(values: Tensor, window: Tensor, position: Tensor) -> Tensor:
+        """Truths or observations (B, ...) of windows (B,) at observation times (B,)."""
+        places = upload(torch.stack((window, position)), values.device)
+        return values[places[0], places[1]]
 
     def drop(self, batch: Batch, lost: Tensor) -> None:
         """Let windows `lost` (B,) start anew at the next cycle."""
@@ -136,16 +143,28 @@ class Windows:
             elsewhere = torch.rand(count, generator=self.generator) < self.options.misplaced
             others = torch.randint(len(self.truth), (count,), generator=self.generator)
             window = torch.where(elsewhere, others, window)
-        center, slots = self._truths(window, position), upload(which.nonzero().squeeze(-1), self.truth.device)
+        center, slots = self._at(self.truth, window, position), upload(which.nonzero().squeeze(-1), self.truth.device)
         for ensemble in (batch.ensemble, batch.large):
             anomalies = self.normal(count, *ensemble.shape[1:])
             ensemble[slots] = center.unsqueeze(-2) + self.experiment.first_spread * anomalies
 
-    def observe(self, truth: Tensor, sigma_y: float | Tensor, missing: Tensor | None = None) -> Tensor:
-        """Draw observations (B, d) of truths (B, Nx), of which fractions (B,) are missing.
+    def observe(self, batch: Batch, truth: Tensor, sigma_y: float | Tensor) -> Tensor:
+        """Return the stored observations (B, d) of a batch, or draw those of its truths (B, Nx), and take as missing
+        what its fractions say.
 
-        They are those of a random cycle where the network changes with time.
+        Drawn ones are those of a random cycle where the network changes with time.
         """
+        if self.stored is not None:
+            observed = self._at(self.stored, batch.window, batch.position)
+        else:
+            observed = self._drawn(truth, sigma_y)
+        if self.options.missing:
+            gone = torch.rand(observed.shape, generator=self.generator) < batch.missing.unsqueeze(-1)
+            observed = observed.masked_fill(upload(gone, observed.device), torch.nan)
+        return observed
+
+    def _drawn(self, truth: Tensor, sigma_y: float | Tensor) -> Tensor:
+        """Draw observations (B, d) of truths (B, Nx)."""
         operator = self.experiment.observation
         observed = operator.observe(truth)
         observed = observed + sigma_y * operator.noise_of(self.normal(*observed.shape))
@@ -153,9 +172,6 @@ class Windows:
             cycle, seed = (int(n) for n in torch.randint(2**31, (2,), generator=self.generator))
             gaps = operator.gaps(len(truth), [cycle], np.random.default_rng(seed))[:, 0]
             observed = observed.masked_fill(upload(torch.from_numpy(gaps), observed.device), torch.nan)
-        if missing is not None:
-            gone = torch.rand(observed.shape, generator=self.generator) < missing.unsqueeze(-1)
-            observed = observed.masked_fill(upload(gone, observed.device), torch.nan)
         return observed
 
     def dynamics(self) -> Experiment:

@@ -208,7 +208,11 @@ class Observation:
 
     def _values_of_one_state(self) -> int:
         """Number of values that the operator makes of a state."""
-        return self.function(torch.ones(1, self.state_size, dtype=torch.float64)).shape[-1]  # type: ignore[operator]
+        values = self.function(torch.ones(1, self.state_size, dtype=torch.float64))  # type: ignore[operator]
+        found = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        if not isinstance(values, Tensor) or values.ndim != 2 or len(values) != 1 or not values.shape[1]:
+            raise ValueError(f"observation.function made {found} of a state (1, {self.state_size}); right is (1, d)")
+        return values.shape[1]
 
 
 @cache

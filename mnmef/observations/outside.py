@@ -39,7 +39,7 @@ class BlackBoxFunction:
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
             kind = getattr(values, "dtype", type(values).__name__)
             raise ValueError(f"{self.label} returned {kind}; it must return a NumPy array of real numbers")
-        if values.ndim != 2 or len(values) != len(rows):
+        if values.ndim != 2 or len(values) != len(rows) or not values.shape[1]:
             raise ValueError(
                 f"{self.label} returned the shape {values.shape} for states {rows.shape}; right is ({len(rows)}, d), a "
                 "row for each state"

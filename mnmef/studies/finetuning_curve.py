@@ -25,7 +25,7 @@ from mnmef.core.devices import default_device
 from mnmef.data.twin import load_trial
 from mnmef.filters.learned import LearnedFilter
 from mnmef.learning.checkpoints import load_checkpoint
-from mnmef.learning.fitting import finetuning_options
+from mnmef.learning.fitting import finetuning_options, training_data
 from mnmef.learning.trainer import Trainer
 
 HALVED_FROM = 0.2
@@ -120,4 +120,4 @@ def _trainer(filter_: LearnedFilter, truths: xr.Dataset, study: ScoredFinetuning
     # So long a run that its first halving comes after the last step.
     length = max(1, int(max(steps.values()) / HALVED_FROM) + 1)
     options = replace(options, heads_only=study.parameters == "heads", decay="halve", steps=length)
-    return Trainer(filter_, torch.from_numpy(truths["truth"].values), options), steps
+    return Trainer(filter_, training_data(truths), options), steps

@@ -308,12 +308,14 @@ OWN_WEIGHTS = checked("own_weights", own_filters)
 
 def check_experiments():
     """Stop before the first job with what `python -m mnmef check` says of experiments of the user's; each is checked
-    once, until it, its filters or their options are edited.
+    once, until it, its filters, stored truths or settings are edited.
     """
     for name in outside_experiments().keys() & RUN.experiments.keys():
         filters = SETTINGS[name]["filters"]
         files = [split_reference(entry["name"])[0] for entry in filters]
-        parts = [RUN.descriptions[name], filters, SETTINGS[name]["baselines"], CONFIG.noise_levels, CONFIG.seed]
+        parts = [RUN.descriptions[name], SETTINGS[name], CONFIG.noise_levels, CONFIG.seed]
+        if (stored := SETTINGS[name]["trajectories"]) and os.path.exists(stored):
+            parts.append(os.path.getmtime(stored))
         digest = hashlib.sha256(repr([*parts, *(code_digest(file, file.parent) for file in files)]).encode())
         passed = Path(".snakemake/mnmef_checked") / f"{name}_{digest.hexdigest()[:16]}"
         if passed.exists():

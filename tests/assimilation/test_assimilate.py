@@ -324,31 +324,93 @@ def test_two_halves_with_a_file_between_them_are_the_whole_bit_by_bit(twin, meth
     whole = assimilate(filter_, experiment, observations, members=12, save=keep, seed=4)
     half = CYCLES // 2 + 1
     assimilate(filter_, experiment, observations[:half], members=12, save=keep, seed=4).to_netcdf(tmp_path / "half.nc")
-    first = xr.load_dataset(tmp_path / "half.nc")
-    second = assimilate(
-        list(filters(experiment))[method],
-        experiment,
-        observations[half:],
-        first_ensemble=first["last_ensemble"],
-        first_cycle=half,
-        save=keep,
-        seed=4,
-    )
+    first, other = xr.load_dataset(tmp_path / "half.nc"), list(filters(experiment))[method]
+    second = assimilate(other, experiment, observations[half:], first_ensemble=first, save=keep, seed=4)
     each = ["mean", "deviation", "members", "innovation", "expected_variance", "chi_square", "rank"]
     xr.testing.assert_identical(xr.concat([first[each], second[each]], "cycle"), whole[each])
     np.testing.assert_array_equal(second["last_ensemble"], whole["members"][-1])
     np.testing.assert_allclose(whole["members"].mean("member"), whole["mean"], rtol=1e-5, atol=1e-5)
     assert bool(whole["members"].notnull().all())
+    given = {"first_ensemble": first["last_ensemble"], "first_cycle": half}
+    apart = assimilate(other, experiment, observations[half:], **given, save=keep, seed=4)
+    xr.testing.assert_identical(apart, second)
 
 
-def test_filters_that_carry_more_than_an_ensemble_are_not_restarted(twin):
+SMOOTHERS = {
+    "lag 1": ("ienks", {"lag": 1}),
+    "lag 2": ("ienks", {"lag": 2}),
+    "lag 5": ("ienks", {"lag": 5}),
+    "finite size": ("ienks", {"lag": 3, "options": Options(hyperprior=2.0)}),
+    "perturbed observations": ("ienkf_pertobs", {}),
+    "3D-Var": ("var3d", {"options": Options(background=0.1)}),
+    "climatology": ("climatology", {}),
+}
+
+
+@pytest.mark.parametrize("smoother", SMOOTHERS)
+def test_a_filter_with_a_window_or_a_mean_cut_at_any_cycle_ends_with_the_bits_of_one_that_is_not(
+    twin, smoother, tmp_path
+):
+    (method, given), (experiment, _, observations) = SMOOTHERS[smoother], twin
+    # One cycle has no observation at all.
+    observations = np.where(np.arange(9)[:, None] == 4, np.nan, observations[:9])
+    inflation = 1.0 if method in ("var3d", "climatology") else 1.1
+
+    def run(part, before=None):
+        filter_ = make_classical(method, experiment, 1.0, inflation, **given)
+        return assimilate(filter_, experiment, part, members=30, first_ensemble=before, save="members", seed=4)
+
+    whole = run(observations)
+    assert bool(whole["members"].notnull().all())
+    for cut in range(1, 9):
+        run(observations[:cut]).to_netcdf(tmp_path / f"{cut}.nc")
+        first = xr.load_dataset(tmp_path / f"{cut}.nc")
+        second = run(observations[cut:], first)
+        each = ["mean", "deviation", "members"]
+        xr.testing.assert_identical(xr.concat([first[each], second[each]], "cycle"), whole[each])
+        xr.testing.assert_identical(second["carried"], whole["carried"])
+
+
+def test_what_a_filter_cannot_go_on_from_is_named(twin, tmp_path):
     experiment, _, observations = twin
-    given = {"first_ensemble": climatological_states(experiment, 8), "first_cycle": 5}
-    with pytest.raises(ValueError, match="ienks carries more than its last ensemble"):
-        assimilate(make_classical("ienks", experiment, 1.0, 1.1), experiment, observations, **given)
+    observations = observations[:6]
+
+    def ienks(lag):
+        return make_classical("ienks", experiment, 1.0, 1.1, lag=lag)
+
+    saved = assimilate(ienks(4), experiment, observations, members=30)
+    given = {"first_ensemble": saved["last_ensemble"], "first_cycle": 6}
+    with pytest.raises(ValueError, match=r"ienks carries more than its last ensemble .* which an array has not"):
+        assimilate(ienks(4), experiment, observations, **given)
+    saved.drop_vars("carried").to_netcdf(tmp_path / "older.nc")
+    older = xr.load_dataset(tmp_path / "older.nc")
+    with pytest.raises(
+        ValueError, match=r"with the variable `carried`, which .*older\.nc has not, of an earlier version"
+    ):
+        assimilate(ienks(4), experiment, observations, first_ensemble=older)
+    with pytest.raises(ValueError, match="ienks with lag 2 cannot go on from a window of 4 cycles"):
+        assimilate(ienks(2), experiment, observations, first_ensemble=saved)
+    var3d = make_classical("var3d", experiment, 1.0, 1.0)
+    with pytest.raises(ValueError, match=r"\(1, 30, 40\) and the numbers \[3\], .*static goes on from \(2, 40\) and 0"):
+        assimilate(var3d, experiment, observations, first_ensemble=saved)
+    with pytest.raises(ValueError, match="first_cycle = 5, but first_ensemble ends with cycle 6; leave it out"):
+        assimilate(ienks(4), experiment, observations, first_ensemble=saved, first_cycle=5)
+    with pytest.raises(ValueError, match="first_ensemble is a run of the experiment ks, not of lorenz96"):
+        assimilate(ienks(4), experiment, observations, first_ensemble=saved.assign_attrs(experiment="ks"))
+
+
+@pytest.mark.parametrize("is_checked", [False, True])
+def test_filters_with_random_numbers_of_their_own_are_not_restarted(twin, is_checked):
+    experiment, _, observations = twin
     rotated = make_classical("esrf", experiment, 1.0, 1.1, options=Options(rotation=True))
+    filter_ = GrossErrorCheck(rotated, 5.0) if is_checked else rotated
+    saved = assimilate(filter_, experiment, observations[:5], members=8)
     with pytest.raises(ValueError, match="carries a random stream of its own"):
-        assimilate(rotated, experiment, observations, **given)
+        assimilate(filter_, experiment, observations, first_ensemble=saved)
+
+
+def test_a_part_to_save_that_is_none_is_named(twin):
+    experiment, _, observations = twin
     with pytest.raises(ValueError, match="unknown part to save 'member'"):
         assimilate(make_classical("esrf", experiment, 1.0, 1.1), experiment, observations, save="member")
 

@@ -193,6 +193,8 @@ def test_merging_changes_neither_layer(raw):
             {"assimilations": {"a": STATION | {"inflation": 0.9}}},
             ["a.inflation = 0.9 must be at least 1"],
         ),
+        ({"assimilations": {"a": STATION | {"filter": "var3d"}}}, ["assimilations.a: var3d has no ensemble of equal"]),
+        ({"assimilations": {"a": STATION | {"lag": 0}}}, ["assimilations.a.lag = 0 must be at least 1"]),
         ({"assimilations": {"a": STATION}, "experiments": ["ks"]}, ["a.experiment = lorenz63: must be one of ['ks']"]),
         ({"assimilations": {"a": STATION | {"observation": "y"}}}, ["Did you mean 'assimilations.a.observations'?"]),
         (

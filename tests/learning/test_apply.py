@@ -55,6 +55,8 @@ def test_a_later_call_goes_on_from_the_last_ensemble_bit_by_bit(folder):
         (["two.nc"], "two.nc has the variables y, a: name one by --variable"),
         (["plain.nc"], "does not say of which experiment it is: write --experiment, one of ks, lorenz63"),
         (["cube.nc"], "has the axes ('i', 'j', 'k'); right are two"),
+        (["obs.nc", "--after", "plain.nc"], "--after plain.nc has no last_ensemble; right is a file that `mnmef assim"),
+        (["obs.nc", "--after", "other.nc"], "other.nc is a run of the experiment ks, not of lorenz63"),
         (["obs.nc", "--members", "1"], "members must be a whole number of at least 2, not 1"),
     ],
 )
@@ -64,6 +66,8 @@ def test_a_mistake_is_named_and_nothing_is_written(folder, capsys, arguments, sa
     observations.assign(a=observations["y"]).to_netcdf("two.nc")
     observations.drop_attrs().to_netcdf("plain.nc")
     xr.Dataset({"y": (("i", "j", "k"), np.zeros((2, 2, 2)))}).to_netcdf("cube.nc")
+    last = xr.Dataset({"last_ensemble": (("member", "state"), np.zeros((10, 128)))}, {"cycle": [1]})
+    last.assign_attrs(experiment="ks").to_netcdf("other.nc")
     assert main(["assimilate", *arguments]) == 1
     assert said in capsys.readouterr().err
     assert not (folder / "analysis.nc").exists()

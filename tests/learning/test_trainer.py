@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from mnmef.data.twin import simulate_truth
+from mnmef.data.twin import simulate_truth, training_split
 from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.learned import initial_filter
+from mnmef.learning.fitting import training_data
 from mnmef.learning.losses import LOSSES
 from mnmef.learning.options import DECAYS, TrainingOptions
 from mnmef.learning.resuming import keep_state, last_state
@@ -413,3 +414,51 @@ def test_wrong_options_are_named(change, message):
 def test_truths_shorter_than_a_window_are_refused(truth):
     with pytest.raises(ValueError, match="window of 6 cycles"):
         Trainer(make(), truth[:, :5], OPTIONS)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.9])
+def test_a_training_on_stored_observations_is_given_those_of_its_truths_and_draws_none(truth, missing):
+    stored = 10.0 * SYSTEM.observe(truth)
+    stored[::2] = torch.nan
+    options = dataclasses.replace(OPTIONS, missing=missing, target_members=5)
+    trainer = Trainer(make(), (truth, stored), options)
+    given, kept = [], 0
+    for _ in range(20):
+        observation, _, _, states, _ = trainer._observe()
+        is_stored = trainer.batch.window % 2 == 1
+        expected = torch.where(is_stored.unsqueeze(-1), 10.0 * SYSTEM.observe(states), torch.nan)
+        seen = observation.isfinite()
+        assert torch.equal(observation[seen], expected[seen])
+        assert not bool((seen & expected.isnan()).any())
+        given.append(seen)
+        kept += int(expected.isfinite().sum())
+    assert (int(torch.cat(given).sum()) == kept) == (missing == 0.0)
+    assert kept > 0
+
+
+def test_stored_observations_decide_what_is_learned_and_whether_a_training_goes_on(truth):
+    stored = SYSTEM.observe(truth)
+    results, digests = [], []
+    for data in (truth, (truth, stored), (truth, stored), (truth, stored + 1.0)):
+        filter_ = make()
+        trainer = Trainer(filter_, data, dataclasses.replace(OPTIONS, steps=3))
+        digests.append(trainer.digest())
+        for _ in range(3):
+            trainer.optimizer_step()
+        results.append(weights(filter_))
+    assert torch.equal(results[1], results[2])
+    assert digests[1] == digests[2]
+    assert len(set(digests)) == 3
+    assert not torch.equal(results[1], results[3])
+    assert not torch.equal(results[0], results[1])
+
+
+def test_the_training_split_says_whether_observations_are_stored(truth):
+    states = truth.numpy()
+    split = training_split(SYSTEM, states)
+    assert torch.equal(training_data(split), truth)
+    both = training_data(training_split(SYSTEM, states, states[..., :1]))
+    assert torch.equal(both[0], truth)
+    assert torch.equal(both[1], truth[..., :1])
+    with pytest.raises(ValueError, match="stored observations have one noise level: noise_range must be null"):
+        Trainer(make(), both, dataclasses.replace(OPTIONS, noise_range=(0.5, 2.0)))

@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 def assimilate_observations(*, description: Mapping[str, Any], entry: Mapping[str, Any], seed: int, run: Path) -> None:
     """Write the analyses of an `entry` of the key `assimilations`, with innovations, to `run`."""
     experiment, parts = Experiment.from_description(description), ["innovations", *(["members"] * entry["members"])]
-    filter_, given = chosen_filter(experiment, entry), {"members": entry["ensemble_size"]}
+    filter_, saved = chosen_filter(experiment, entry), None
     if entry["restart"]:
         saved = read_dataset(entry["restart"], kind="assimilation", experiment=experiment.name)
-        given = {"first_ensemble": saved["last_ensemble"].values, "first_cycle": int(saved["cycle"][-1])}
-    values = read_array(Path(entry["observations"]), entry["variable"])
-    result = assimilate(filter_, experiment, values, save=parts, seed=seed, **given)
+    values, given = read_array(Path(entry["observations"]), entry["variable"]), {"members": entry["ensemble_size"]}
+    result = assimilate(filter_, experiment, values, first_ensemble=saved, save=parts, seed=seed, **given)
     write_dataset(result, run, provenance=provenance("assimilation", entry, seed))
 
 
@@ -34,7 +33,7 @@ def chosen_filter(experiment: Experiment, entry: Mapping[str, Any]) -> Filter:
     if entry["weights"]:
         return load_checkpoint(entry["weights"], experiment=experiment.name, sigma_y=entry["sigma_y"])
     numbers = (entry[key] for key in ("sigma_y", "inflation", "localization_radius"))
-    return make_classical(entry["filter"], experiment, *numbers)
+    return make_classical(entry["filter"], experiment, *numbers, lag=entry["lag"])
 
 
 if __name__ == "__main__":
