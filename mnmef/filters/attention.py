@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mnmef.core.threads import over_batch
-from mnmef.kernels.attention import DEPTH, HEADS, WIDTH, Matrices, products
+from mnmef.kernels.attention import DEPTH, HEADS, WIDTH, products
 
 __all__ = ["DEPTH", "HEADS", "WIDTH", "Attention"]
 
@@ -27,12 +27,9 @@ class Attention(torch.autograd.Function):
         query, memory = query.detach().contiguous(), memory.detach().contiguous()
         (batch, keys), queries = memory.shape[:2], query.shape[1]
         weights, result = memory.new_empty(batch, queries, keys, HEADS), memory.new_empty(batch, queries, WIDTH)
-        by_member = _matrices(weights.flatten(2))
-        to_keys = _transposed(_matrices(memory, key))
-        over_batch(products, batch, (queries, DEPTH, keys), _matrices(query), to_keys, by_member)
+        _multiply(_heads(query.expand(batch, -1, -1)), _heads(memory, key).transpose(1, 2), weights)
         weights = torch.softmax(weights.mul_(SCALE), 2)
-        by_member = _matrices(weights.flatten(2))
-        over_batch(products, batch, (queries, keys, DEPTH), by_member, _matrices(memory, value), _matrices(result))
+        _multiply(weights, _heads(memory, value), _heads(result))
         ctx.save_for_backward(query, memory, weights)
         ctx.columns = key, value
         return result
@@ -41,31 +38,24 @@ class Attention(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
         """Gradients of query and memory; where they are the same tensor, all of it as that of memory."""
         query, memory, weights = ctx.saved_tensors
-        batch, queries, keys, _ = weights.shape
         key, value = ctx.columns
-        above, slopes = _matrices(upstream[0].contiguous()), torch.empty_like(weights)
-        by_member, slope = _matrices(weights.flatten(2)), _matrices(slopes.flatten(2))
-        to_values = _transposed(_matrices(memory, value))
-        over_batch(products, batch, (queries, DEPTH, keys), above, to_values, slope)
+        above, slopes = _heads(upstream[0].contiguous()), torch.empty_like(weights)
+        _multiply(above, _heads(memory, value).transpose(1, 2), slopes)
         slopes.sub_((weights * slopes).sum(2, keepdim=True)).mul_(weights).mul_(SCALE)
         is_self = query.data_ptr() == memory.data_ptr()
-        to_memory = torch.empty_like(memory)
-        to_query = to_memory if is_self else query.new_empty(batch, *query.shape[1:])
-        for size, factors, source, target in (
-            ((queries, keys, DEPTH), slope, _matrices(memory, key), _matrices(to_query)),
-            ((keys, queries, DEPTH), _transposed(by_member), above, _matrices(to_memory, value)),
-            ((keys, queries, DEPTH), _transposed(slope), _matrices(query), _matrices(to_memory, key)),
-        ):
-            over_batch(products, batch, size, factors, source, target)
+        to_memory, whole = torch.empty_like(memory), query.expand(len(memory), -1, -1)
+        to_query = to_memory if is_self else query.new_empty(whole.shape)
+        _multiply(slopes, _heads(memory, key), _heads(to_query))
+        _multiply(weights.transpose(1, 2), above, _heads(to_memory, value))
+        _multiply(slopes.transpose(1, 2), _heads(whole), _heads(to_memory, key))
         return None if is_self else to_query.sum_to_size(query.shape), to_memory, None, None
 
 
-def _matrices(tokens: Tensor, begin: int = 0) -> Matrices:
-    """Matrices of contiguous tokens (B or 1, T, C), whose columns begin with channel `begin`."""
-    count, rows, row = len(tokens), tokens.shape[1], tokens.shape[2] // HEADS
-    return Matrices(tokens.view(-1, HEADS).numpy(), begin // HEADS, rows * row if count > 1 else 0, row, 1)
+def _heads(tokens: Tensor, begin: int = 0) -> Tensor:
+    """A matrix (B, T, DEPTH, HEADS) for each head, of the channels from `begin` on of tokens (B, T, C)."""
+    return tokens.unflatten(2, (-1, HEADS))[:, :, begin // HEADS : begin // HEADS + DEPTH]
 
 
-def _transposed(matrices: Matrices) -> Matrices:
-    """The transposed matrices."""
-    return matrices._replace(row=matrices.column, column=matrices.row)
+def _multiply(a: Tensor, b: Tensor, c: Tensor) -> None:
+    """`c = a b` for matrices (B, rows, columns, HEADS)."""
+    over_batch(products, len(c), a.numpy(), b.numpy(), c.numpy())

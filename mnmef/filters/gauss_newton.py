@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from mnmef.kernels import HAS_NUMBA
 
 if HAS_NUMBA:
     from mnmef.core.threads import over_batch
-    from mnmef.kernels.gauss_newton import PARTS, move, pack, step
+    from mnmef.kernels.gauss_newton import PARTS, move, step
     from mnmef.kernels.lanes import LANES
 
 FEW = 8
@@ -108,17 +107,16 @@ class GaussNewton:
 
 @dataclass(frozen=True)
 class PackedTransform:
-    """Transforms as `mnmef.kernels.gauss_newton` keeps them, of `count` trajectories and `size` observations."""
+    """Transforms as `mnmef.kernels.gauss_newton` keeps them, of `count` trajectories."""
 
     state: Tensor
     count: int
-    size: int
 
     def moved(self, ensemble: Tensor, anomalies: Tensor, factor: float = 1.0) -> Tensor:
         """`ensemble + factor (w + T - I) anomalies` for an ensemble and anomalies (..., N, Nx), in their precision."""
         result = torch.empty_like(ensemble, memory_format=torch.contiguous_format)
         arrays = (t.reshape(-1, *t.shape[-2:]).contiguous().numpy() for t in (ensemble, anomalies, result))
-        over_batch(move, self.count, self.state.numpy(), factor, self.size, *arrays)
+        over_batch(move, self.count, self.state.numpy(), factor, *arrays)
         return result
 
 
@@ -130,23 +128,22 @@ class CompiledGaussNewton:
         # Arrays of one layout and precision, so that the kernel is compiled once.
         self.observation = observation.expand(*batch, size).reshape(-1, size).contiguous()
         self.sigma_y = sigma_y
-        self.packed_draws = observation.new_empty(0, 0, LANES)
-        self.blocks = -(-len(self.observation) // LANES)
+        self.draws = observation.new_empty(0, 0, size)
         if draws is not None:
-            draws = draws.expand(*batch, *draws.shape[-2:]).reshape(-1, *draws.shape[-2:]).contiguous()
-            self.packed_draws = draws.new_empty(self.blocks, draws.shape[-2] * size, LANES)
-            pack(0, self.blocks, draws.numpy(), np.zeros((len(draws), size)), 1.0, self.packed_draws.numpy())
+            shifts = draws / (draws.shape[-2] - 1) ** 0.5
+            self.draws = shifts.expand(*batch, *draws.shape[-2:]).reshape(-1, *draws.shape[-2:]).contiguous()
 
     def step(self, observed: Tensor, old: PackedTransform | None) -> PackedTransform:
         """The iterate after `old`, which led to observed members (..., N, d)."""
         members, size = observed.shape[-2:]
         observed = observed.reshape(len(self.observation), members, size).to(self.observation.dtype).contiguous()
-        rows = PARTS * members + 1 + (size if len(self.packed_draws) else 0)
-        state = self.observation.new_empty(self.blocks, rows * size, LANES)
-        before = self.observation.new_empty(0, 0, LANES) if old is None else old.state
-        arrays = [t.numpy() for t in (self.packed_draws, before, state)]
-        over_batch(step, self.blocks, observed.numpy(), self.observation.numpy(), self.sigma_y, *arrays)
-        return PackedTransform(state, len(observed), size)
+        rows = PARTS * members + 1 + (size if len(self.draws) else 0)
+        blocks = -(-len(observed) // LANES)
+        state = self.observation.new_empty(blocks, rows, size, LANES)
+        before = self.observation.new_empty(0, 0, size, LANES) if old is None else old.state
+        arrays = [t.numpy() for t in (self.draws, before, state)]
+        over_batch(step, blocks, observed.numpy(), self.observation.numpy(), self.sigma_y, *arrays)
+        return PackedTransform(state, len(observed))
 
 
 def gauss_newton(

@@ -43,7 +43,7 @@ def _eigenpairs(matrix: Tensor) -> tuple[Tensor, Tensor]:
     matrices = matrix.detach().reshape(-1, *matrix.shape[-2:]).contiguous()
     values, vectors = torch.empty_like(matrices[..., 0]), torch.empty_like(matrices)
     over_batch(eigenpairs, -(-len(matrices) // LANES), *(t.numpy() for t in (matrices, values, vectors)))
-    return values.view(matrix.shape[:-1]), vectors.view(matrix.shape)
+    return values.view(matrix.shape[:-1]), vectors.view(matrix.shape).mT
 
 
 def eigenpairs_of(matrix: Tensor) -> tuple[Tensor, Tensor]:

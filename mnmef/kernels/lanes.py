@@ -1,8 +1,8 @@
 """Lanes of compiled functions: problems that are worked on side by side.
 
-An array of lanes has them as its last axis. Functions read, with `load`, one index of all lanes, reckon with it as with
-a number, and write it with `store`. With `mnmef.kernels.vectors` that is a vector of the processor's; without, there is
-one lane and it is a number.
+An array of lanes has them as its last axis. `eights` and `lines` take that axis away: a function then reckons with a
+number of the array as if there were one problem. With `mnmef.kernels.vectors` this number is a vector of the
+processor's; without, there is one lane.
 """
 
 import numpy as np
@@ -13,53 +13,42 @@ from mnmef.kernels.compiling import HAS_VECTORS, INNER
 LINE = 64
 """Bytes of a line of the cache: what lies in one line is read twice as fast as what lies in two."""
 
-Matrix = tuple[np.ndarray, int, int]
-
 LANES = 8 if HAS_VECTORS else 1
 """Problems side by side."""
 
+if not HAS_VECTORS:
+
+    @njit(**INNER)
+    def eights(array: np.ndarray) -> np.ndarray:
+        """An array (..., LANES) as one (...) of a number in each lane."""
+        return array[..., 0]
+
+    lines = eights
+    """The same where lanes are a line of the cache, whatever the precision."""
+
+    @njit(**INNER)
+    def every(number: float) -> float:
+        """The same number in all lanes."""
+        return number
+
+    @njit(**INNER)
+    def where_less(a: float, b: float, x: float, y: float) -> float:
+        """In each lane x where a < b, else y, also where a or b is not a number."""
+        return x if a < b else y
+
+    @njit(**INNER)
+    def any_less(a: float, b: float) -> bool:
+        """True if a < b in a lane."""
+        return a < b
+
+else:
+    from mnmef.kernels.vectors import any_less, eights, every, lines, where_less  # noqa: F401  for the others
+
 
 @njit(**INNER)
-def load(array: np.ndarray, i: int) -> float:
-    """The numbers at an index of an array (n, LANES)."""
-    return array[i, 0]
-
-
-load_line = load
-"""The same where a row is a line of the cache, whatever the precision."""
-
-
-@njit(**INNER)
-def store(array: np.ndarray, i: int, x: float) -> None:
-    """Write numbers to an index of an array (n, LANES)."""
-    array[i, 0] = x
-
-
-@njit(**INNER)
-def every(number: float) -> float:
-    """The same number in all lanes."""
-    return number
-
-
-@njit(**INNER)
-def where_less(a: float, b: float, x: float, y: float) -> float:
-    """In each lane x where a < b, else y, also where a or b is not a number."""
-    return x if a < b else y
-
-
-@njit(**INNER)
-def any_less(a: float, b: float) -> bool:
-    """True if a < b in a lane."""
-    return a < b
-
-
-if HAS_VECTORS:
-    from mnmef.kernels.vectors import any_less, every, load, load_line, store, where_less
-
-
-def lanes_of(dtype: np.dtype) -> int:
-    """Lanes of `load_line`: as many numbers as a line of the cache holds."""
-    return LINE // dtype.itemsize if HAS_VECTORS else 1
+def lanes_of(like: np.ndarray) -> int:
+    """Lanes of `lines`: as many numbers of this precision as a line of the cache holds."""
+    return LINE // like.itemsize if HAS_VECTORS else 1
 
 
 @njit(**INNER)
@@ -71,43 +60,38 @@ def aligned_room(size: int, lanes: int, like: np.ndarray) -> np.ndarray:
 
 
 @njit(**INNER)
-def product(a: Matrix, b: Matrix, c: Matrix, size: tuple[int, int, int], adds: bool) -> None:
-    """`c = a b`, or `c += a b`, for matrices of lanes, each with its steps from row to row and from column to column.
+def gather(states: np.ndarray, begin: int, rows: np.ndarray) -> None:
+    """Make lanes (n, lanes) of states (M, n) from number `begin` on; lanes beyond the last state repeat it."""
+    for lane in range(rows.shape[1]):
+        state = states[min(begin + lane, len(states) - 1)]
+        for i in range(len(rows)):
+            rows[i, lane] = state[i]
 
-    size: rows, terms and columns. Sums of two rows and two columns stay in registers; beyond the last one that one
-    again: the same is done to it and written.
+
+@njit(**INNER)
+def scatter(rows: np.ndarray, begin: int, states: np.ndarray) -> None:
+    """Write lanes (n, lanes) back to states (M, n) from number `begin` on."""
+    for lane in range(min(rows.shape[1], len(states) - begin)):
+        state = states[begin + lane]
+        for i in range(len(rows)):
+            state[i] = rows[i, lane]
+
+
+@njit(**INNER)
+def product(a: np.ndarray, b: np.ndarray, c: np.ndarray, adds: bool) -> None:
+    """`c = a b`, or `c += a b`, for matrices of lanes. Sums of two rows and two columns stay in registers; beyond the
+    last one that one again: the same is done to it and written. Indices have no sign, as one might count from the end.
     """
-    (left, row, term), (right, step, column), (result, row_step, column_step) = a, b, c
-    rows, terms, columns = size
+    rows, columns = c.shape
     for i in range(0, rows, 2):
-        next_i = min(i + 1, rows - 1)
-        above, below, upper, lower = i * row, next_i * row, i * row_step, next_i * row_step
+        upper, lower = np.uintp(i), np.uintp(min(i + 1, rows - 1))
         for j in range(0, columns, 2):
-            next_j = min(j + 1, columns - 1)
-            here, beside, first, second = j * column, next_j * column, j * column_step, next_j * column_step
-            w = x = y = z = every(result.dtype.type(0.0))
-            if adds:
-                w, x = load(result, upper + first), load(result, upper + second)
-                y, z = load(result, lower + first), load(result, lower + second)
-            for k in range(terms):
-                p, q = load(left, above + k * term), load(left, below + k * term)
-                r, s = load(right, k * step + here), load(right, k * step + beside)
+            left, right = np.uintp(j), np.uintp(min(j + 1, columns - 1))
+            w, x = a[upper, 0] * b[0, left], a[upper, 0] * b[0, right]
+            y, z = a[lower, 0] * b[0, left], a[lower, 0] * b[0, right]
+            for k in range(np.uintp(1), np.uintp(a.shape[1])):
+                p, q, r, s = a[upper, k], a[lower, k], b[k, left], b[k, right]
                 w, x, y, z = w + p * r, x + p * s, y + q * r, z + q * s
-            store(result, upper + first, w)
-            store(result, upper + second, x)
-            store(result, lower + first, y)
-            store(result, lower + second, z)
-
-
-__all__ = [
-    "LANES",
-    "aligned_room",
-    "any_less",
-    "every",
-    "lanes_of",
-    "load",
-    "load_line",
-    "product",
-    "store",
-    "where_less",
-]
+            if adds:
+                w, x, y, z = c[upper, left] + w, c[upper, right] + x, c[lower, left] + y, c[lower, right] + z
+            c[upper, left], c[upper, right], c[lower, left], c[lower, right] = w, x, y, z

@@ -14,8 +14,10 @@ import numba
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
+from numba.core.imputils import impl_ret_borrowed
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.np.arrayobj import populate_array
 
 IS_ON = os.environ.get("MNMEF_VECTORS", "1") != "0"
 EIGHT = 8
@@ -94,42 +96,31 @@ _define(math.sqrt, 1, _call("llvm.sqrt"))
 _define(abs, 1, _call("llvm.fabs"))
 
 
-def _place(context: Any, builder: Any, kind: Any, array: Any, index: Any, vector: Vector) -> Any:
-    """A pointer to the vector of an index of an array (n, lanes)."""
-    data = context.make_array(kind)(context, builder, array).data
-    data = builder.gep(data, [builder.mul(index, ir.Constant(index.type, vector.lanes))])
-    return builder.bitcast(data, context.get_value_type(vector).as_pointer())
+def _view(lanes: Callable[[Any], int]) -> Any:
+    """A function that gives an array (..., lanes) as one (...) of vectors, which need not begin with a line."""
 
-
-def _loader(lanes: Callable[[Any], int]) -> Any:
     @intrinsic
-    def read(_typing, array, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        vector = Vector(array.dtype, lanes(array.dtype))
+    def view(_typing, array):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        kind = types.Array(Vector(array.dtype, lanes(array.dtype)), array.ndim - 1, array.layout, aligned=False)
 
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            value = builder.load(_place(context, builder, signature.args[0], *values, vector))
-            value.align = array.dtype.bitwidth // 8
-            return value
+        def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+            source, target = (
+                context.make_array(array)(context, builder, values[0]),
+                context.make_array(kind)(context, builder),
+            )
+            size = context.get_constant(types.intp, kind.dtype.lanes * kind.dtype.dtype.bitwidth // 8)
+            shape, strides = (cgutils.unpack_tuple(builder, field)[:-1] for field in (source.shape, source.strides))
+            data = builder.bitcast(source.data, target.data.type)
+            populate_array(target, data, shape, strides, size, source.meminfo, source.parent)
+            return impl_ret_borrowed(context, builder, kind, target._getvalue())
 
-        return vector(array, types.intp), generate
+        return kind(array), generate
 
-    return read
-
-
-load = _loader(lambda _: EIGHT)
-load_line = _loader(lambda dtype: LINE // dtype.bitwidth)
+    return view
 
 
-@intrinsic
-def store(_typing, array, index, x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write a vector to an index of an array (n, lanes)."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        place = _place(context, builder, signature.args[0], *values[:2], x)
-        builder.store(values[2], place).align = array.dtype.bitwidth // 8
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, x), generate
+eights = _view(lambda _: EIGHT)
+lines = _view(lambda dtype: LINE // dtype.bitwidth)
 
 
 @intrinsic

@@ -161,8 +161,8 @@ def learned_candidate(
 ) -> Candidate:
     """Make the candidate with the weights of a checkpoint that was trained at `sigma_y`, told another noise level.
 
-    The level is in the perturbations of observations and in the R of the gain; mnmef_conv and mnmef_local have spread and
-    innovations in units of it, and mnmef's network is told nothing of it.
+    The level is in the perturbations of observations and in the R of the gain; mnmef_conv and mnmef_local have
+    spread and innovations in units of it, and mnmef's network is told nothing of it.
     """
     name = METHODS[method].filter
     filter_ = load_checkpoint(checkpoint, name=name, experiment=experiment.name, sigma_y=sigma_y, model=model)

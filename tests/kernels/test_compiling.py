@@ -44,7 +44,10 @@ def tree(tmp_path):
 
 @pytest.mark.parametrize(
     ("vectors", "file", "text", "edited"),
-    [("1", "vectors.py", '"fmul"', '"fadd"'), ("0", "lanes.py", "array[i, 0] = x", "array[i, 0] = 2.0 * x")],
+    [
+        ("1", "vectors.py", '"fmul"', '"fadd"'),
+        ("0", "lanes.py", "rows[i, lane] = state[i]", "rows[i, lane] = 2.0 * state[i]"),
+    ],
 )
 def test_an_edit_of_a_helper_in_another_file_is_seen_by_the_next_process(tree, tmp_path, vectors, file, text, edited):
     cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "MNMEF_VECTORS": vectors}
