@@ -77,7 +77,8 @@ def ship(checkpoint: Path, target: Path, split: xr.Dataset, members: int, seed: 
 def ship_cell(cell: str, source: Path, target: Path, settings: Settings) -> None:
     """Ship the filters of `cell` from the folder `source` to `target`, except where the ones there are no worse."""
     seed, members = settings["seed"], settings["training"]["ensemble_size"]
-    split = make_split(load_experiment(cell.rsplit("_", 1)[0]), "tune", settings)
+    name, sigma_y = cell.rsplit("_", 1)
+    split = make_split(load_experiment(name), "tune", {**settings, "noise_levels": [float(sigma_y)]})
     heads = {f"mnmef_finetuned_{size}.safetensors": size for size in settings["ensemble_sizes"]}
     has_base = False  # the one in `target` is the one that the heads were tuned from
     for name, size in {BASE: members, **heads, **dict.fromkeys(UNTUNED, members)}.items():

@@ -81,7 +81,7 @@ def test_training_with_gaps_and_laplace_noise_resumes_with_the_same_bits(truth):
     description = {**SYSTEM.description, "observation": {"every": 1, "missing": 0.6, "distribution": "laplace"}}
     gappy, options = Experiment.from_description(description), dataclasses.replace(OPTIONS, steps=6)
     drawing, whole, first, second = (Trainer(initial_filter(gappy, 1.0, SMALL, 0), truth, options) for _ in range(4))
-    seen = torch.cat([drawing.windows.observe(truth[:, 0], 1.0) for _ in range(20)])
+    seen = torch.cat([drawing.windows.observe(drawing.batch, truth[:, 0], 1.0) for _ in range(20)])
     assert abs(float(seen.isnan().double().mean()) - 0.6) < 4 * (0.24 / seen.numel()) ** 0.5
     for trainer, steps in ((whole, 6), (first, 3)):
         for _ in range(steps):
@@ -258,7 +258,7 @@ def test_each_window_has_a_noise_level_and_a_share_of_missing_observations_of_it
     assert 0.4 < (missing == 0).float().mean() < 0.6
     assert 0.5 < missing.max() <= 0.6
     state = windows.advance(batch)
-    errors = torch.stack([windows.observe(state, level.unsqueeze(-1), missing) - state[:, :1] for _ in range(400)])
+    errors = torch.stack([windows.observe(batch, state, level.unsqueeze(-1)) - state[:, :1] for _ in range(400)])
     seen = errors.isfinite().float().mean(0).squeeze(-1)
     assert (seen - (1 - missing)).abs().max() < 0.11  # four standard errors
     deviation = torch.sqrt(errors.square().nanmean(0)).squeeze(-1)

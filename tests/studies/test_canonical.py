@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from mnmef.config.loading import load_config
-from mnmef.experiments.files import known_experiments, read_experiment
+from mnmef.experiments.files import known_experiments, read_experiment, shipped_experiments
 from mnmef.scores.canonical import gather_canonical
 from mnmef.studies.canonical import COLUMNS, expected_rows, run_canonical
 
@@ -39,9 +39,11 @@ def test_an_experiment_without_expected_scores_is_named():
         expected_rows("lorenz96")
 
 
-@pytest.mark.parametrize("name", EXPECTED)
-def test_each_canonical_experiment_can_be_run_by_the_whole_workflow(root, name):
-    run = load_config(yaml.safe_load((root / "config.yaml").read_text()), {"experiments": [name]})
+@pytest.mark.parametrize("scale", ["quick", "laptop", "paper"])
+@pytest.mark.parametrize("name", shipped_experiments())
+def test_each_shipped_experiment_can_be_run_by_the_whole_workflow(root, name, scale):
+    given = {"experiments": [name], "scale": scale}
+    run = load_config(yaml.safe_load((root / "config.yaml").read_text()), given)
     assert run.descriptions[name]["steps_per_cycle"] >= 1
 
 
