@@ -143,6 +143,11 @@ def test_a_truth_of_another_class_passes_and_a_faulty_one_is_named(checked):
     assert (status, "own.py" in said, "not finite" in said) == (1, True, True), said
 
 
+def test_simulated_and_stored_truths_at_once_are_refused(checked):
+    status, said = checked(EXPERIMENT + "truth: {rate: 2.0}\ntrajectories: truths.npy\n")
+    assert (status, "leave one out" in said) == (1, True), said
+
+
 def test_an_option_of_the_truth_that_its_system_does_not_have_is_named(checked):
     status, said = checked(EXPERIMENT + "truth: {rat: 2.0}\n")
     assert (status, "rat" in said) == (1, True), said

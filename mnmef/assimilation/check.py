@@ -79,7 +79,7 @@ def faults_of(name: str, run: RunConfig) -> list[str]:
 
 
 def faults_of_model(experiment: Experiment, name: str) -> Iterator[str]:
-    """Say what is wrong with the model `name` of an experiment: first states, and its steps."""
+    """Name what is wrong with the model `name` of an experiment: first states, and its steps."""
     system = experiment.system
     first, again = (system.initial_states(MEMBERS, np.random.default_rng(1)) for _ in range(2))
     if not (isinstance(first, np.ndarray) and first.shape == (MEMBERS, system.state_size)):

@@ -105,6 +105,8 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
         yield f"{name}: none of baselines, learned and filters runs on it: give one, or leave it out of experiments"
     localizing = [method for method in config.baselines if method in LOCALIZED_METHODS]
     yield from _faults_of_grid(config, description, localizing)
+    if description.get("truth") and config.trajectories:
+        yield f"{name}: truth says how truths are simulated, but trajectories has truths of yours: leave one out"
     every, network = description["observation"].get("every"), config.mnmef_conv.model
     if description["grid"] is not None and every is not None and every % network.patch:
         right = f"must divide the distance between observed grid points, {every}"

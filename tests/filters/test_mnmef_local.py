@@ -1,13 +1,11 @@
 """The filter of local analyses: where it starts from, its symmetries, missing observations, any N, any D, gradients."""
 
-import copy
 import math
 
 import numpy as np
 import pytest
 import torch
 
-from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.mnmef_local import FIELDS, LocalOptions, MnmefLocal
 
@@ -163,22 +161,3 @@ def test_the_gradient_through_two_cycles_is_the_quotient_of_differences(members)
 def test_what_it_cannot_be_is_refused_by_name(make_it, named):
     with pytest.raises(ValueError, match=named):
         make_it()
-
-
-def test_a_covariance_of_the_noise_is_that_of_observations_in_units_of_it():
-    size = SPARSE.observation_size
-    deviations = torch.linspace(0.5, 2.0, size, dtype=torch.float64)
-    root = torch.linalg.qr(torch.randn(size, size, generator=torch.Generator().manual_seed(1), dtype=torch.float64))[0]
-    filter_, (forecast, observation) = make(SPARSE), draw(SPARSE)
-    observation[0, 1] = torch.nan
-    covariance = (root * deviations.square()) @ root.mT
-    for noise, whitener in ((deviations, torch.diag(1 / deviations)), (covariance, (root / deviations) @ root.mT)):
-        described = SPARSE.description | {"observation": SPARSE.description["observation"] | {"noise": noise.tolist()}}
-        told, scaled = Experiment.from_description(described), copy.copy(SPARSE)
-        scaled.observe = lambda state, whitener=whitener: SPARSE.observe(state) @ whitener
-        given = observation if noise.ndim == 1 else observation.nan_to_num()
-        in_units = given @ whitener if noise.ndim == 2 else given / deviations
-        with torch.no_grad():
-            found = filter_.analyze(forecast, given, told)
-            torch.testing.assert_close(found, filter_.analyze(forecast, in_units, scaled))
-            assert not torch.allclose(found, filter_.analyze(forecast, given, SPARSE))

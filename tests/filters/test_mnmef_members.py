@@ -1,12 +1,9 @@
 """The learned filter for few variables: where it starts from, symmetries, missing observations, noise, moves."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
 
-from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.mnmef_members import MembersOptions, MnmefMembers
 
@@ -91,22 +88,3 @@ def test_a_noise_level_for_each_ensemble_is_that_of_filters_made_for_them():
 def test_a_width_below_one_is_refused():
     with pytest.raises(ValueError, match="width of mnmef_members must be at least 1, not 0"):
         MembersOptions(width=0)
-
-
-def test_a_covariance_of_the_noise_is_that_of_observations_in_units_of_it():
-    size = FULL.observation_size
-    deviations = torch.linspace(0.5, 2.0, size, dtype=torch.float64)
-    root = torch.linalg.qr(torch.randn(size, size, generator=torch.Generator().manual_seed(1), dtype=torch.float64))[0]
-    filter_, (forecast, observation) = make(FULL), draw(FULL)
-    observation[0, 1] = torch.nan
-    covariance = (root * deviations.square()) @ root.mT
-    for noise, whitener in ((deviations, torch.diag(1 / deviations)), (covariance, (root / deviations) @ root.mT)):
-        described = FULL.description | {"observation": FULL.description["observation"] | {"noise": noise.tolist()}}
-        told, scaled = Experiment.from_description(described), copy.copy(FULL)
-        scaled.observe = lambda state, whitener=whitener: FULL.observe(state) @ whitener
-        given = observation if noise.ndim == 1 else observation.nan_to_num()
-        in_units = given @ whitener if noise.ndim == 2 else given / deviations
-        with torch.no_grad():
-            found = filter_.analyze(forecast, given, told)
-            torch.testing.assert_close(found, filter_.analyze(forecast, in_units, scaled))
-            assert not torch.allclose(found, filter_.analyze(forecast, given, FULL))
