@@ -105,6 +105,28 @@ def test_weights_of_the_same_system_with_other_constants_are_a_start(config, tmp
     assert read_card(begun)["start"]["experiment"] == "lorenz96"
 
 
+def test_a_training_of_mnmef_local_may_begin_with_weights_of_a_shorter_reach(config, tmp_path, capsys):
+    sets = ["--filter", "mnmef_local", "--set", "mnmef_local.model.near=2", "--set", "mnmef_local.training.steps=2"]
+    small = [*config, *sets, "--set", "mnmef_local.model.reach=3", "--out", str(tmp_path / "small")]
+    assert main([*small, "lorenz96_1.0"]) == 0
+    start = tmp_path / "small" / "lorenz96_1.0" / "mnmef_local_pretrained.safetensors"
+    grown = [*config, *sets, "--set", "mnmef_local.model.reach=5", "--out", str(tmp_path / "grown")]
+    assert main([*grown, "--start", str(start), "lorenz96_1.0"]) == 0
+    cards = [read_card(tmp_path / out / "lorenz96_1.0" / start.name) for out in ("small", "grown")]
+    assert [card["model"]["reach"] for card in cards] == [3, 5]
+    with pytest.raises(SystemExit):
+        main(
+            [
+                *small[:-1],
+                str(tmp_path / "shrunk"),
+                "--start",
+                str(tmp_path / "grown" / "lorenz96_1.0" / start.name),
+                "lorenz96_1.0",
+            ]
+        )
+    assert "not shrink from 5" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("cells", "message"),
     [

@@ -22,6 +22,9 @@ NETWORKS: dict[str, tuple[type[Any], type[Any]]] = {
 }
 """Class of each learned filter, and the options of its network."""
 
+FIRST_OPTIONS = ("radius", "growth", "first_inflation")
+"""Options of networks that decide their first weights, and nothing after a training has begun."""
+
 
 def make_learned(
     name: str, experiment: Experiment, sigma_y: float, model: Mapping[str, Any] | None = None
@@ -82,3 +85,11 @@ def initial_filter(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(state)
         return make_learned(name, experiment, sigma_y, model)
+
+
+def begin_with(filter_: LearnedFilter, other: LearnedFilter) -> None:
+    """Give a filter the weights of another one of the same kind, with the same network but for a shorter reach."""
+    if isinstance(filter_, MnmefLocal) and isinstance(other, MnmefLocal):
+        filter_.begin_with(other)
+    else:
+        filter_.load_state_dict(other.state_dict())

@@ -233,6 +233,34 @@ class MnmefLocal(nn.Module, Filter):
         """Return the parameters that fine-tuning changes: all."""
         return list(self.parameters())
 
+    @torch.no_grad()
+    def begin_with(self, other: "MnmefLocal") -> None:
+        """Take the weights of another filter, whose reach may be shorter.
+
+        Beyond it the gain is not corrected at first, and the taper goes on as an untrained one does.
+
+        Raises
+        ------
+        ValueError
+            For a longer reach.
+        """
+        reach, more = other.options.reach, self.options.reach - other.options.reach
+        if more < 0:
+            raise ValueError(
+                f"the reach of mnmef_local may grow from one training to the next, not shrink from {reach}"
+            )
+        weights, first, ends = other.state_dict(), "layers.0.weight", (more, more)
+        fields, rows = weights[first].split((FIELDS, 2 * reach + 1), 1)
+        weights[first] = torch.cat((fields, functional.pad(rows, (0, 0, *ends))), 1)
+        for name in ("corrections.weight", "corrections.bias"):
+            *rows, shift, mixing = weights[name].split(other.outputs)
+            rows = [functional.pad(part, (0, 0) * (part.ndim - 1) + ends) for part in rows]
+            weights[name] = torch.cat((*rows, shift, mixing))
+        known, first_taper = weights["taper"], self.taper
+        beyond = first_taper[:, reach + 1 :] + (known - first_taper[:, : reach + 1])[:, -1:]
+        weights["taper"] = torch.cat((known, beyond), 1)
+        self.load_state_dict(weights)
+
     def analyze(
         self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
     ) -> Tensor:

@@ -13,7 +13,8 @@ from mnmef.core.devices import default_device
 from mnmef.core.hardware import hardware_name
 from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.load import experiment_of
-from mnmef.filters.learned import LearnedFilter, initial_filter
+from mnmef.filters.learned import FIRST_OPTIONS, LearnedFilter, begin_with, initial_filter, make_learned
+from mnmef.filters.mnmef_local import MnmefLocal
 from mnmef.learning.checkpoints import load_checkpoint, read_card, save_checkpoint
 from mnmef.learning.options import TrainingOptions
 from mnmef.learning.training import train
@@ -86,18 +87,23 @@ def finetuning_options(
 
 
 def starting_weights(start: Path, experiment: Experiment, name: str, model: Settings) -> LearnedFilter:
-    """Load a filter with whose weights a training may begin: the same one with the same `model`, at any noise level.
+    """Make a filter with the weights that a training begins with: of the same filter and `model`, at any noise level.
+
+    The reach of `mnmef_local` may have been shorter.
 
     Raises
     ------
     ValueError
-        If it is another filter, or was trained on an experiment that differs by more than constants of its system.
+        If they are of another filter, or of an experiment that differs by more than constants of its system.
     """
-    begun = load_checkpoint(start, name=name, model=model)
+    free = {*FIRST_OPTIONS, "reach"} if name == MnmefLocal.name else FIRST_OPTIONS
+    begun = load_checkpoint(start, name=name, model={key: value for key, value in model.items() if key not in free})
     difference = begun.experiment.difference(experiment)
     if difference:
         raise ValueError(f"checkpoint {start} was trained with experiment = {difference}: it is no start here")
-    return begun
+    filter_ = make_learned(name, experiment, float(begun.sigma_y), model)
+    begin_with(filter_, begun)
+    return filter_
 
 
 def pretrain(

@@ -123,6 +123,21 @@ def test_more_members_see_farther_at_first():
     assert 1.4 <= far[1] / far[0] <= 2.0  # 4^(1/4) by the power alone, to first order in log N
 
 
+def test_begun_with_a_shorter_reach_it_is_the_shorter_filter_where_the_taper_ends_there():
+    shorter, longer = make(FULL), make(FULL, reach=7, trained=False)
+    forecast, observation = draw(FULL)
+    longer.begin_with(shorter)
+    assert torch.equal(longer.taper[:, :5], shorter.taper)
+    with torch.no_grad():
+        right = shorter.analyze(forecast, observation, FULL)
+        assert not torch.equal(longer.analyze(forecast, observation, FULL), right)
+        longer.taper[0, 5:] = -1e4
+        same = longer.analyze(forecast, observation, FULL)
+    torch.testing.assert_close(same, right, rtol=0, atol=1e-12)
+    with pytest.raises(ValueError, match="not shrink from 7"):
+        shorter.begin_with(longer)
+
+
 @pytest.mark.parametrize("members", [4, 12])
 def test_the_gradient_through_two_cycles_is_the_quotient_of_differences(members):
     filter_, (forecast, observation) = make(FULL), draw(FULL, members)
