@@ -12,8 +12,17 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter
 
 
-def warn_of_members(filter_: Filter, members: int) -> None:
-    """Warn where weights were fine-tuned for another number of members."""
+def warn_of_members(filter_: Filter, first: np.ndarray, saved: xr.Dataset | None = None) -> None:
+    """Warn where weights were fine-tuned for another number of members than those of a first ensemble (N, Nx), and of
+    one without spread, unless the filter goes on from something else that was `saved`.
+    """
+    members = len(first)
+    if np.allclose(first, first[0], rtol=1e-12, atol=0.0) and (saved is None or "carried" not in saved):
+        warnings.warn(
+            f"first_ensemble has no spread: its {members} members are the same state, so that no observation can "
+            "correct them; right are different states",
+            stacklevel=3,
+        )
     if filter_.tuned_members not in (None, members):
         warnings.warn(
             f"the weights of {filter_.name} were fine-tuned for {filter_.tuned_members} members, but the ensemble has "
@@ -66,11 +75,6 @@ def as_ensemble(values: Any, experiment: Experiment) -> np.ndarray:
         For what is no array of real numbers.
     ValueError
         For another shape, fewer than two members, and a member that is not finite.
-
-    Warns
-    -----
-    UserWarning
-        For an ensemble without spread.
     """
     array = _as_matrix("first_ensemble", values, "members, components")
     if len(array) < 2:
@@ -84,12 +88,6 @@ def as_ensemble(values: Any, experiment: Experiment) -> np.ndarray:
         raise ValueError(
             f"first_ensemble: member {bad[0]} of 0 to {len(array) - 1} has missing or infinite values; right is a "
             "number for each component"
-        )
-    if np.allclose(array, array[0], rtol=1e-12, atol=0.0):
-        warnings.warn(
-            f"first_ensemble has no spread: its {len(array)} members are the same state, so that no observation can "
-            "correct them; right are different states",
-            stacklevel=3,
         )
     return array
 
