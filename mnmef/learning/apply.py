@@ -75,7 +75,7 @@ def assimilate_in_pieces(
                 break
     made = parts[earlier:]
     result = xr.concat(made, "cycle", data_vars="minimal", coords="minimal", compat="override", join="override")
-    return result.assign({name: made[-1][name] for name in ("last_ensemble", "diverged_at")})
+    return result.assign({name: values for name, values in made[-1].items() if "cycle" not in values.dims})
 
 
 def _parser() -> argparse.ArgumentParser:

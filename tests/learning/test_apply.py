@@ -5,8 +5,12 @@ import pytest
 import xarray as xr
 
 import mnmef
+from mnmef import assimilate, load_experiment
 from mnmef.__main__ import main
 from mnmef.data.twin import simulate_split
+from mnmef.experiments.experiment import Experiment
+from mnmef.filters.mnmef import Mnmef, ModelOptions
+from mnmef.learning.apply import assimilate_in_pieces
 
 CYCLES = 30
 
@@ -42,6 +46,17 @@ def test_a_later_call_goes_on_from_the_last_ensemble_bit_by_bit(folder):
     whole, end = xr.load_dataset("analysis.nc"), xr.load_dataset("two.nc")
     xr.testing.assert_equal(end["mean"], whole["mean"][12:])
     xr.testing.assert_equal(end["last_ensemble"], whole["last_ensemble"])
+
+
+def test_a_random_model_goes_on_with_what_it_has_not_drawn_yet():
+    noisy = load_experiment("lorenz63").description | {"process_noise": {"per_cycle": 0.1}}
+    filter_ = Mnmef(Experiment.from_description(noisy), 1.0, ModelOptions(feature_size=8, width=8, heads=2, seeds=2))
+    values = xr.DataArray(np.random.default_rng(3).standard_normal((50, filter_.experiment.observation_size)))
+    whole = assimilate(filter_, filter_.experiment, values)
+    half = assimilate_in_pieces(filter_, values[:30])
+    xr.testing.assert_identical(
+        assimilate_in_pieces(filter_, values[30:], half)["last_ensemble"], whole["last_ensemble"]
+    )
 
 
 @pytest.mark.parametrize(
