@@ -8,9 +8,10 @@ import pytest
 import xarray as xr
 
 from mnmef import __version__
-from mnmef.__main__ import COMMANDS, main
+from mnmef.__main__ import COMMANDS, TEMPLATE, main
 from mnmef.core.names import OUTSIDE_FILTERS, use_filters
-from mnmef.experiments.files import OUTSIDE
+from mnmef.experiments.files import OUTSIDE, use_experiments
+from mnmef.experiments.load import load_experiment
 from mnmef.learning.shipped import SHIPPED_WEIGHTS
 from tests.lake import EXPERIMENT, MODEL
 
@@ -86,6 +87,40 @@ def test_a_new_experiment_has_no_fault_and_overwrites_nothing(tmp_path, monkeypa
     assert "pond: 40 components, 20 observed every 0.15" in capsys.readouterr().out
     assert main(["new-experiment", "pond.yaml"]) == 1
     assert main(["new-experiment", "pond"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("my lake.yaml", "letters, digits and underscores alone, such as my_lake.yaml"),
+        ("sub/my-lake.yaml", "such as my_lake.yaml"),
+        ("lorenz96.yaml", "are both called lorenz96; rename one"),
+    ],
+)
+def test_a_new_experiment_has_a_name_that_the_check_takes(tmp_path, monkeypatch, capsys, name, said):
+    monkeypatch.setenv(OUTSIDE, "")
+    monkeypatch.chdir(tmp_path)
+    assert main(["new-experiment", name]) == 1
+    assert said in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+    assert main(["check", name]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_is_no_file_of_an_experiment(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(OUTSIDE, "")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pond.yaml").mkdir()
+    assert main(["check", "pond.yaml"]) == 1
+    assert capsys.readouterr().err.endswith("pond.yaml; files there: none\n")
+
+
+def test_a_number_without_a_point_is_a_number(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(OUTSIDE, "")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pond.yaml").write_text(TEMPLATE.read_text().replace("bound: 20.0", "bound: 2e1"))
+    use_experiments([tmp_path / "pond.yaml"])
+    assert load_experiment("pond").bound == 20.0
 
 
 def test_a_good_experiment_passes(checked):
