@@ -11,6 +11,9 @@ import xarray as xr
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter
 
+TIMES = ("cycle", "time")
+"""Names of the first axis of observations."""
+
 
 def warn_of_members(filter_: Filter, first: np.ndarray, saved: xr.Dataset | None = None) -> None:
     """Warn where weights were fine-tuned for another number of members than those of a first ensemble (N, Nx), and of
@@ -51,8 +54,10 @@ def as_observations(values: Any, experiment: Experiment) -> np.ndarray:
     TypeError
         For what is no array of real numbers, such as text.
     ValueError
-        For another shape, no cycle at all, and infinite values.
+        For another shape, no cycle at all, infinite values, and times (an index, or the coordinate of the first axis)
+        that go back or skip some.
     """
+    _check_times(values)
     array = _as_matrix("observations", values, "cycles, observed components")
     if not len(array):
         raise ValueError("observations have no cycles; right is at least one")
@@ -64,6 +69,26 @@ def as_observations(values: Any, experiment: Experiment) -> np.ndarray:
     if np.isinf(array).any():
         raise ValueError("observations contain infinite values; an observation is a number, or NaN where it is missing")
     return array
+
+
+def _check_times(values: Any) -> None:
+    """Raise `ValueError` if observations have times of their own that are not a cycle apart, but for some jitter, or
+    that are their second axis.
+    """
+    index = values.index if isinstance(values, pd.DataFrame) else None
+    if isinstance(values, xr.DataArray) and values.ndim == 2:
+        if values.dims[1] in TIMES and values.dims[0] not in TIMES:
+            raise ValueError(f"observations have the axes {values.dims}; right are cycles, then observed components")
+        index = values.indexes.get(values.dims[0])
+    if index is None or index.dtype.kind not in "fiuMm" or len(index) < 2:
+        return
+    steps = np.diff(np.asarray(getattr(index, "asi8", index), dtype=float))
+    wrong = np.flatnonzero(~(steps > 0) if not (steps > 0).all() else steps > 1.5 * steps.min())
+    if len(wrong):
+        raise ValueError(
+            f"observations: after the time {index[wrong[0]]} comes {index[wrong[0] + 1]}; right are times that are one "
+            "cycle apart, with NaN where nothing was observed"
+        )
 
 
 def as_ensemble(values: Any, experiment: Experiment) -> np.ndarray:

@@ -96,6 +96,51 @@ def test_arrays_of_the_wrong_shape_and_observations_that_are_no_numbers_are_refu
         assimilate(filter_, experiment, infinite)
 
 
+HOURS = pd.date_range("2020-01-01", periods=6, freq="6h")
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ([0, 1, 2, 4, 5, 6], "after the time 2 comes 4"),
+        ([0, 2, 3, 5, 7, 9], "after the time 0 comes 2"),
+        ([0, 1, 1, 2, 3, 4], "after the time 1 comes 1"),
+        (np.arange(6, dtype=np.uint8)[::-1], "after the time 5 comes 4"),
+        ([0.0, 0.1, np.nan, 0.3, 0.4, 0.5], r"after the time 0\.1 comes nan"),
+        (HOURS[[0, 1, 3, 2, 4, 5]], "after the time 2020-01-01 18:00:00 comes 2020-01-01 12:00:00"),
+        (HOURS[[0, 1, 2, 3, 4, 4]].tz_localize("UTC"), "comes 2020-01-02 00:00:00"),
+        (HOURS.where(HOURS[0] < HOURS), "after the time NaT comes"),
+    ],
+)
+def test_times_that_are_not_a_cycle_apart_are_named(twin, times, said):
+    experiment, _, observations = twin
+    filter_, values = make_classical("esrf", experiment, 1.0, 1.1), observations[:6]
+    times = pd.Index(times)
+    table = pd.DataFrame(values, index=times)
+    with pytest.raises(ValueError, match=said):
+        assimilate(filter_, experiment, table)
+    if getattr(times, "tz", None) is None:
+        with pytest.raises(ValueError, match=said):
+            assimilate(filter_, experiment, xr.DataArray(values, {"time": times}, ("time", "site")))
+
+
+@pytest.mark.parametrize(
+    "times", [HOURS, HOURS.tz_localize("UTC"), [0, 2, 4, 6, 8, 10], [0, 1.1, 2, 3, 3.9, 5], list("abcdef")]
+)
+def test_other_times_change_no_bit(twin, times):
+    experiment, _, observations = twin
+    filter_, values = make_classical("esrf", experiment, 1.0, 1.1), observations[:6]
+    expected = assimilate(filter_, experiment, values)
+    xr.testing.assert_identical(assimilate(filter_, experiment, pd.DataFrame(values, index=times)), expected)
+
+
+def test_observations_whose_second_axis_is_time_are_refused_even_if_they_are_square(twin):
+    experiment, _, observations = twin
+    filter_, values = make_classical("esrf", experiment, 1.0, 1.1), observations[: experiment.observation_size]
+    with pytest.raises(ValueError, match=r"axes \('site', 'time'\); right are cycles, then observed components"):
+        assimilate(filter_, experiment, xr.DataArray(values, dims=("site", "time")))
+
+
 def test_masked_arrays_xarray_and_nan_say_the_same_of_what_is_missing(twin):
     experiment, _, observations = twin
     filter_ = make_classical("letkf", experiment, 1.0, 1.1, 4.0)
