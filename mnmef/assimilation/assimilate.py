@@ -11,7 +11,7 @@ import xarray as xr
 from mnmef.assimilation.cycling import CycleRecord, OnCycle, in_turn, noise_source, run_filter
 from mnmef.assimilation.gross_errors import count_rejected
 from mnmef.assimilation.innovations import Innovations
-from mnmef.assimilation.inputs import as_ensemble, as_observations, warn_of_members
+from mnmef.assimilation.inputs import as_ensemble, as_observations, check_single, warn_of_members
 from mnmef.assimilation.restart import (
     Members,
     advance,
@@ -26,7 +26,7 @@ from mnmef.core.errors import check_class, whole_number
 from mnmef.core.seeds import numpy_generator
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, check_made_for
+from mnmef.filters.base import Filter
 from mnmef.io.files import variable
 
 
@@ -80,7 +80,7 @@ def assimilate(
     """
     check_class("filter_", filter_, Filter)
     check_class("experiment", experiment, Experiment)
-    check_made_for(filter_, experiment)
+    check_single(filter_, experiment)
     values, seed = as_observations(observations, experiment), whole_number("seed", seed, 0)
     first_ensemble, first_cycle, saved = earlier_run(first_ensemble, first_cycle, experiment)
     first = None if first_ensemble is None else as_ensemble(first_ensemble, experiment)

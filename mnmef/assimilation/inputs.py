@@ -9,10 +9,17 @@ import torch
 import xarray as xr
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter
+from mnmef.filters.base import Filter, check_made_for
 
 TIMES = ("cycle", "time")
 """Names of the first axis of observations."""
+
+
+def check_single(filter_: Filter, experiment: Experiment) -> None:
+    """Raise `ValueError` for a filter of another experiment, and one with several settings."""
+    check_made_for(filter_, experiment)
+    if filter_.is_batch:
+        raise ValueError(f"{filter_.name} has arrays of inflations or radii; right is one of each, a number")
 
 
 def warn_of_members(filter_: Filter, first: np.ndarray, saved: xr.Dataset | None = None) -> None:

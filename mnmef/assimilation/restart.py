@@ -71,8 +71,8 @@ class Members:
 
 def parts_to_save(save: str | Collection[str]) -> set[str]:
     """Return the parts that `save` names; `ValueError` for a part that is none."""
-    parts = {save} if isinstance(save, str) else set(save)
-    for part in sorted(parts - set(SAVED)):
+    parts = set(save) if isinstance(save, Collection) and not isinstance(save, str) else {save}
+    for part in parts - set(SAVED):
         raise ValueError(unknown_name("part to save", part, SAVED))
     return parts
 

@@ -519,10 +519,33 @@ def test_random_numbers_of_a_filter_go_on_with_the_result_of_its_earlier_run_alo
         run(first_ensemble=other)
 
 
-def test_a_part_to_save_that_is_none_is_named(twin):
+@pytest.mark.parametrize(
+    ("save", "part"), [("member", "member"), (["members", 3], 3), (None, None), (True, True)], ids=str
+)
+def test_a_part_to_save_that_is_none_is_named(twin, save, part):
     experiment, _, observations = twin
-    with pytest.raises(ValueError, match="unknown part to save 'member'"):
-        assimilate(make_classical("esrf", experiment, 1.0, 1.1), experiment, observations, save="member")
+    with pytest.raises(ValueError, match=f"unknown part to save '{part}'"):
+        assimilate(make_classical("esrf", experiment, 1.0, 1.1), experiment, observations, save=save)
+
+
+@pytest.mark.parametrize("method", ["esrf", "letkf", "ienks"])
+@pytest.mark.parametrize("is_checked", [False, True])
+def test_a_filter_with_several_settings_is_refused(twin, method, is_checked):
+    experiment, _, observations = twin
+    filter_ = make_classical(method, experiment, 1.0, [1.1, 1.2], 4.0 if method == "letkf" else None)
+    with pytest.raises(ValueError, match=f"{method} has arrays of inflations or radii; right is one of each"):
+        assimilate(GrossErrorCheck(filter_, 5.0) if is_checked else filter_, experiment, observations)
+
+
+def test_what_is_no_filter_or_no_options_is_named(twin):
+    with pytest.raises(TypeError, match="inner must be of the class Filter, not str"):
+        GrossErrorCheck("esrf", 5.0)
+    with pytest.raises(TypeError, match="options must be of the class Options, not dict"):
+        make_classical("esrf", twin[0], 1.0, 1.1, options={"rotation": True})
+    with pytest.raises(ValueError, match="seed must be a whole number of at least 0, not None"):
+        Options(seed=None)
+    with pytest.raises(ValueError, match="sigma_y must be a positive, finite number, not '1'"):
+        load("lorenz96", sigma_y="1")
 
 
 def test_innovations_are_those_of_an_ensemble_and_of_a_known_sigma(twin):
