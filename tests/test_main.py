@@ -107,6 +107,15 @@ def test_a_new_experiment_has_a_name_that_the_check_takes(tmp_path, monkeypatch,
     assert said in capsys.readouterr().err
 
 
+def test_a_link_of_another_name_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(OUTSIDE, "")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lake.yaml").write_text(EXPERIMENT)
+    (tmp_path / "pond.yaml").symlink_to("lake.yaml")
+    assert main(["check", "pond.yaml"]) == 1
+    assert f"pond.yaml is a link to {tmp_path.resolve() / 'lake.yaml'}, of another name" in capsys.readouterr().err
+
+
 def test_a_folder_is_no_file_of_an_experiment(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(OUTSIDE, "")
     monkeypatch.chdir(tmp_path)
@@ -208,6 +217,7 @@ STEP = "state - self.step_size * self.rate * state"
         ("rng.standard_normal((count, 2))", "np.random.randn(count, 2)", "initial_states is not deterministic"),
         ("rng.standard_normal((count, 2))", "rng.standard_normal(2)", "returned the shape (2,); right is (10, 2)"),
         ("class Lake:", "class Pond:", "Known: Pond"),
+        ("import numpy as np", "import numpy as np\n\nraise SystemExit(2)", "line 3: SystemExit: 2"),
     ],
 )
 def test_a_faulty_model_is_named(checked, old, new, said):
@@ -221,6 +231,11 @@ def test_a_faulty_model_is_named(checked, old, new, said):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ("model.py:Lake", "{name: lorenz96, sate_size: 40}", "unknown option 'sate_size'. Did you mean 'state_size'?"),
+        ("model.py:Lake", "{name: lorenz96, state_size: '40'}", "state_size must be a whole number, not '40'"),
+        ("model.py:Lake", "{name: ks, state_size: 64.0}", "state_size must be a whole number, not 64.0"),
+        ("model.py:Lake", "{name: lorenz63, rho: null}", "options of system lorenz63: rho must be a number, not None"),
+        ("model.py:Lake", "{name: [lorenz63]}", "unknown system \"['lorenz63']\""),
         ("components: [0]", "evry: 2", "Did you mean 'lake.yaml: observation.every'"),
         ("components: [0]", "components: [2]", "component"),
         ("baselines: [enkf]", "baselines: [letkf]", "has no spatial grid"),

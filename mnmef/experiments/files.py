@@ -41,6 +41,8 @@ def fault_of_name(file: Path) -> str | None:
             f"{file}: the name of the file is the name of the experiment, and must have letters, digits and "
             f"underscores alone, such as {re.sub('[^A-Za-z0-9_]+', '_', file.stem)}.yaml"
         )
+    if file.resolve().stem != file.stem:
+        return f"{file} is a link to {file.resolve()}, of another name; name that file"
     other = shipped_experiments().get(file.stem)
     if other is not None and other.resolve() != file.resolve():
         return f"{file.resolve()} and {other.resolve()} are both called {file.stem}; rename one"
