@@ -11,7 +11,7 @@ import yaml
 
 from mnmef import __version__
 from mnmef.core.shipped import SHIPPED
-from mnmef.experiments.files import SHIPPED_FOLDER
+from mnmef.experiments.files import SHIPPED_FOLDER, fault_of_name
 from mnmef.io.files import package_versions
 from mnmef.io.strict_yaml import read_yaml
 
@@ -42,6 +42,8 @@ def new_experiment(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="mnmef new-experiment", description="Write a file with comments to edit.")
     _experiment_file(parser)
     file = _checked(parser.parse_args(arguments).file)
+    if fault := fault_of_name(file):
+        raise ValueError(fault)
     with file.open("x", encoding="utf-8") as opened:
         opened.write(TEMPLATE.read_text(encoding="utf-8"))
     print(f"Wrote {file}. Edit it, then: python -m mnmef check {file}")

@@ -18,7 +18,6 @@ import argparse
 import math
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +35,7 @@ from mnmef.core.shipped import SHIPPED
 from mnmef.data.splits import make_split
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.learned import initial_filter
-from mnmef.io.files import write_table
+from mnmef.io.files import check_folder, write_table
 from mnmef.io.strict_yaml import read_yaml
 from mnmef.learning.checkpoints import load_checkpoint, read_card
 from mnmef.learning.fitting import Recipe, finetune, finetuning_options, pretrain, pretraining_options, starting_weights
@@ -183,16 +182,6 @@ def _check(cell: TrainingCell, cells: Sequence[TrainingCell], settings: Settings
             )
 
 
-def _check_folder(out: Path) -> None:
-    """Raise `ValueError` if nothing can be written to a folder."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise ValueError(f"--out {out} cannot be written: {error.strerror}") from None
-
-
 def _sizes(text: str) -> list[int]:
     """Read the ensemble sizes after `--score`."""
     if not re.fullmatch(r"\d+(,\d+)*", text) or min(map(int, text.split(","))) < 2:
@@ -243,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 model = training_settings(settings[cell.experiment], cell.filter)["model"]
                 starting_weights(given.start, load_experiment(cell.experiment), cell.filter, model)
         out = given.out or Path(f"results/{common['scale']}/training")
-        _check_folder(out)
+        check_folder("--out", out)
         for cell in cells:
             _check(cell, cells, settings[cell.experiment], out)
     except (OSError, ValueError) as error:

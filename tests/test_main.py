@@ -8,9 +8,10 @@ import pytest
 import xarray as xr
 
 from mnmef import __version__
-from mnmef.__main__ import COMMANDS, main
+from mnmef.__main__ import COMMANDS, TEMPLATE, main
 from mnmef.core.names import OUTSIDE_FILTERS, use_filters
-from mnmef.experiments.files import OUTSIDE
+from mnmef.experiments.files import OUTSIDE, use_experiments
+from mnmef.experiments.load import load_experiment
 from mnmef.learning.shipped import SHIPPED_WEIGHTS
 from tests.lake import EXPERIMENT, MODEL
 
@@ -86,6 +87,49 @@ def test_a_new_experiment_has_no_fault_and_overwrites_nothing(tmp_path, monkeypa
     assert "pond: 40 components, 20 observed every 0.15" in capsys.readouterr().out
     assert main(["new-experiment", "pond.yaml"]) == 1
     assert main(["new-experiment", "pond"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("my lake.yaml", "letters, digits and underscores alone, such as my_lake.yaml"),
+        ("sub/my-lake.yaml", "such as my_lake.yaml"),
+        ("lorenz96.yaml", "are both called lorenz96; rename one"),
+    ],
+)
+def test_a_new_experiment_has_a_name_that_the_check_takes(tmp_path, monkeypatch, capsys, name, said):
+    monkeypatch.setenv(OUTSIDE, "")
+    monkeypatch.chdir(tmp_path)
+    assert main(["new-experiment", name]) == 1
+    assert said in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+    assert main(["check", name]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_link_of_another_name_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(OUTSIDE, "")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lake.yaml").write_text(EXPERIMENT)
+    (tmp_path / "pond.yaml").symlink_to("lake.yaml")
+    assert main(["check", "pond.yaml"]) == 1
+    assert f"pond.yaml is a link to {tmp_path.resolve() / 'lake.yaml'}, of another name" in capsys.readouterr().err
+
+
+def test_a_folder_is_no_file_of_an_experiment(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(OUTSIDE, "")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pond.yaml").mkdir()
+    assert main(["check", "pond.yaml"]) == 1
+    assert capsys.readouterr().err.endswith("pond.yaml; files there: none\n")
+
+
+def test_a_number_without_a_point_is_a_number(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(OUTSIDE, "")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pond.yaml").write_text(TEMPLATE.read_text().replace("bound: 20.0", "bound: 2e1"))
+    use_experiments([tmp_path / "pond.yaml"])
+    assert load_experiment("pond").bound == 20.0
 
 
 def test_a_good_experiment_passes(checked):
@@ -173,6 +217,7 @@ STEP = "state - self.step_size * self.rate * state"
         ("rng.standard_normal((count, 2))", "np.random.randn(count, 2)", "initial_states is not deterministic"),
         ("rng.standard_normal((count, 2))", "rng.standard_normal(2)", "returned the shape (2,); right is (10, 2)"),
         ("class Lake:", "class Pond:", "Known: Pond"),
+        ("import numpy as np", "import numpy as np\n\nraise SystemExit(2)", "line 3: SystemExit: 2"),
     ],
 )
 def test_a_faulty_model_is_named(checked, old, new, said):
@@ -186,6 +231,11 @@ def test_a_faulty_model_is_named(checked, old, new, said):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ("model.py:Lake", "{name: lorenz96, sate_size: 40}", "unknown option 'sate_size'. Did you mean 'state_size'?"),
+        ("model.py:Lake", "{name: lorenz96, state_size: '40'}", "state_size must be a whole number, not '40'"),
+        ("model.py:Lake", "{name: ks, state_size: 64.0}", "state_size must be a whole number, not 64.0"),
+        ("model.py:Lake", "{name: lorenz63, rho: null}", "options of system lorenz63: rho must be a number, not None"),
+        ("model.py:Lake", "{name: [lorenz63]}", "unknown system \"['lorenz63']\""),
         ("components: [0]", "evry: 2", "Did you mean 'lake.yaml: observation.every'"),
         ("components: [0]", "components: [2]", "component"),
         ("baselines: [enkf]", "baselines: [letkf]", "has no spatial grid"),

@@ -11,13 +11,22 @@ import xarray as xr
 from mnmef.assimilation.cycling import CycleRecord, OnCycle, in_turn, noise_source, run_filter
 from mnmef.assimilation.gross_errors import count_rejected
 from mnmef.assimilation.innovations import Innovations
-from mnmef.assimilation.inputs import as_ensemble, as_observations, warn_of_members
-from mnmef.assimilation.restart import Members, advance, assumed_noise, earlier_run, going_on, parts_to_save
+from mnmef.assimilation.inputs import as_ensemble, as_observations, check_single, warn_of_members
+from mnmef.assimilation.restart import (
+    Members,
+    advance,
+    assumed_noise,
+    earlier_run,
+    forecasts_done,
+    going_on,
+    parts_to_save,
+    unchanged_streams,
+)
 from mnmef.core.errors import check_class, whole_number
 from mnmef.core.seeds import numpy_generator
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, check_made_for
+from mnmef.filters.base import Filter
 from mnmef.io.files import variable
 
 
@@ -60,7 +69,7 @@ def assimilate(
     -------
     Dataset
         `mean` and `deviation` (divisor N - 1) of the analysis ensemble (cycle, state); `last_ensemble` (member, state),
-        and what a smoother or a static filter has `carried` beside it. NaN from cycle `diverged_at` on, -1 for none.
+        and what the filter carries beside it (see `Members.carried`). NaN from cycle `diverged_at` on, -1 for none.
 
     Raises
     ------
@@ -71,19 +80,19 @@ def assimilate(
     """
     check_class("filter_", filter_, Filter)
     check_class("experiment", experiment, Experiment)
-    check_made_for(filter_, experiment)
+    check_single(filter_, experiment)
     values, seed = as_observations(observations, experiment), whole_number("seed", seed, 0)
     first_ensemble, first_cycle, saved = earlier_run(first_ensemble, first_cycle, experiment)
     first = None if first_ensemble is None else as_ensemble(first_ensemble, experiment)
     if first is None:
         first = climatological_states(experiment, whole_number("members", members, 2), seed)
-    warn_of_members(filter_, count := len(first))
-    parts, resumed = parts_to_save(save), going_on(filter_, first, first_cycle, saved)
-    callbacks: list[Any] = [Members(all_cycles="members" in parts)]
+    warn_of_members(filter_, first, saved)
+    parts, resumed, count = parts_to_save(save), going_on(filter_, first, first_cycle, saved), len(first)
+    seeded = experiment.with_seed(seed, filter_.name, count, after=forecasts_done(first_cycle, saved))
+    callbacks: list[Any] = [Members(filter_, seeded, all_cycles="members" in parts)]
     if "innovations" in parts:
         callbacks.append(Innovations(experiment, assumed_noise(filter_), values, seed, first_cycle))
     draw = advance(noise_source(seed, filter_.name, count, (1, count, experiment.observation_size)), first_cycle)
-    seeded = experiment.with_seed(seed, filter_.name, count, after=first_cycle)
     record = _run(resumed, seeded, first, values, draw, in_turn(*callbacks))
     names = {"experiment": experiment.name, "filter": filter_.name, "members": count}
     return _dataset(record, first_cycle, names, *callbacks).assign(count_rejected(filter_))
@@ -105,7 +114,7 @@ def _run(
     start, observations = (torch.from_numpy(each).to(device, dtype)[None] for each in (first, values))
     # An unknown truth: errors of the record are NaN, means are not.
     truth = torch.full((1, len(values), experiment.state_size), torch.nan, dtype=dtype, device=device)
-    with torch.no_grad():
+    with torch.no_grad(), unchanged_streams(filter_):
         return run_filter(filter_, experiment, start, observations, truth, draw_noise, traced=1, on_cycle=on_cycle)
 
 

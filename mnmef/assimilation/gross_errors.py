@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mnmef.assimilation.restart import assumed_noise
-from mnmef.core.errors import positive_number
+from mnmef.core.errors import check_class, positive_number
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import CycleResult, Filter
 from mnmef.io.files import variable
@@ -35,9 +35,10 @@ class GrossErrorCheck(Filter):
     name: ClassVar[str] = "checked"
 
     def __init__(self, inner: Filter, limit: float) -> None:
+        check_class("inner", inner, Filter)
         self.inner, self.limit, self.sigma_y = inner, positive_number("limit", limit), assumed_noise(inner)
         self.name, self.needs_noise = inner.name, inner.needs_noise  # type: ignore[misc]
-        self.made_for, self.tuned_members = inner.made_for, inner.tuned_members
+        self.made_for, self.tuned_members, self.is_batch = inner.made_for, inner.tuned_members, inner.is_batch
         self.rejected: list[int] = []
 
     def start(self, ensemble: Tensor) -> Any:

@@ -9,11 +9,30 @@ import torch
 import xarray as xr
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter
+from mnmef.filters.base import Filter, check_made_for
+
+TIMES = ("cycle", "time")
+"""Names of the first axis of observations."""
 
 
-def warn_of_members(filter_: Filter, members: int) -> None:
-    """Warn where weights were fine-tuned for another number of members."""
+def check_single(filter_: Filter, experiment: Experiment) -> None:
+    """Raise `ValueError` for a filter of another experiment, and one with several settings."""
+    check_made_for(filter_, experiment)
+    if filter_.is_batch:
+        raise ValueError(f"{filter_.name} has arrays of inflations or radii; right is one of each, a number")
+
+
+def warn_of_members(filter_: Filter, first: np.ndarray, saved: xr.Dataset | None = None) -> None:
+    """Warn where weights were fine-tuned for another number of members than those of a first ensemble (N, Nx), and of
+    one without spread, unless the filter goes on from something else that was `saved`.
+    """
+    members = len(first)
+    if np.allclose(first, first[0], rtol=1e-12, atol=0.0) and (saved is None or "carried" not in saved):
+        warnings.warn(
+            f"first_ensemble has no spread: its {members} members are the same state, so that no observation can "
+            "correct them; right are different states",
+            stacklevel=3,
+        )
     if filter_.tuned_members not in (None, members):
         warnings.warn(
             f"the weights of {filter_.name} were fine-tuned for {filter_.tuned_members} members, but the ensemble has "
@@ -42,8 +61,10 @@ def as_observations(values: Any, experiment: Experiment) -> np.ndarray:
     TypeError
         For what is no array of real numbers, such as text.
     ValueError
-        For another shape, no cycle at all, and infinite values.
+        For another shape, no cycle at all, infinite values, and times (an index, or the coordinate of the first axis)
+        that go back or skip some.
     """
+    _check_times(values)
     array = _as_matrix("observations", values, "cycles, observed components")
     if not len(array):
         raise ValueError("observations have no cycles; right is at least one")
@@ -57,6 +78,26 @@ def as_observations(values: Any, experiment: Experiment) -> np.ndarray:
     return array
 
 
+def _check_times(values: Any) -> None:
+    """Raise `ValueError` if observations have times of their own that are not a cycle apart, but for some jitter, or
+    that are their second axis.
+    """
+    index = values.index if isinstance(values, pd.DataFrame) else None
+    if isinstance(values, xr.DataArray) and values.ndim == 2:
+        if values.dims[1] in TIMES and values.dims[0] not in TIMES:
+            raise ValueError(f"observations have the axes {values.dims}; right are cycles, then observed components")
+        index = values.indexes.get(values.dims[0])
+    if index is None or index.dtype.kind not in "fiuMm" or len(index) < 2:
+        return
+    steps = np.diff(np.asarray(getattr(index, "asi8", index), dtype=float))
+    wrong = np.flatnonzero(~(steps > 0) if not (steps > 0).all() else steps > 1.5 * steps.min())
+    if len(wrong):
+        raise ValueError(
+            f"observations: after the time {index[wrong[0]]} comes {index[wrong[0] + 1]}; right are times that are one "
+            "cycle apart, with NaN where nothing was observed"
+        )
+
+
 def as_ensemble(values: Any, experiment: Experiment) -> np.ndarray:
     """Read a first ensemble (N, Nx) of an experiment, of the kinds of `as_observations`, in double precision.
 
@@ -66,11 +107,6 @@ def as_ensemble(values: Any, experiment: Experiment) -> np.ndarray:
         For what is no array of real numbers.
     ValueError
         For another shape, fewer than two members, and a member that is not finite.
-
-    Warns
-    -----
-    UserWarning
-        For an ensemble without spread.
     """
     array = _as_matrix("first_ensemble", values, "members, components")
     if len(array) < 2:
@@ -84,12 +120,6 @@ def as_ensemble(values: Any, experiment: Experiment) -> np.ndarray:
         raise ValueError(
             f"first_ensemble: member {bad[0]} of 0 to {len(array) - 1} has missing or infinite values; right is a "
             "number for each component"
-        )
-    if np.allclose(array, array[0], rtol=1e-12, atol=0.0):
-        warnings.warn(
-            f"first_ensemble has no spread: its {len(array)} members are the same state, so that no observation can "
-            "correct them; right are different states",
-            stacklevel=3,
         )
     return array
 

@@ -13,7 +13,7 @@ from mnmef.core.errors import unknown_name
 from mnmef.core.names import METHODS
 from mnmef.core.references import dapper_module, split_reference
 from mnmef.experiments.description import describe
-from mnmef.experiments.files import REFERENCES, known_experiments, shipped_experiments, use_experiments
+from mnmef.experiments.files import REFERENCES, fault_of_name, known_experiments, use_experiments
 from mnmef.io.digest import code_digest, plain_tree
 
 
@@ -52,19 +52,14 @@ def _take(entry: Any, files: dict[str, Path]) -> Any:
     if not (isinstance(entry, str) and entry.endswith(".yaml")):
         return entry
     path = Path(entry)
-    if not re.fullmatch(r"[A-Za-z0-9_]+", path.stem):
-        raise ConfigError(
-            f"experiments: {entry}: the name of the file is the name of the experiment, and must have letters, digits "
-            f"and underscores alone, such as {re.sub('[^A-Za-z0-9_]+', '_', path.stem)}.yaml"
-        )
-    if not path.is_file():
-        near = sorted(str(each) for each in path.parent.glob("*.yaml")) or ["none"]
-        raise ConfigError(f"experiments: there is no file {path.resolve()}; files there: {', '.join(near)}")
-    other = (shipped_experiments() | files).get(path.stem)
+    fault, other = fault_of_name(path), files.get(path.stem)
+    if not path.is_file() and not fault:
+        near = sorted(str(each) for each in path.parent.glob("*.yaml") if each.is_file()) or ["none"]
+        fault = f"there is no file {path.resolve()}; files there: {', '.join(near)}"
     if other is not None and other.resolve() != path.resolve():
-        raise ConfigError(
-            f"experiments: {path.resolve()} and {other.resolve()} are both called {path.stem}; rename one"
-        )
+        fault = f"{path.resolve()} and {other.resolve()} are both called {path.stem}; rename one"
+    if fault:
+        raise ConfigError(f"experiments: {fault}")
     files[path.stem] = path
     return path.stem
 

@@ -70,13 +70,13 @@ def load_module(path: Path, key: str) -> ModuleType:
     module.__file__ = str(path)
     try:
         exec(compile(content, str(path), "exec"), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that is not meant to be imported ends
         del sys.modules[name]
         raise ValueError(f"{key} {path}: {located(error, path)}") from error
     return module
 
 
-def located(error: Exception, path: Path) -> str:
+def located(error: BaseException, path: Path) -> str:
     """Describe an exception, with the line of the file at `path` that raised it."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     line = error.lineno if isinstance(error, SyntaxError) else (lines[-1] if lines else None)

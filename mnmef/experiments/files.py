@@ -1,6 +1,7 @@
 """Experiment files, read without checks and without torch."""
 
 import os
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,21 @@ _read = cache(read_yaml)
 def shipped_experiments(group: str = "*") -> dict[str, Path]:
     """Return the files of the package's experiments, or those in one of its folders, by name, the stem of the file."""
     return {path.stem: path for path in sorted(SHIPPED_FOLDER.glob(f"{group}/*.yaml"))}
+
+
+def fault_of_name(file: Path) -> str | None:
+    """Say why the stem of a file of the user's cannot be the name of an experiment; None if it can."""
+    if not re.fullmatch(r"[A-Za-z0-9_]+", file.stem):
+        return (
+            f"{file}: the name of the file is the name of the experiment, and must have letters, digits and "
+            f"underscores alone, such as {re.sub('[^A-Za-z0-9_]+', '_', file.stem)}.yaml"
+        )
+    if file.resolve().stem != file.stem:
+        return f"{file} is a link to {file.resolve()}, of another name; name that file"
+    other = shipped_experiments().get(file.stem)
+    if other is not None and other.resolve() != file.resolve():
+        return f"{file.resolve()} and {other.resolve()} are both called {file.stem}; rename one"
+    return None
 
 
 def use_experiments(files: Iterable[Path]) -> None:

@@ -130,6 +130,8 @@ class Filter:
     """Standard deviation of the observation noise, state units, of the filters that are made for one."""
     serves_any_noise: ClassVar[bool] = False
     """True if sigma_y is an input of its weights."""
+    is_batch: bool = False
+    """True with settings, of which each has ensembles of its own (S, T, N, Nx)."""
     tuned_members: int | None = None
     """Number of members N that its weights were fine-tuned for."""
 

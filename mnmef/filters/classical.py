@@ -98,13 +98,10 @@ def make_classical(
     if method not in CLASSICAL_METHODS:
         raise ValueError(unknown_name("method", method, CLASSICAL_METHODS))
     check_class("experiment", experiment, Experiment)
+    check_class("options", options, Options)
     check_radius(method, localization_radius)
     sigma_y, lag = positive_number("sigma_y", sigma_y), whole_number("lag", lag, 1)
-    factors = _numbers("inflation", inflation)
-    if not (np.isfinite(factors) & (factors >= 1.0)).all():
-        raise ValueError(f"inflation must be a finite factor of at least 1, not {inflation}")
-    if not METHODS[method].inflates and (factors != 1.0).any():
-        raise ValueError(f"{method} has no anomalies to inflate: its inflation is 1, not {inflation}")
+    factors = _factors(method, inflation)
     radii = _numbers("localization_radius", 0.0 if localization_radius is None else localization_radius)
     if factors.ndim and radii.ndim and len(factors) != len(radii):
         raise ValueError(
@@ -112,9 +109,22 @@ def make_classical(
         )
     factor = float(factors) if factors.ndim == 0 else torch.from_numpy(factors)[:, None, None, None]
     if method in ITERATIVE or not METHODS[method].inflates:
-        return _with_start(method, experiment, sigma_y, factor, lag, options)
-    filter_ = _one_analysis(method, experiment, sigma_y, factor, radii, options)
-    return Respread(filter_, options) if options.relaxes or options.rotation else filter_
+        filter_ = _with_start(method, experiment, sigma_y, factor, lag, options)
+    else:
+        filter_ = _one_analysis(method, experiment, sigma_y, factor, radii, options)
+        filter_ = Respread(filter_, options) if options.relaxes or options.rotation else filter_
+    filter_.is_batch = bool(factors.ndim or radii.ndim)
+    return filter_
+
+
+def _factors(method: str, inflation: Values) -> np.ndarray:
+    """Return factors on the anomalies; `ValueError` for one below 1, or another than 1 of a method without them."""
+    factors = _numbers("inflation", inflation)
+    if not (np.isfinite(factors) & (factors >= 1.0)).all():
+        raise ValueError(f"inflation must be a finite factor of at least 1, not {inflation}")
+    if not METHODS[method].inflates and (factors != 1.0).any():
+        raise ValueError(f"{method} has no anomalies to inflate: its inflation is 1, not {inflation}")
+    return factors
 
 
 def _numbers(name: str, values: Values) -> np.ndarray:

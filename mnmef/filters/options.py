@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from mnmef.core.errors import whole_number
+
 
 @dataclass(frozen=True)
 class Options:
@@ -47,6 +49,7 @@ class Options:
         for name in ("hyperprior", "background"):
             if getattr(self, name) is not None and not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+        whole_number("seed", self.seed, 0)
         if not (self.jitter >= 0.0 and 0.0 <= self.resampling <= 1.0):
             raise ValueError(
                 f"jitter must not be negative and resampling lie between 0 and 1, not {self.jitter}, {self.resampling}"

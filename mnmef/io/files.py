@@ -64,6 +64,16 @@ def write_atomically(path: str | Path, write: Callable[[Path], Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def check_folder(name: str, folder: Path) -> None:
+    """Raise `ValueError` with the name of an argument if nothing can be written to its folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"{name} {folder} cannot be written: {error.strerror}") from None
+
+
 def write_text(text: str, path: str | Path) -> None:
     """Write `text` to `path` atomically."""
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

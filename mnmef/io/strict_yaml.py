@@ -1,5 +1,6 @@
 """YAML from outside: plain values alone, and no key twice."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ class _Loader(yaml.SafeLoader):
             if key.value in (each.value for each in keys[:i]):
                 raise yaml.MarkedYAMLError(problem=f"key {key.value} stands twice", problem_mark=key.start_mark)
         return node
+
+
+# YAML 1.1, which PyYAML reads, takes 1e-3 for text: its numbers have a point.
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789"))
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

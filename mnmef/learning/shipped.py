@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 
-from mnmef.core.errors import unknown_name
+from mnmef.core.errors import positive_number, unknown_name
 from mnmef.core.shipped import SHIPPED
 from mnmef.filters.learned import LearnedFilter
 from mnmef.learning.checkpoints import load_checkpoint, served_levels
@@ -65,7 +65,7 @@ def load(
     ValueError
         If there is none such, with the list of what there is.
     """
-    table = shipped_weights()
+    table, sigma_y = shipped_weights(), positive_number("sigma_y", sigma_y)
     for key, value in {"experiment": experiment, "sigma_y": sigma_y, "filter": filter}.items():
         served = table[key] == value
         if key == "sigma_y":

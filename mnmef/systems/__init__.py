@@ -1,6 +1,8 @@
 """Dynamical systems, one file each behind the interface of `System`. May import `core` and `kernels`."""
 
+import inspect
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any
 
 from mnmef.core.errors import unknown_name
@@ -41,12 +43,16 @@ def make_system(options: Mapping[str, Any]) -> System:
         return load_outside(*reference, options)
     if module is not None:
         return load_model(module, options)
-    if name not in SYSTEMS:
+    if not isinstance(name, str) or name not in SYSTEMS:
         raise ValueError(unknown_name("system", name, SYSTEMS))
-    try:
-        return SYSTEMS[name](**options)
-    except TypeError as error:
-        raise ValueError(f"options of system {name}: {error}") from error
+    known = {key: each.default for key, each in inspect.signature(SYSTEMS[name]).parameters.items()}
+    for key, value in options.items():
+        if key not in known:
+            raise ValueError(f"options of system {name}: {unknown_name('option', key, known)}")
+        kind, text = (Integral, "whole number") if isinstance(known[key], int) else (Real, "number")
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(f"options of system {name}: {key} must be a {text}, not {value!r}")
+    return SYSTEMS[name](**options)
 
 
 __all__ = ["SYSTEMS", "System", "make_system"]

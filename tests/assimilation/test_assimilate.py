@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,18 @@ import xarray as xr
 from mnmef.assimilation.assimilate import assimilate, climatological_states
 from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.assimilation.gross_errors import GrossErrorCheck
+from mnmef.assimilation.restart import STREAM
+from mnmef.core.names import CLASSICAL_METHODS, LEARNED_FILTERS, METHODS
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.load import load_experiment
-from mnmef.filters.base import Filter
+from mnmef.filters.base import CycleResult, Filter
 from mnmef.filters.classical import make_classical
+from mnmef.filters.esrf import ESRF
 from mnmef.filters.mnmef import Mnmef, ModelOptions
 from mnmef.filters.options import Options
 from mnmef.learning.checkpoints import load_checkpoint
+from mnmef.learning.shipped import load
 
 CYCLES = 60
 
@@ -89,6 +94,51 @@ def test_arrays_of_the_wrong_shape_and_observations_that_are_no_numbers_are_refu
     infinite[3, 2] = np.inf
     with pytest.raises(ValueError, match="infinite values"):
         assimilate(filter_, experiment, infinite)
+
+
+HOURS = pd.date_range("2020-01-01", periods=6, freq="6h")
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ([0, 1, 2, 4, 5, 6], "after the time 2 comes 4"),
+        ([0, 2, 3, 5, 7, 9], "after the time 0 comes 2"),
+        ([0, 1, 1, 2, 3, 4], "after the time 1 comes 1"),
+        (np.arange(6, dtype=np.uint8)[::-1], "after the time 5 comes 4"),
+        ([0.0, 0.1, np.nan, 0.3, 0.4, 0.5], r"after the time 0\.1 comes nan"),
+        (HOURS[[0, 1, 3, 2, 4, 5]], "after the time 2020-01-01 18:00:00 comes 2020-01-01 12:00:00"),
+        (HOURS[[0, 1, 2, 3, 4, 4]].tz_localize("UTC"), "comes 2020-01-02 00:00:00"),
+        (HOURS.where(HOURS[0] < HOURS), "after the time NaT comes"),
+    ],
+)
+def test_times_that_are_not_a_cycle_apart_are_named(twin, times, said):
+    experiment, _, observations = twin
+    filter_, values = make_classical("esrf", experiment, 1.0, 1.1), observations[:6]
+    times = pd.Index(times)
+    table = pd.DataFrame(values, index=times)
+    with pytest.raises(ValueError, match=said):
+        assimilate(filter_, experiment, table)
+    if getattr(times, "tz", None) is None:
+        with pytest.raises(ValueError, match=said):
+            assimilate(filter_, experiment, xr.DataArray(values, {"time": times}, ("time", "site")))
+
+
+@pytest.mark.parametrize(
+    "times", [HOURS, HOURS.tz_localize("UTC"), [0, 2, 4, 6, 8, 10], [0, 1.1, 2, 3, 3.9, 5], list("abcdef")]
+)
+def test_other_times_change_no_bit(twin, times):
+    experiment, _, observations = twin
+    filter_, values = make_classical("esrf", experiment, 1.0, 1.1), observations[:6]
+    expected = assimilate(filter_, experiment, values)
+    xr.testing.assert_identical(assimilate(filter_, experiment, pd.DataFrame(values, index=times)), expected)
+
+
+def test_observations_whose_second_axis_is_time_are_refused_even_if_they_are_square(twin):
+    experiment, _, observations = twin
+    filter_, values = make_classical("esrf", experiment, 1.0, 1.1), observations[: experiment.observation_size]
+    with pytest.raises(ValueError, match=r"axes \('site', 'time'\); right are cycles, then observed components"):
+        assimilate(filter_, experiment, xr.DataArray(values, dims=("site", "time")))
 
 
 def test_masked_arrays_xarray_and_nan_say_the_same_of_what_is_missing(twin):
@@ -336,39 +386,85 @@ def test_two_halves_with_a_file_between_them_are_the_whole_bit_by_bit(twin, meth
     xr.testing.assert_identical(apart, second)
 
 
-SMOOTHERS = {
+ROTATED = Options(rotation=True)
+CARRYING = {
     "lag 1": ("ienks", {"lag": 1}),
-    "lag 2": ("ienks", {"lag": 2}),
     "lag 5": ("ienks", {"lag": 5}),
     "finite size": ("ienks", {"lag": 3, "options": Options(hyperprior=2.0)}),
-    "perturbed observations": ("ienkf_pertobs", {}),
-    "3D-Var": ("var3d", {"options": Options(background=0.1)}),
-    "climatology": ("climatology", {}),
+    "rotated window": ("ienks", {"lag": 3, "options": ROTATED}),
+    "background": ("var3d", {"options": Options(background=0.1)}),
+    "always drawn again": ("particle", {"options": Options(resampling=1.0, jitter=2.0)}),
+    "never drawn again": ("particle", {"options": Options(resampling=0.0)}),
+    **{f"rotated {method}": (method, {"options": ROTATED}) for method in ("enkf", "esrf", "letkf", "ienkf_pertobs")},
+    "rotated and relaxed": ("denkf", {"options": Options(rotation=True, prior_spread=0.3, prior_perturbations=0.2)}),
+    **{method: (method, {}) for method in CLASSICAL_METHODS},
 }
 
 
-@pytest.mark.parametrize("smoother", SMOOTHERS)
-def test_a_filter_with_a_window_or_a_mean_cut_at_any_cycle_ends_with_the_bits_of_one_that_is_not(
-    twin, smoother, tmp_path
-):
-    (method, given), (experiment, _, observations) = SMOOTHERS[smoother], twin
+@pytest.mark.parametrize("kind", CARRYING)
+def test_any_filter_cut_at_any_cycle_ends_with_the_bits_of_one_that_is_not(twin, kind, tmp_path):
+    (method, given), (experiment, _, observations) = CARRYING[kind], twin
     # One cycle has no observation at all.
     observations = np.where(np.arange(9)[:, None] == 4, np.nan, observations[:9])
-    inflation = 1.0 if method in ("var3d", "climatology") else 1.1
+    radius = 4.0 if METHODS[method].localizes else None
 
-    def run(part, before=None):
-        filter_ = make_classical(method, experiment, 1.0, inflation, **given)
-        return assimilate(filter_, experiment, part, members=30, first_ensemble=before, save="members", seed=4)
+    def make():
+        return make_classical(method, experiment, 1.0, 1.1 if METHODS[method].inflates else 1.0, radius, **given)
 
-    whole = run(observations)
+    keep = {"members": 30, "save": "members", "seed": 4}
+
+    def run(part, before=None, filter_=None):
+        return assimilate(filter_ or make(), experiment, part, first_ensemble=before, **keep)
+
+    whole, kept = run(observations), make()
     assert bool(whole["members"].notnull().all())
     for cut in range(1, 9):
-        run(observations[:cut]).to_netcdf(tmp_path / f"{cut}.nc")
+        run(observations[:cut], filter_=kept).to_netcdf(tmp_path / f"{cut}.nc")
         first = xr.load_dataset(tmp_path / f"{cut}.nc")
-        second = run(observations[cut:], first)
+        second = run(observations[cut:], first, kept if cut % 2 else None)
         each = ["mean", "deviation", "members"]
         xr.testing.assert_identical(xr.concat([first[each], second[each]], "cycle"), whole[each])
-        xr.testing.assert_identical(second["carried"], whole["carried"])
+        for name in ("last_ensemble", *(name for name in whole if name == "carried" or name.startswith(STREAM))):
+            xr.testing.assert_identical(second[name], whole[name])
+
+
+@pytest.mark.parametrize("name", LEARNED_FILTERS)
+def test_shipped_weights_cut_at_any_cycle_end_with_the_bits_of_those_that_are_not(name):
+    filter_ = load("lorenz63" if name == "mnmef_members" else "lorenz96", filter=name)
+    observations = np.random.default_rng(1).standard_normal((5, filter_.experiment.observation_size))
+    whole = assimilate(filter_, filter_.experiment, observations)
+    for cut in range(1, 5):
+        first = assimilate(filter_, filter_.experiment, observations[:cut])
+        second = assimilate(filter_, filter_.experiment, observations[cut:], first_ensemble=first)
+        np.testing.assert_array_equal(second["last_ensemble"], whole["last_ensemble"])
+
+
+class Jittered(ESRF):
+    """A filter of a user's, with a random stream of NumPy's, that runs the model twice a cycle."""
+
+    name = "jittered"
+
+    def __init__(self, bits=np.random.PCG64):
+        super().__init__(1.0, 1.1)
+        self.rng = np.random.Generator(bits(3))
+
+    def cycle(self, carry, observation, experiment, noise=None):
+        result = super().cycle(experiment.propagate(carry[0]), observation, experiment, noise)
+        analysis = result.analysis + carry[1] + 0.1 * torch.from_numpy(self.rng.standard_normal(carry[0].shape[-1]))
+        return CycleResult(result.forecast, analysis, (analysis, torch.from_numpy(self.rng.random((1, 1, 1)))))
+
+    def start(self, ensemble):
+        return ensemble, torch.zeros(1, 1, 1, dtype=ensemble.dtype)
+
+
+@pytest.mark.parametrize("bits", [np.random.PCG64, np.random.MT19937])
+@pytest.mark.parametrize("noise", [None, {"per_cycle": 0.1}, {"per_step": 0.1}])
+def test_a_filter_of_ones_own_goes_on_bit_by_bit(twin, noise, bits):
+    experiment = Experiment.from_description(twin[0].description | {"process_noise": noise})
+    run = partial(assimilate, Jittered(bits), experiment, members=8)
+    whole, first = run(twin[2][:6]), run(twin[2][:2])
+    second = assimilate(Jittered(bits), experiment, twin[2][2:6], first_ensemble=first)
+    np.testing.assert_array_equal(second["last_ensemble"], whole["last_ensemble"])
 
 
 def test_what_a_filter_cannot_go_on_from_is_named(twin, tmp_path):
@@ -400,19 +496,56 @@ def test_what_a_filter_cannot_go_on_from_is_named(twin, tmp_path):
 
 
 @pytest.mark.parametrize("is_checked", [False, True])
-def test_filters_with_random_numbers_of_their_own_are_not_restarted(twin, is_checked):
+def test_random_numbers_of_a_filter_go_on_with_the_result_of_its_earlier_run_alone(twin, is_checked):
     experiment, _, observations = twin
-    rotated = make_classical("esrf", experiment, 1.0, 1.1, options=Options(rotation=True))
+    rotated, plain = (make_classical("esrf", experiment, 1.0, 1.1, options=o) for o in (ROTATED, Options()))
     filter_ = GrossErrorCheck(rotated, 5.0) if is_checked else rotated
-    saved = assimilate(filter_, experiment, observations[:5], members=8)
-    with pytest.raises(ValueError, match="carries a random stream of its own"):
-        assimilate(filter_, experiment, observations, first_ensemble=saved)
+    whole, saved = (assimilate(filter_, experiment, observations[:count], members=8) for count in (8, 5))
+    second = assimilate(filter_, experiment, observations[5:8], first_ensemble=saved)
+    np.testing.assert_array_equal(second["last_ensemble"], whole["last_ensemble"])
+    assert not np.array_equal(assimilate(plain, experiment, observations[:8], members=8)["mean"], whole["mean"])
+    run = partial(assimilate, filter_, experiment, observations[5:8])
+    with pytest.raises(ValueError, match=r"random numbers of its own.* `random_stream_0`, which an array has not"):
+        run(first_ensemble=saved["last_ensemble"], first_cycle=5)
+    with pytest.raises(ValueError, match="`random_stream_0`, which first_ensemble has not, of an earlier version"):
+        run(first_ensemble=saved.drop_vars("random_stream_0"))
+    with pytest.raises(ValueError, match="has `random_stream_0`, of another filter: esrf has no such stream"):
+        assimilate(plain, experiment, observations[5:8], first_ensemble=saved)
+    particle = make_classical("particle", experiment, 1.0, 1.0)
+    with pytest.raises(ValueError, match=r"particle carries more than .* `carried`, which first_ensemble has not"):
+        assimilate(particle, experiment, observations[5:8], first_ensemble=saved)
+    other = saved.drop_vars("random_stream_0").assign(random_stream_0=("byte", np.zeros(7, np.uint8)))
+    with pytest.raises(ValueError, match="a random stream of another kind"):
+        run(first_ensemble=other)
 
 
-def test_a_part_to_save_that_is_none_is_named(twin):
+@pytest.mark.parametrize(
+    ("save", "part"), [("member", "member"), (["members", 3], 3), (None, None), (True, True)], ids=str
+)
+def test_a_part_to_save_that_is_none_is_named(twin, save, part):
     experiment, _, observations = twin
-    with pytest.raises(ValueError, match="unknown part to save 'member'"):
-        assimilate(make_classical("esrf", experiment, 1.0, 1.1), experiment, observations, save="member")
+    with pytest.raises(ValueError, match=f"unknown part to save '{part}'"):
+        assimilate(make_classical("esrf", experiment, 1.0, 1.1), experiment, observations, save=save)
+
+
+@pytest.mark.parametrize("method", ["esrf", "letkf", "ienks"])
+@pytest.mark.parametrize("is_checked", [False, True])
+def test_a_filter_with_several_settings_is_refused(twin, method, is_checked):
+    experiment, _, observations = twin
+    filter_ = make_classical(method, experiment, 1.0, [1.1, 1.2], 4.0 if method == "letkf" else None)
+    with pytest.raises(ValueError, match=f"{method} has arrays of inflations or radii; right is one of each"):
+        assimilate(GrossErrorCheck(filter_, 5.0) if is_checked else filter_, experiment, observations)
+
+
+def test_what_is_no_filter_or_no_options_is_named(twin):
+    with pytest.raises(TypeError, match="inner must be of the class Filter, not str"):
+        GrossErrorCheck("esrf", 5.0)
+    with pytest.raises(TypeError, match="options must be of the class Options, not dict"):
+        make_classical("esrf", twin[0], 1.0, 1.1, options={"rotation": True})
+    with pytest.raises(ValueError, match="seed must be a whole number of at least 0, not None"):
+        Options(seed=None)
+    with pytest.raises(ValueError, match="sigma_y must be a positive, finite number, not '1'"):
+        load("lorenz96", sigma_y="1")
 
 
 def test_innovations_are_those_of_an_ensemble_and_of_a_known_sigma(twin):

@@ -1,5 +1,7 @@
 """Process noise and stochastic models: by seed, the same for all settings, right against a closed form and DAPPER."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from mnmef.experiments.process_noise import ProcessNoise
 from mnmef.filters.classical import Setting, make_classical
 from mnmef.filters.dapper_bridge import assimilation_error, dapper_method, hidden_markov_model
 from mnmef.filters.learned import initial_filter
+from mnmef.filters.options import Options
 from mnmef.learning.options import TrainingOptions
 from mnmef.learning.training import train
 from mnmef.observations import Observation
@@ -169,13 +172,31 @@ def test_a_filter_that_runs_the_model_again_is_refused(method):
         make_classical(method, NOISY, 1.0, 1.0)
 
 
-def test_a_restart_goes_on_with_the_noise():
-    filter_, observations = make_classical("enkf", NOISY, 1.0, 1.02), np.random.default_rng(4).standard_normal((6, 4))
-    first = states(5).numpy()
-    whole = assimilate(filter_, NOISY, observations, first_ensemble=first, seed=2)
-    half = assimilate(filter_, NOISY, observations[:3], first_ensemble=first, seed=2)
-    rest = assimilate(filter_, NOISY, observations[3:], first_ensemble=half["last_ensemble"], first_cycle=3, seed=2)
-    np.testing.assert_array_equal(rest["last_ensemble"], whole["last_ensemble"])
+@pytest.mark.parametrize("method", ["enkf", "particle", "rotated"])
+@pytest.mark.parametrize("is_stochastic", [False, True])
+def test_a_restart_goes_on_with_the_noise(method, is_stochastic):
+    name, options = ("esrf", Options(rotation=True)) if method == "rotated" else (method, Options())
+    experiment = replace(NOISY, system=Drifting(), process_noise=None) if is_stochastic else NOISY
+    filter_ = make_classical(name, experiment, 1.0, 1.0, options=options)
+    first, observations = states(5).numpy(), np.random.default_rng(4).standard_normal((6, 4))
+    whole = assimilate(filter_, experiment, observations, first_ensemble=first, seed=2)
+    for cut in range(1, 6):
+        half = assimilate(filter_, experiment, observations[:cut], first_ensemble=first, seed=2)
+        rest = assimilate(filter_, experiment, observations[cut:], first_ensemble=half, seed=2)
+        np.testing.assert_array_equal(rest["last_ensemble"], whole["last_ensemble"])
+    if method == "enkf":
+        given = {"first_ensemble": half["last_ensemble"], "first_cycle": 5}
+        rest = assimilate(filter_, experiment, observations[5:], **given, seed=2)
+        np.testing.assert_array_equal(rest["last_ensemble"], whole["last_ensemble"])
+
+
+class Drifting(Still):
+    """A stochastic model."""
+
+    is_stochastic = True
+
+    def step(self, state, rng):
+        return state + 0.3 * torch.from_numpy(rng.standard_normal(state.shape))
 
 
 @pytest.mark.parametrize(
