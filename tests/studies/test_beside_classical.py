@@ -79,6 +79,24 @@ def test_a_second_call_replaces_the_rows_of_the_same_filters(weights, tmp_path):
     assert (changed == (first["ensemble_size"] == 5).to_numpy()).all()
 
 
+def test_without_weights_classical_filters_are_scored_alone_with_the_settings_that_are_asked_for(tmp_path, capsys):
+    out = tmp_path / "table.csv"
+    short = ["--trajectories", "2", "--cycles", "2", "--burn-in", "0.15", "--out", str(out)]
+    given = ["--sizes", "5", "--radii", "2,3.5", "--inflations", "1.02", "--tuned-on", "2,3"]
+    beside_classical.main(["--experiment", "lorenz96_full", "--sigma", "0.5", *given, *short])
+    table = pd.read_csv(out)
+    assert table[beside_classical.KEYS].to_numpy().tolist() == [["lorenz96_full", 0.5, "letkf", 5]]
+    said = capsys.readouterr().out
+    assert "inflation 1.02, radius 2:" in said
+    assert "inflation 1.02, radius 3.5:" in said
+
+
+def test_without_weights_experiment_and_noise_are_asked_for(capsys):
+    with pytest.raises(SystemExit):
+        beside_classical.main(["--experiment", "lorenz96_full"])
+    assert "--experiment and --sigma are needed" in capsys.readouterr().err
+
+
 def test_the_documentation_has_the_numbers_of_the_table(root):
     everything = pd.read_csv(root / "docs" / "results" / "canonical.csv")
     table = everything[everything["experiment"] == "lorenz96_full"].set_index(["ensemble_size", "method"])["rmse"]
