@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from mnmef.assimilation.twin import run_on_twin
 from mnmef.data.twin import load_trial, simulate_split
@@ -15,7 +16,7 @@ from mnmef.report.figures.style import new_figure, save_figure
 
 ROOT = Path(__file__).parents[2]
 SIGMA_Y, MEMBERS, CYCLES, SEED = 0.3, 10, 30, 2504
-SETTING = {"inflation": 1.04, "localization_radius": 10.0}
+SETTING = {"inflation": 1.2, "localization_radius": 12.0}
 """The best that docs/log/kolmogorov.md tried."""
 
 
@@ -62,7 +63,9 @@ def draw(out: Path) -> None:
             colors[name] = axis.imshow(found[name], origin="lower", **kinds.get(name, both))
     bars = {"mean": [axes[name] for name in ("truth", "observations", "mean")], "error": axes["error"]}
     for name, beside in {**bars, "spread": axes["spread"]}.items():
-        wide = {"shrink": 0.5, "aspect": 40} if name == "mean" else {"shrink": 0.9, "aspect": 24}
+        wide = (
+            {"shrink": 0.5, "aspect": 40} if name == "mean" else {"shrink": 0.9, "aspect": 24, "ticks": MaxNLocator(4)}
+        )
         figure.colorbar(colors[name], ax=beside, location="bottom", **wide).set_label(
             "vorticity" if name == "mean" else f"{name} of the vorticity"
         )
