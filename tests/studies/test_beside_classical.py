@@ -108,6 +108,7 @@ def test_the_documentation_has_the_numbers_of_the_table(root):
         assert f"{letkf:.3f}" in row.split("|")[4]
     said = f"an RMSE of {table[10, 'mnmef_local']:.3f} with ten members, tuned LETKF {table[10, 'letkf']:.3f}"
     assert said in " ".join((root / "README.md").read_text().split())
+    log += (root / "docs" / "log" / "kolmogorov.md").read_text()
     for row in everything[everything["experiment"] != "lorenz96_full"].itertuples():
         cell = f"| `{row.experiment}` | {row.sigma_y:g} | {row.ensemble_size} | `{row.method}`"
         assert f"{cell} | {row.rrmse:.4g} | {row.rmse:.4g} (" in log
