@@ -13,7 +13,7 @@
 # make rulegraph                                                       draw docs/rulegraph.svg (graphviz)
 # make tutorial                                                        run the notebooks in docs/ and keep their outputs
 # make docs                                                            the documentation as a site in build/docs/; a broken link is an error
-# make gallery | animation                                             draw the pictures of docs/gallery/ and docs/animation.gif, with shipped weights
+# make gallery | animation | flow                                      draw the pictures of docs/gallery/, docs/animation.gif, both with shipped weights, and docs/kolmogorov.png
 # make benchmark [BENCHMARK_ARGS="--experiments ks --repeats 5"]           time filters and training on an idle machine
 # make install | unlock | clean
 
@@ -44,7 +44,7 @@ export XDG_CACHE_HOME := $(or $(TMPDIR),/tmp)/mnmef-cache-$(shell id -u)
 $(info $(CACHE) cannot be written: caches go to $(XDG_CACHE_HOME))
 endif
 
-.PHONY: reproduce report install test test-faults test-cluster check archive restore verify plan costs canonical paper-scores rulegraph tutorial docs gallery animation benchmark format unlock clean
+.PHONY: reproduce report install test test-faults test-cluster check archive restore verify plan costs canonical paper-scores rulegraph tutorial docs gallery animation flow benchmark format unlock clean
 
 reproduce: $(STAMP)
 	@$(BIN)/python -m mnmef.config.given $(SNAKEMAKE_ARGS)
@@ -140,6 +140,9 @@ gallery: $(STAMP)
 
 animation: $(STAMP)
 	$(BIN)/python -m docs.site.animate
+
+flow: $(STAMP)
+	$(BIN)/python -m docs.site.flow
 
 # No rule of the workflow: a timing needs the machine to itself. About 10 minutes on 2 cores.
 benchmark: $(STAMP)

@@ -108,11 +108,12 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
     if description.get("truth") and config.trajectories:
         yield f"{name}: truth says how truths are simulated, but trajectories has truths of yours: leave one out"
     every, network = description["observation"].get("every"), config.mnmef_conv.model
-    if description["grid"] is not None and every is not None and every % network.patch:
+    strides = [every] if isinstance(every, int) else every or []
+    if description["grid"] is not None and any(stride % network.patch for stride in strides):
         right = f"must divide the distance between observed grid points, {every}"
         yield f"{name}: mnmef_conv.model.patch = {network.patch}: {right}"
-    for size in config.scaling.sizes if name == config.scaling.experiment and every is not None else []:
-        if size % every:
+    for size in config.scaling.sizes if name == config.scaling.experiment else []:
+        if any(size % stride for stride in strides):
             yield f"scaling.sizes has {size}: must be a multiple of {name}'s observation.every = {every}"
     for key, kernel in (("mnmef_conv", network.kernel), ("mnmef_local", config.mnmef_local.model.kernel)):
         if kernel % 2 == 0:

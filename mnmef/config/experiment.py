@@ -12,7 +12,11 @@ from mnmef.core.references import split_reference
 class Observed(Section):
     """Observations of a state: which components, or which function of it, with which noise, and what is missing."""
 
-    every: Count | None = knob("components 0, k, 2 k, ... are observed", section="5", default=None)
+    every: Count | tuple[Count, Count] | None = knob(
+        "components 0, k, 2 k, ... are observed; [k, l]: every k-th row and l-th column of a square grid",
+        section="5",
+        default=None,
+    )
     components: list[Whole] | None = knob("indices of the observed components", section="5", default=None)
 
     function: str | None = knob("identity, arctan, square, abs, my_model.py:radiance or dapper", default=None)

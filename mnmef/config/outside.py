@@ -13,8 +13,16 @@ from mnmef.core.errors import unknown_name
 from mnmef.core.names import METHODS
 from mnmef.core.references import dapper_module, split_reference
 from mnmef.experiments.description import describe
-from mnmef.experiments.files import REFERENCES, fault_of_name, known_experiments, use_experiments
+from mnmef.experiments.files import (
+    REFERENCES,
+    SHIPPED_FOLDER,
+    fault_of_name,
+    known_experiments,
+    use_experiments,
+)
 from mnmef.io.digest import code_digest, plain_tree
+
+SYSTEMS_FOLDER = SHIPPED_FOLDER.parent / "systems"
 
 
 def take_experiments(*parts: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -131,9 +139,12 @@ def faults_of_filters(name: str, filters: Sequence[Mapping[str, Any]]) -> Iterat
 
 
 def model_speaks_of(name: str, words: str) -> bool:
-    """Say whether the user's forecast model may have an attribute: its file has one of the words, joined by |."""
+    """Say whether the forecast model may have an attribute: its file, the user's or one of the package with its name,
+    has one of the words, joined by |.
+    """
     reference = references_of(name).get("system")
-    return bool(reference and re.search(rf"\b({words})\b", ast.unparse(_tree(reference[0]))))
+    path = reference[0] if reference else SYSTEMS_FOLDER / f"{describe(name).get('system', {}).get('name')}.py"
+    return path.is_file() and bool(re.search(rf"\b({words})\b", ast.unparse(_tree(path))))
 
 
 def _named_files(path: Path) -> str:

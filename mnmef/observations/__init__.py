@@ -1,5 +1,6 @@
 """Observations: which part or function of a state is seen, and with which noise. May import `core`."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,8 @@ def make_observation(options: Mapping[str, Any], state_size: int) -> Observation
     Parameters
     ----------
     options : mapping
-        `every: k`, for components 0, k, 2 k, ..., or `components`, a list of indices; without a function of the
+        `every: k`, for components 0, k, 2 k, ..., or `every: [k, l]`, for every k-th row and l-th column of a square
+        grid whose points are the components, row by row; or `components`, a list of indices. Without a function of the
         user's one of the two is needed. Further the parameters of `Observation`, functions of the user's as
         `/path/to/my_model.py:radiance`.
     state_size : int
@@ -38,11 +40,7 @@ def make_observation(options: Mapping[str, Any], state_size: int) -> Observation
     if given > 1 or (not given and not operator and not callable(rest.get("function"))):
         raise ValueError(f"observation = {dict(options)}: give either every or components")
     if every is not None:
-        if not (isinstance(every, int) and every >= 1):
-            raise ValueError(f"observation.every = {every!r}: must be a whole number of at least 1")
-        if state_size % every:
-            raise ValueError(f"observation.every = {every}: must divide the number of components, {state_size}")
-        components = range(0, state_size, every)
+        components = _evenly(every, state_size)
     if operator:
         rest["function"] = load_operator(*operator)
     name = rest.pop("available", None)
@@ -52,6 +50,23 @@ def make_observation(options: Mapping[str, Any], state_size: int) -> Observation
     elif name is not None:
         raise ValueError(f"observation.available = {name!r}: must be a function in a file, such as my_model.py:network")
     return made
+
+
+def _evenly(every: Any, state_size: int) -> list[int]:
+    """Return the indices of every k-th component, or of those at every k-th row and l-th column of a square grid."""
+    strides, is_plane = (every, True) if isinstance(every, list | tuple) else ([every], False)
+    side = math.isqrt(state_size) if is_plane else state_size
+    whole = all(isinstance(stride, int) and stride >= 1 for stride in strides)
+    if not whole or len(strides) != (2 if is_plane else 1):
+        raise ValueError(f"observation.every = {every!r}: must be a whole number of at least 1, or a list of two")
+    if is_plane and side**2 != state_size:
+        raise ValueError(f"observation.every = {every}: {state_size} components are no square grid")
+    if any(side % stride for stride in strides):
+        what = "points of a side" if is_plane else "components"
+        raise ValueError(f"observation.every = {every}: must divide the number of {what}, {side}")
+    if not is_plane:
+        return list(range(0, state_size, every))
+    return [row + column for row in range(0, state_size, side * strides[0]) for column in range(0, side, strides[1])]
 
 
 __all__ = ["FUNCTIONS", "Observation", "make_observation"]

@@ -1,8 +1,9 @@
-"""A learned filter beside tuned classical ones: `python -m mnmef.studies.beside_classical WEIGHTS [--out FILE]`.
+"""A learned filter beside tuned classical ones: `python -m mnmef.studies.beside_classical [WEIGHTS] [--out FILE]`.
 
 All run on the same trajectories of the test split, by default after a burn-in of 20 time units, as in the field's own
 settings; the paper's have none. The setting of a classical filter is the best on the tuning split, for each ensemble
-size. Weights that serve a range of noise, or missing observations, are scored at `--sigma` and on `--experiment`.
+size. Weights that serve a range of noise, or missing observations, are scored at `--sigma` and on `--experiment`;
+without weights these two are needed, and classical filters are scored alone.
 """
 
 import argparse
@@ -30,9 +31,10 @@ from mnmef.scores.bootstrap import mean_with_interval
 
 RADII = (2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
 INFLATIONS = (1.0, 1.01, 1.02, 1.04, 1.08, 1.16, 1.3)
-"""Settings of classical filters to try, on `TUNING` trajectories and cycles after the burn-in."""
+"""Settings of classical filters to try by default."""
 
 TUNING = 8, 500
+"""Trajectories, and cycles after the burn-in, on which they are tried by default."""
 
 KEYS = ["experiment", "sigma_y", "method", "ensemble_size"]
 
@@ -51,12 +53,19 @@ class Design:
         Cycles before those that are scored.
     seed : int
         Root of the splits, of the analyses and of the intervals.
+    radii, inflations : sequence of float
+        Localization radii, grid points, and inflations of classical filters to try.
+    tuning : tuple of int or None
+        Trajectories, and cycles after the burn-in, on which they are tried; `TUNING` by default.
     """
 
     experiment: Experiment
     sigma_y: float
     burn_in: int
     seed: int
+    radii: Sequence[float] = RADII
+    inflations: Sequence[float] = INFLATIONS
+    tuning: tuple[int, int] | None = None
 
     def simulate(self, split: str, extent: tuple[int, int], members: int, largest: int) -> TwinData:
         """Simulate trajectories of a split and cycles after the burn-in, as many of both as `extent` says."""
@@ -73,8 +82,8 @@ def _precise(method: str, data: TwinData) -> TwinData:
 
 def tune(method: str, design: Design, data: TwinData) -> Setting:
     """Return the setting of a classical filter with the lowest RMSE among those that lose the fewest trajectories."""
-    radii = RADII if METHODS[method].localizes else (np.nan,)
-    tried = [(inflation, radius) for radius in radii for inflation in INFLATIONS]
+    radii = design.radii if METHODS[method].localizes else (np.nan,)
+    tried = [(inflation, radius) for radius in radii for inflation in design.inflations]
     inflations, distances = np.array(tried).T
     given = (inflations, distances) if METHODS[method].localizes else (inflations,)
     filter_ = make_classical(method, design.experiment, design.sigma_y, *given)
@@ -84,6 +93,8 @@ def tune(method: str, design: Design, data: TwinData) -> Setting:
     rmse = time_mean_rmse(record.rmse.numpy(), design.burn_in)
     lost = np.isnan(rmse).sum(-1)
     means = np.where(lost < rmse.shape[-1], np.nanmean(rmse, -1), np.inf)
+    for (inflation, radius), mean in zip(tried, means, strict=True):
+        print(f"{method}, inflation {inflation:g}, radius {radius:g}: {mean:.4g}")
     inflation, radius = tried[int(np.lexsort((means, lost))[0])]
     return Setting(inflation, radius if METHODS[method].localizes else None)
 
@@ -106,13 +117,18 @@ def scored(record: CycleRecord, burn_in: int, seed: int) -> dict[str, float]:
 
 
 def beside_classical(
-    learned: Filter, methods: Sequence[str], design: Design, sizes: Sequence[int], extent: tuple[int, int], split: str
+    learned: Filter | None,
+    methods: Sequence[str],
+    design: Design,
+    sizes: Sequence[int],
+    extent: tuple[int, int],
+    split: str,
 ) -> pd.DataFrame:
     """Score a learned filter and classical ones.
 
     Parameters
     ----------
-    learned : Filter
+    learned : Filter or None
         The learned filter, at the noise of the design.
     methods : sequence of str
         Classical filters.
@@ -132,9 +148,9 @@ def beside_classical(
     """
     rows = []
     for members in sizes:
-        filters = {learned.name: learned}
+        filters = {} if learned is None else {learned.name: learned}
         for method in methods:
-            setting = tune(method, design, design.simulate("tune", TUNING, members, max(sizes)))
+            setting = tune(method, design, design.simulate("tune", design.tuning or TUNING, members, max(sizes)))
             print(f"{method}, N = {members}: {setting}", flush=True)
             filters[method] = make_classical(method, design.experiment, design.sigma_y, *setting)
         data = design.simulate(split, extent, members, max(sizes))
@@ -148,9 +164,19 @@ def beside_classical(
     return pd.DataFrame(rows)
 
 
+def _numbers(text: str) -> tuple[float, ...]:
+    """Return numbers that commas separate."""
+    return tuple(map(float, text.split(",")))
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    """Return whole numbers that commas separate."""
+    return tuple(map(int, text.split(",")))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mnmef.studies.beside_classical", description="Score side by side.")
-    parser.add_argument("weights", type=Path, help="checkpoint of the learned filter")
+    parser.add_argument("weights", type=Path, nargs="?", help="checkpoint of the learned filter (default: none)")
     parser.add_argument("--classical", default="letkf", metavar="METHOD,...", help="filters beside it (default: letkf)")
     parser.add_argument("--experiment", help="where to score it (default: where it was trained)")
     parser.add_argument("--sigma", type=float, help="standard deviation of the noise (default: that of the training)")
@@ -159,9 +185,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cycles", type=int, default=1500, help="after the burn-in")
     parser.add_argument("--burn-in", type=float, default=20.0, help="model time units (default: 20)")
     parser.add_argument("--seed", type=int, default=2504, help="that of config.yaml, for the same test split")
+    parser.add_argument("--radii", type=_numbers, default=RADII, metavar="R,R,...", help="to try, grid points")
+    parser.add_argument("--inflations", type=_numbers, default=INFLATIONS, metavar="I,I,...", help="to try")
+    parser.add_argument(
+        "--tuned-on", type=_whole_numbers, metavar="T,K", help="trajectories and cycles (default: 8,500)"
+    )
     parser.add_argument("--tuning", action="store_true", help="score on the tuning split")
     parser.add_argument("--out", type=Path, help="table to write")
     return parser
+
+
+def _subject(weights: Path | None, name: str | None, sigma_y: float | None) -> tuple[Filter | None, Experiment, float]:
+    """Return the learned filter, if there are weights, at the noise, the experiment and the noise; without a name or a
+    noise those of the training.
+    """
+    if weights is None:
+        return None, load_experiment(str(name)), float(sigma_y or 0.0)
+    trained = load_checkpoint(weights)
+    experiment = load_experiment(name) if name else trained.experiment
+    learned = trained if sigma_y in (None, trained.sigma_y) else trained.at_noise(sigma_y)
+    return learned, experiment, sigma_y or trained.sigma_y
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -172,12 +215,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for method in methods:
         if method not in CLASSICAL_METHODS:
             parser.error(unknown_name("method", method, CLASSICAL_METHODS))
-    trained = load_checkpoint(given.weights)
-    experiment = load_experiment(given.experiment) if given.experiment else trained.experiment
+    if given.weights is None and None in (given.experiment, given.sigma):
+        parser.error("without weights, --experiment and --sigma are needed")
+    learned, experiment, sigma_y = _subject(given.weights, given.experiment, given.sigma)
     burn_in = round(given.burn_in / experiment.cycle_length)
-    design = Design(experiment, given.sigma or trained.sigma_y, burn_in, given.seed)
-    sizes, extent = [int(size) for size in given.sizes.split(",")], (given.trajectories, given.cycles)
-    learned = trained if given.sigma in (None, trained.sigma_y) else trained.at_noise(given.sigma)
+    design = Design(experiment, sigma_y, burn_in, given.seed, given.radii, given.inflations, given.tuned_on)
+    sizes, extent = _whole_numbers(given.sizes), (given.trajectories, given.cycles)
     table = beside_classical(learned, methods, design, sizes, extent, "tune" if given.tuning else "test")
     print(table.to_string(index=False))
     if given.out is not None:

@@ -9,6 +9,7 @@ from mnmef.core.errors import unknown_name
 from mnmef.core.references import dapper_module, split_reference
 from mnmef.systems.base import System
 from mnmef.systems.from_dapper import load_model
+from mnmef.systems.kolmogorov import Kolmogorov
 from mnmef.systems.kuramoto_sivashinsky import KuramotoSivashinsky
 from mnmef.systems.lorenz63 import Lorenz63
 from mnmef.systems.lorenz96 import Lorenz96
@@ -16,7 +17,7 @@ from mnmef.systems.lorenz96_twoscale import Lorenz96TwoScale
 from mnmef.systems.outside import load_outside
 
 SYSTEMS: dict[str, type[System]] = {
-    system.name: system for system in (Lorenz63, Lorenz96, Lorenz96TwoScale, KuramotoSivashinsky)
+    system.name: system for system in (Lorenz63, Lorenz96, Lorenz96TwoScale, KuramotoSivashinsky, Kolmogorov)
 }
 """Systems that an experiment can name."""
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mnmef.systems.base import System
+from mnmef.systems.etd import etd_rk4_coefficients
 
 
 @cache
@@ -18,16 +19,10 @@ def etd_coefficients(size: int, h: float, length: float) -> tuple[np.ndarray, ..
     -ik/2.
     """
     wave_number = np.append(np.arange(0, size / 2), 0) * (2 * np.pi / length)
-    linear = wave_number**2 - wave_number**4
-    z = h * linear[:, None] + np.exp(1j * np.pi * (0.5 + np.arange(16)) / 16)
-    ez = np.exp(z)
-    q = h * ((np.exp(z / 2) - 1) / z).mean(-1).real
-    f1 = h * ((-4 - z + ez * (4 - 3 * z + z**2)) / z**3).mean(-1).real
-    f2 = h * ((2 + z + ez * (z - 2)) / z**3).mean(-1).real
-    f3 = h * ((-4 - 3 * z - z**2 + ez * (4 - z)) / z**3).mean(-1).real
+    e, e2, q, f1, f2, f3 = etd_rk4_coefficients(wave_number**2 - wave_number**4, h)
     factor = -0.5j * wave_number
     forced = (factor * c for c in (q, 2 * q, f1, 2 * f2, f3))
-    return np.exp(h * linear), np.exp(h * linear / 2), *forced
+    return e, e2, *forced
 
 
 class KuramotoSivashinsky(System):

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from mnmef.config.loading import ConfigError, load_config
+from mnmef.config.outside import model_speaks_of
 from mnmef.experiments.experiment import Experiment
-from mnmef.experiments.files import OUTSIDE, titles
+from mnmef.experiments.files import OUTSIDE, shipped_experiments, titles
 from tests.lake import EXPERIMENT, MODEL
 
 SIZES = (5, 10, 15, 20, 40, 60, 100)
@@ -172,3 +173,11 @@ def test_a_line_that_python_does_not_read_is_named(load, folder):
     (folder / "sub" / "model.py").write_text("class Lake:\n    def step(self:\n")
     with pytest.raises(ConfigError, match=r"model\.py, line 2"):
         load("sub/lake.yaml")
+
+
+def test_it_is_known_without_torch_which_shipped_systems_have_distances_of_their_own():
+    from mnmef.experiments.load import load_experiment
+
+    for name in shipped_experiments():
+        has_distances = any(hasattr(load_experiment(name).system, word) for word in ("distance", "coordinates"))
+        assert model_speaks_of(name, "coordinates|distance") == has_distances, name

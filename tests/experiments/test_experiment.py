@@ -64,6 +64,16 @@ def test_distances_are_cyclic_and_equal_dappers(name):
     np.testing.assert_array_equal(experiment.distances(), theirs)
 
 
+def test_distances_of_the_kolmogorov_flow_are_those_of_the_periodic_plane():
+    experiment = load_experiment("kolmogorov")
+    distances = experiment.distances()
+    assert distances.shape == (4096, 64)
+    # The observations are 8 points apart, so that none is farther than half the diagonal from one.
+    assert (distances.argmin(1)[list(experiment.observed)] == range(64)).all()
+    assert distances.min(1).max() == pytest.approx(4 * 2**0.5)
+    assert distances.max() == pytest.approx(32 * 2**0.5)
+
+
 def test_lorenz_63_has_no_distances():
     with pytest.raises(ValueError, match="no spatial grid"):
         load_experiment("lorenz63").distances()

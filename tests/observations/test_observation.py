@@ -46,6 +46,9 @@ def test_components_that_the_state_does_not_have_are_refused(observed):
         ({"every": 2, "components": [0]}, "give either every or components"),
         ({"every": 0}, "must be a whole number of at least 1"),
         ({"every": 2.0}, "must be a whole number of at least 1"),
+        ({"every": [2, 0]}, "must be a whole number of at least 1, or a list of two"),
+        ({"every": [2]}, "must be a whole number of at least 1, or a list of two"),
+        ({"every": [2, 2]}, "40 components are no square grid"),
     ],
 )
 def test_what_describes_no_operator_is_refused(options, message):
@@ -56,6 +59,15 @@ def test_what_describes_no_operator_is_refused(options, message):
 def test_a_size_that_the_observations_do_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"every = 4: must divide the number of components, 42"):
         make_observation({"every": 4}, 42)
+    with pytest.raises(ValueError, match=r"every = \[2, 4\]: must divide the number of points of a side, 6"):
+        make_observation({"every": [2, 4]}, 36)
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_every_kth_row_and_lth_column_of_a_square_grid_is_observed(kind):
+    state = torch.randn(5, 64)
+    seen = make_observation({"every": kind((2, 4))}, 64).observe(state)
+    assert torch.equal(seen, state.view(5, 8, 8)[:, ::2, ::4].reshape(5, 8))
 
 
 @pytest.mark.parametrize(("name", "function"), [("arctan", np.arctan), ("square", np.square), ("abs", np.abs)])

@@ -79,6 +79,24 @@ def test_a_second_call_replaces_the_rows_of_the_same_filters(weights, tmp_path):
     assert (changed == (first["ensemble_size"] == 5).to_numpy()).all()
 
 
+def test_without_weights_classical_filters_are_scored_alone_with_the_settings_that_are_asked_for(tmp_path, capsys):
+    out = tmp_path / "table.csv"
+    short = ["--trajectories", "2", "--cycles", "2", "--burn-in", "0.15", "--out", str(out)]
+    given = ["--sizes", "5", "--radii", "2,3.5", "--inflations", "1.02", "--tuned-on", "2,3"]
+    beside_classical.main(["--experiment", "lorenz96_full", "--sigma", "0.5", *given, *short])
+    table = pd.read_csv(out)
+    assert table[beside_classical.KEYS].to_numpy().tolist() == [["lorenz96_full", 0.5, "letkf", 5]]
+    said = capsys.readouterr().out
+    assert "inflation 1.02, radius 2:" in said
+    assert "inflation 1.02, radius 3.5:" in said
+
+
+def test_without_weights_experiment_and_noise_are_asked_for(capsys):
+    with pytest.raises(SystemExit):
+        beside_classical.main(["--experiment", "lorenz96_full"])
+    assert "--experiment and --sigma are needed" in capsys.readouterr().err
+
+
 def test_the_documentation_has_the_numbers_of_the_table(root):
     everything = pd.read_csv(root / "docs" / "results" / "canonical.csv")
     table = everything[everything["experiment"] == "lorenz96_full"].set_index(["ensemble_size", "method"])["rmse"]
@@ -90,6 +108,7 @@ def test_the_documentation_has_the_numbers_of_the_table(root):
         assert f"{letkf:.3f}" in row.split("|")[4]
     said = f"an RMSE of {table[10, 'mnmef_local']:.3f} with ten members, tuned LETKF {table[10, 'letkf']:.3f}"
     assert said in " ".join((root / "README.md").read_text().split())
+    log += (root / "docs" / "log" / "kolmogorov.md").read_text()
     for row in everything[everything["experiment"] != "lorenz96_full"].itertuples():
         cell = f"| `{row.experiment}` | {row.sigma_y:g} | {row.ensemble_size} | `{row.method}`"
         assert f"{cell} | {row.rrmse:.4g} | {row.rmse:.4g} (" in log
