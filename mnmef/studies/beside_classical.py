@@ -92,7 +92,8 @@ def tune(method: str, design: Design, data: TwinData) -> Setting:
     record = run_on_twin(filter_, design.experiment, batch, seed=design.seed, stream=method, title=f"tune {method}")
     rmse = time_mean_rmse(record.rmse.numpy(), design.burn_in)
     lost = np.isnan(rmse).sum(-1)
-    means = np.where(lost < rmse.shape[-1], np.nanmean(rmse, -1), np.inf)
+    kept = rmse.shape[-1] - lost
+    means = np.where(kept > 0, np.nansum(rmse, -1) / np.maximum(kept, 1), np.inf)
     for (inflation, radius), mean in zip(tried, means, strict=True):
         print(f"{method}, inflation {inflation:g}, radius {radius:g}: {mean:.4g}")
     inflation, radius = tried[int(np.lexsort((means, lost))[0])]
