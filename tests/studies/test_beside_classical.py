@@ -108,6 +108,12 @@ def test_the_documentation_has_the_numbers_of_the_table(root):
         assert f"{letkf:.3f}" in row.split("|")[4]
     said = f"an RMSE of {table[10, 'mnmef_local']:.3f} with ten members, tuned LETKF {table[10, 'letkf']:.3f}"
     assert said in " ".join((root / "README.md").read_text().split())
+    at_one = everything[(everything["experiment"] == "lorenz63") & (everything["sigma_y"] == 1)]
+    members, ienks = (
+        at_one.set_index(["method", "ensemble_size"])["rrmse"][name, 10] for name in ("mnmef_members", "ienks")
+    )
+    said = f"`mnmef_members` has {members:.4f} where IEnKS with lag 2 has {ienks:.4f}"
+    assert said in " ".join((root / "README.md").read_text().split())
     log += (root / "docs" / "log" / "kolmogorov.md").read_text()
     for row in everything[everything["experiment"] != "lorenz96_full"].itertuples():
         cell = f"| `{row.experiment}` | {row.sigma_y:g} | {row.ensemble_size} | `{row.method}`"
