@@ -19,7 +19,7 @@ from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.learning.shipped import load, shipped_weights
 
 GIVEN = ("experiment", "sigma_y")
-"""What a file of observations can say beside them."""
+"""Attributes or numbers of a file of observations, beside these."""
 PIECES = 20
 """Steps of the progress bar."""
 
