@@ -212,9 +212,10 @@ def faults_of_cycles(experiment: Experiment, run: RunConfig) -> Iterator[str]:
 
 def summary(experiment: Experiment) -> str:
     """Describe an experiment in one line."""
+    grid = {"periodic": "a periodic line", "plane": "a periodic square"}.get(experiment.grid or "", "no grid")
     return (
         f"{experiment.name}: {experiment.state_size} components, {experiment.observation_size} observed every "
-        f"{experiment.cycle_length:g} model time units, {'a periodic line' if experiment.is_periodic else 'no grid'}"
+        f"{experiment.cycle_length:g} model time units, {grid}"
     )
 
 

@@ -104,18 +104,18 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
     if not (config.baselines or learned or config.filters or own):
         yield f"{name}: none of baselines, learned and filters runs on it: give one, or leave it out of experiments"
     localizing = [method for method in config.baselines if method in LOCALIZED_METHODS]
-    yield from _faults_of_grid(config, description, localizing)
+    every = description["observation"].get("every")
+    strides = [every] if isinstance(every, int) else every or []
+    yield from _faults_of_grid(config, description, localizing, strides)
     if description.get("truth") and config.trajectories:
         yield f"{name}: truth says how truths are simulated, but trajectories has truths of yours: leave one out"
-    every, network = description["observation"].get("every"), config.mnmef_conv.model
-    strides = [every] if isinstance(every, int) else every or []
-    if description["grid"] is not None and any(stride % network.patch for stride in strides):
-        right = f"must divide the distance between observed grid points, {every}"
-        yield f"{name}: mnmef_conv.model.patch = {network.patch}: {right}"
     for size in config.scaling.sizes if name == config.scaling.experiment else []:
         if any(size % stride for stride in strides):
             yield f"scaling.sizes has {size}: must be a multiple of {name}'s observation.every = {every}"
-    for key, kernel in (("mnmef_conv", network.kernel), ("mnmef_local", config.mnmef_local.model.kernel)):
+    for key, kernel in (
+        ("mnmef_conv", config.mnmef_conv.model.kernel),
+        ("mnmef_local", config.mnmef_local.model.kernel),
+    ):
         if kernel % 2 == 0:
             yield f"{name}: {key}.model.kernel = {kernel}: must be odd"
     window = config.data.train.window_cycles
@@ -158,12 +158,19 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
             yield f"{name}: {key} = {value}: must be at most {other} = {limit}"
 
 
-def _faults_of_grid(config: Config, description: Mapping[str, Any], localizing: list[str]) -> Iterator[str]:
+def _faults_of_grid(
+    config: Config, description: Mapping[str, Any], localizing: list[str], strides: list[int]
+) -> Iterator[str]:
     """Name filters that do not run on the grid of an experiment, though its file names them or they localize."""
     name, grid = description["name"], description["grid"]
     for each in config.learned:
         if each in overlay(name).get("learned", ()) and not serves_grid(each, grid):
             yield f"{name}: learned has {each}, which is for another grid than {grid or 'null'}"
+    for key, gap in (("mnmef_conv", "patch"), ("mnmef_local", "every")):
+        value = getattr(getattr(config, key).model, gap)
+        if serves_grid(key, grid) and any(stride % value for stride in strides):
+            right = f"must divide the distance between observed grid points, {description['observation']['every']}"
+            yield f"{name}: {key}.model.{gap} = {value}: {right}"
     if grid is None and not model_speaks_of(name, "coordinates|distance"):
         for method in localizing:
             yield f"{name}: baselines has {method}, which localizes, but {description['title']} has no spatial grid"

@@ -64,8 +64,10 @@ class Description(Section):
     bound: Positive = knob("on an analysis component of a learned filter", unit="state units", section="A")
     first_spread: Positive = knob("deviation of the first ensemble from the truth", unit="state units", section="5")
     burn_in_time: Nonnegative = knob("until a first state is on the attractor", unit="model time units", section="5")
-    grid: Literal["periodic", "dapper"] | None = knob(
-        "periodic: components are points of a periodic line; dapper: the distances of the module", section="5"
+    grid: Literal["periodic", "plane", "dapper"] | None = knob(
+        "periodic: components are points of a periodic line; plane: of a periodic square, row by row; dapper: the "
+        "distances of the module",
+        section="5",
     )
     process_noise: ProcessNoise | None = knob("what the truth and forecasts add to a state", default=None)
     truth: dict[str, Any] | None = knob(

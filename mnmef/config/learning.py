@@ -108,6 +108,7 @@ class LocalModel(Section):
     growth: Nonnegative = knob("power of N with which this length grows")
     first_inflation: Positive = knob("first factor on the analysis anomalies")
     near: Whole = knob("largest distance of anomalies that are mixed", unit="grid points")
+    every: Count = knob("distance between the points where observations may lie", unit="grid points")
 
 
 class Local(Section):

@@ -98,13 +98,13 @@ METHODS = {
 }
 """All methods, in the order of legends and tables."""
 
-ON_A_LINE = ("mnmef_conv", "mnmef_local")
-"""Learned filters that run on periodic lines alone; `mnmef_members` runs where there is none."""
+GRIDS_OF = {"mnmef_conv": ("periodic",), "mnmef_local": ("periodic", "plane"), "mnmef_members": (None, "dapper")}
+"""Grids, as experiments' files name them, on which a learned filter runs; `mnmef` runs on all."""
 
 
 def serves_grid(filter_name: str, grid: str | None) -> bool:
     """Return whether a learned filter can run on a grid, as an experiment's file names it."""
-    return filter_name == "mnmef" or (filter_name in ON_A_LINE) == (grid == "periodic")
+    return filter_name not in GRIDS_OF or grid in GRIDS_OF[filter_name]
 
 
 CLASSICAL_METHODS = tuple(name for name, method in METHODS.items() if method.stage == "searched")

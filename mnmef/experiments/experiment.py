@@ -25,9 +25,13 @@ TRAITS: Mapping[str, "Callable[[Experiment], object]"] = {
     ),
     "cycle_length": lambda experiment: float(f"{experiment.cycle_length:.12g}"),
     "length": lambda experiment: getattr(experiment.system, "length", None),
-    "is_periodic": lambda experiment: experiment.is_periodic,
+    "grid": lambda experiment: experiment.grid,
 }
 """Properties in which an experiment must equal the one that a filter was made for, in the order of error texts."""
+
+
+GRIDS = {"periodic": 1, "plane": 2}
+"""Periodic grids by name, and their number of directions."""
 
 
 @dataclass
@@ -52,8 +56,9 @@ class Experiment:
         Standard deviation of the first ensemble about the truth, in state units.
     burn_in_time : float
         Model time units from a state drawn by `System.initial_states` to the attractor.
-    is_periodic : bool
-        True if components are grid points of a periodic line, which gives them distances.
+    grid : str or None
+        Periodic grid of the components, which gives them distances: `periodic`, a line, or `plane`, a square of points
+        row by row; None without such a grid.
     model_dtype : dtype or None
         Precision of the dynamics, whatever the dtype of the state; None for the state's own. Single precision halves
         the cost of a forecast and is far below the model error of any real system, while the analyses of iterative
@@ -76,7 +81,7 @@ class Experiment:
     bound: float
     first_spread: float = 1.0
     burn_in_time: float = 0.0
-    is_periodic: bool = False
+    grid: str | None = None
     model_dtype: torch.dtype | None = None
     description: Mapping[str, Any] = field(default_factory=dict)
     known_distances: np.ndarray | None = None
@@ -112,7 +117,7 @@ class Experiment:
             **{key: description[key] for key in same},
             system=system,
             observation=make_observation(seen, system.state_size),
-            is_periodic=grid == "periodic",
+            grid=grid if grid in GRIDS else None,
             model_dtype=model_dtype,
             description=description,
             known_distances=distances,
@@ -151,10 +156,25 @@ class Experiment:
             raise ValueError(f"{self.title}: truth: {system.title} {fault}")
         return replace(self, system=system, steps_per_cycle=steps)
 
+    def __post_init__(self) -> None:
+        if math.prod(self.grid_shape) not in (1, self.state_size):
+            raise ValueError(f"{self.title}: grid = plane needs a square of points, not {self.state_size}")
+
     @property
     def state_size(self) -> int:
         """Number of components of the state, Nx."""
         return self.system.state_size
+
+    @property
+    def grid_shape(self) -> tuple[int, ...]:
+        """Grid points in each direction of the periodic grid; () without one."""
+        directions = GRIDS[self.grid] if self.grid else 0
+        return (round(self.state_size ** (1 / directions)),) * directions if directions else ()
+
+    @property
+    def is_periodic(self) -> bool:
+        """True if components are grid points of a periodic line."""
+        return self.grid == "periodic"
 
     @property
     def observation_size(self) -> int:
@@ -249,7 +269,7 @@ class Experiment:
     def distances(self) -> np.ndarray:
         """Return the distances (Nx, d) from every component to every observation.
 
-        On a periodic line they are cyclic and in grid points; else those of the system's method `distance`, which takes
+        On a periodic grid they are cyclic and in grid points; else those of the system's method `distance`, which takes
         the grid points (d,) of the observations, or Euclidean ones between its `coordinates` (Nx, k).
 
         Raises
@@ -260,9 +280,10 @@ class Experiment:
         if self.known_distances is not None:
             return self.known_distances
         sites, system = self.observation_index().numpy(), self.system
-        if self.is_periodic:
-            gap = np.abs(np.arange(self.state_size)[:, None] - sites[None, :])
-            return np.minimum(gap, self.state_size - gap)
+        if self.grid:
+            places = np.stack(np.unravel_index(np.arange(self.state_size), self.grid_shape), -1)
+            gap = np.abs(places[:, None] - places[sites])
+            return np.linalg.norm(np.minimum(gap, np.array(self.grid_shape) - gap), axis=-1)
         if hasattr(system, "distance"):
             found = np.asarray(system.distance(sites), dtype=float)
         elif hasattr(system, "coordinates"):

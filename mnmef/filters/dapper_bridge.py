@@ -70,8 +70,9 @@ def hidden_markov_model(experiment: Experiment, sigma_y: float, first_ensemble: 
     localization, known = dapper.tools.localization, experiment.known_distances
     if known is not None:
         obs["localizer"] = localization.localization_setup(lambda: known.T, np.arange(size)[:, None])
-    elif experiment.is_periodic and experiment.observed:
-        obs["localizer"] = localization.nd_Id_localization((size,), (1,), np.array(experiment.observed))
+    elif experiment.grid and experiment.observed:
+        shape = experiment.grid_shape
+        obs["localizer"] = localization.nd_Id_localization(shape, (1,) * len(shape), np.array(experiment.observed))
     if [int(part) for part in dapper.__version__.split(".")[:2]] >= [1, 8]:  # a dictionary before
         obs = mods.Operator(**obs)
     # K, the number of steps, and not Ko, which is 0 for a single cycle and then taken as not given.

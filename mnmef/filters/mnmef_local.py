@@ -1,22 +1,24 @@
 """A learned filter of local analyses: LETKF's gain, corrected by convolutions over the statistics of the ensemble.
 
 Each component has an analysis of its own, from the observations in reach, as in LETKF (Hunt et al. 2007). Its row of
-the gain is corrected by a network that sees fields over the grid: mean, innovation, increment, spread and the rows of
-the gain themselves. The update is deterministic, as in the DEnKF (Sakov and Oke 2008): anomalies get half the gain.
-Cost is linear in the number of grid points, and the weights depend neither on it nor on the number of members.
+the gain is corrected by a network that sees fields over the grid, a periodic line or square: mean, innovation,
+increment, spread and the rows of the gain themselves. The update is deterministic, as in the DEnKF (Sakov and Oke
+2008): anomalies get half the gain. Cost is linear in the number of grid points, and the weights depend neither on it
+nor on the number of members.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter, as_batch, in_units_of_noise
+from mnmef.filters.local_gain import GainFunction, RowsFunction
+from mnmef.filters.windows import Window
 
 MEMBERS = 10
 """Number of members at which the first taper and inflation are those of the options."""
@@ -40,9 +42,9 @@ class LocalOptions:
     layers : int
         Number of convolutions.
     kernel : int
-        Width of a convolution in grid points, odd.
+        Width of a convolution in grid points, odd; on a square in both directions.
     reach : int
-        Largest distance, in grid points, from an observation to a component that it changes.
+        Largest distance, in grid points along each direction, from an observation to a component that it changes.
     radius : float
         Length of the first taper `exp(-(distance / radius)^2 / 2)`, grid points, at `MEMBERS` members.
     growth : float
@@ -50,7 +52,10 @@ class LocalOptions:
     first_inflation : float
         First factor on the analysis anomalies, at `MEMBERS` members.
     near : int
-        Largest distance, in grid points, between components whose anomalies are mixed.
+        Largest distance, in grid points along each direction, between components whose anomalies are mixed.
+    every : int
+        Distance, in grid points along each direction, between the points where observations may lie, the first point
+        included; with more than one the network knows where between them a point is.
     """
 
     channels: int = 48
@@ -61,118 +66,16 @@ class LocalOptions:
     growth: float = 0.25
     first_inflation: float = 1.02
     near: int = 3
+    every: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("channels", "layers", "kernel"):
+        for name in ("channels", "layers", "kernel", "every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} of mnmef_local must be at least 1, not {getattr(self, name)}")
         if self.kernel % 2 == 0:
             raise ValueError(f"the kernel of mnmef_local must be odd, not {self.kernel}")
         if not 0 <= self.near <= self.reach:
             raise ValueError(f"near of mnmef_local must be from 0 to its reach, {self.reach}, not {self.near}")
-
-
-def pad(fields: Tensor, reach: int) -> Tensor:
-    """Pad fields (D, ...) of a circle on both ends with `reach` points of the other end."""
-    return torch.cat((fields[len(fields) - reach :], fields, fields[:reach]))
-
-
-def unpad(padded: Tensor, reach: int) -> Tensor:
-    """Add the margins to the points that they are copies of: the transpose of `pad`."""
-    fields = padded[reach : len(padded) - reach].clone()
-    fields[:reach] += padded[len(padded) - reach :]
-    fields[len(fields) - reach :] += padded[:reach]
-    return fields
-
-
-def views(padded: Tensor, reach: int) -> list[Tensor]:
-    """Return what each point sees at distances -reach, ..., reach: 2 reach + 1 shifted views (D, ...)."""
-    return [padded[k : len(padded) - 2 * reach + k] for k in range(2 * reach + 1)]
-
-
-def windows(fields: Tensor, reach: int) -> Tensor:
-    """Return what each point of a circle sees: fields (D, B, ...) as (D, B, 2 reach + 1, ...)."""
-    return torch.stack(views(pad(fields, reach), reach), 2)
-
-
-class RowsFunction(torch.autograd.Function):
-    """Sum over a window of fields (D, B, N), weighed by rows (D, B, p), with its gradient.
-
-    Written out, as is `GainFunction`, since no tensor (D, B, p, N) is needed then.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, fields: Tensor) -> Tensor:
-        """Compute `sum_k rows[i, k] fields[i + k - reach]`."""
-        reach = rows.shape[-1] // 2
-        padded, total = pad(fields, reach), torch.zeros_like(fields)
-        for row, view in zip(rows.split(1, -1), views(padded, reach), strict=True):
-            total.addcmul_(row, view)
-        ctx.save_for_backward(rows, padded)
-        return total
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the gradients of rows and fields."""
-        rows, padded = ctx.saved_tensors
-        reach, by_padded = rows.shape[-1] // 2, torch.zeros_like(padded)
-        by_rows = [(gradient * view).sum(-1) for view in views(padded, reach)]
-        for row, view in zip(rows.split(1, -1), views(by_padded, reach), strict=True):
-            view.addcmul_(row, gradient)
-        return torch.stack(by_rows, -1), unpad(by_padded, reach)
-
-
-def factorize(seen: Tensor) -> Tensor:
-    """Cholesky factor of `Y'Y + (N - 1) I` for Y (..., p, N) or, where that is smaller, of `Y Y' + (N - 1) I`."""
-    observations, members = seen.shape[-2:]
-    gram = seen.mT @ seen if members <= observations else seen @ seen.mT
-    gram.diagonal(dim1=-2, dim2=-1).add_(members - 1)
-    return torch.linalg.cholesky_ex(gram).L
-
-
-def solve(seen: Tensor, factor: Tensor, right: Tensor) -> Tensor:
-    """Compute `(Y'Y + (N - 1) I)^-1 b` for b (..., N) with the factor that `factorize` returns for Y (..., p, N)."""
-    observations, members = seen.shape[-2:]
-    if members <= observations:
-        return torch.cholesky_solve(right.unsqueeze(-1), factor).squeeze(-1)
-    inner = torch.cholesky_solve((seen * right.unsqueeze(-2)).sum(-1, keepdim=True), factor)
-    return (right - (seen * inner).sum(-2)) / (members - 1)
-
-
-class GainFunction(torch.autograd.Function):
-    """Rows of LETKF's gain from the anomalies of the observations in each window, with their gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, observed: Tensor, own: Tensor, root: Tensor) -> Tensor:
-        """Compute `T Y (Y'Y + (N - 1) I)^-1 a` (D, B, p), in units of the observation noise.
-
-        The rows of Y (p, N) are a window of observed (D, B, N), times root (p,) of the taper, T in the formula; own a
-        (D, B, N).
-        """
-        seen = windows(observed, len(root) // 2) * root.unsqueeze(-1)
-        factor = factorize(seen)
-        weights = solve(seen, factor, own)
-        row = (seen * weights.unsqueeze(-2)).sum(-1)
-        ctx.save_for_backward(seen, factor, weights, row, root)
-        return row * root
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Compute the gradients of observed, own and root."""
-        seen, factor, weights, row, root = ctx.saved_tensors
-        by_row, reach = gradient * root, len(root) // 2
-        by_own = solve(seen, factor, (by_row.unsqueeze(-1) * seen).sum(-2))
-        # That of Y is (by_row - Y by_own) weights' - row by_own'.
-        change = (seen * by_own.unsqueeze(-2)).sum(-1)
-        by_row -= change
-        by_root = (gradient * row + row / root * (by_row - change)).sum((0, 1))
-        by_padded = seen.new_zeros(len(seen) + 2 * reach, *weights.shape[1:])
-        parts = zip((by_row * root).split(1, -1), (row * root).split(1, -1), views(by_padded, reach), strict=True)
-        for one, other, view in parts:
-            view.addcmul_(one, weights).addcmul_(other, by_own, value=-1)
-        return unpad(by_padded, reach), by_own, by_root
 
 
 class MnmefLocal(nn.Module, Filter):
@@ -198,36 +101,57 @@ class MnmefLocal(nn.Module, Filter):
     Raises
     ------
     ValueError
-        Without a periodic grid, or with one shorter than a window of observations.
+        Without a periodic grid, with one shorter than a window of observations, and for observations at other points
+        than every `options.every`-th.
     """
 
     name: ClassVar[str] = "mnmef_local"
     serves_any_noise: ClassVar[bool] = True
+    place: Tensor
+    distance: Tensor
 
     def __init__(self, experiment: Experiment, sigma_y: float, options: LocalOptions | None = None) -> None:
         super().__init__()
-        if not experiment.is_periodic:
-            raise ValueError(f"mnmef_local needs a periodic grid, which {experiment.title} does not have")
-        options = options or LocalOptions()
-        if experiment.state_size <= 2 * options.reach:
-            raise ValueError(
-                f"the reach of mnmef_local must be below half the {experiment.state_size} grid points of "
-                f"{experiment.title}, not {options.reach}"
-            )
+        self.options = options = options or LocalOptions()
+        self.sites = self._window_of_sites(experiment)
+        self.near, self.seen = Window(self.sites.shape, options.near), Window(self.sites.shape, options.kernel // 2)
         self.experiment = self.made_for = experiment
-        self.sigma_y, self.options = sigma_y, options
-        width = 2 * options.reach + 1
-        inputs = [FIELDS + width] + [options.channels] * (options.layers - 1)
-        self.layers = nn.Sequential(*(nn.Conv1d(size, options.channels, options.kernel) for size in inputs))
-        self.outputs = (width, width, width, 1, 2 * options.near + 1)
+        self.sigma_y = sigma_y
+        inputs = [FIELDS + self.sites.size] + [options.channels] * (options.layers - 1)
+        convolution = nn.Conv1d if len(self.sites.shape) == 1 else nn.Conv2d
+        self.layers = nn.Sequential(*(convolution(size, options.channels, options.kernel) for size in inputs))
+        self.outputs = (*(self.sites.size,) * 3, 1, self.near.size)
         self.corrections = nn.Linear(options.channels, sum(self.outputs))
         nn.init.zeros_(self.corrections.weight)
         nn.init.zeros_(self.corrections.bias)
-        distance = torch.arange(options.reach + 1.0)
+        if options.every > 1:
+            self.places = nn.Parameter(torch.zeros(options.every ** len(self.sites.shape), options.channels))
+        distances = torch.from_numpy(self.sites.distances())
+        self.register_buffer("place", torch.from_numpy(self.sites.places()), persistent=False)
+        self.register_buffer("distance", distances, persistent=False)
+        distance = torch.arange(math.ceil(float(distances.max())) + 1.0)
         taper = torch.exp(-0.5 * (distance / options.radius) ** 2).clamp(1e-3, 1 - 1e-3)
         self.taper = nn.Parameter(torch.stack((torch.logit(taper), options.growth * (distance / options.radius) ** 2)))
         inflation = math.log(options.first_inflation)
         self.inflation = nn.Parameter(torch.tensor([inflation, -options.growth * inflation]))
+
+    def _window_of_sites(self, experiment: Experiment) -> Window:
+        """Return the window of the points where observations may lie; `ValueError` for an experiment without one."""
+        reach, every, title = self.options.reach, self.options.every, experiment.title
+        if not experiment.grid:
+            raise ValueError(f"mnmef_local needs a periodic grid, which {title} does not have")
+        window = Window(experiment.grid_shape, reach, every)
+        points = window.shape[0]
+        if points % every or (window.places()[experiment.observation_index().numpy()] != 0).any():
+            raise ValueError(
+                f"every of mnmef_local must divide the {points} grid points and the distances of observations of "
+                f"{title}, not {every}"
+            )
+        if not window.fits:
+            raise ValueError(
+                f"the reach of mnmef_local must be below half the {points} grid points of {title}, not {reach}"
+            )
+        return window
 
     def head_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that fine-tuning changes: all."""
@@ -242,13 +166,18 @@ class MnmefLocal(nn.Module, Filter):
         Raises
         ------
         ValueError
-            For a longer reach.
+            For a longer reach, and for another one than on a line where observations may lie at all points.
         """
         reach, more = other.options.reach, self.options.reach - other.options.reach
         if more < 0:
             raise ValueError(
                 f"the reach of mnmef_local may grow from one training to the next, not shrink from {reach}"
             )
+        if not more:
+            self.load_state_dict(other.state_dict())
+            return
+        if len(self.sites.shape) > 1 or self.options.every > 1:
+            raise ValueError(f"the reach of mnmef_local may grow on a line with every = 1 alone: leave it at {reach}")
         weights, first, ends = other.state_dict(), "layers.0.weight", (more, more)
         fields, rows = weights[first].split((FIELDS, 2 * reach + 1), 1)
         weights[first] = torch.cat((fields, functional.pad(rows, (0, 0, *ends))), 1)
@@ -293,11 +222,9 @@ class MnmefLocal(nn.Module, Filter):
         innovation (D, B), observed anomalies (D, B, N) and mask (D, B) are zero where nothing is observed; level (B,)
         or (1,) is sigma_y in units of a fifth of the bound.
         """
-        reach, log_size = self.options.reach, math.log(anomaly.shape[-1] / MEMBERS)
-        half = torch.sigmoid(self.taper[0] + self.taper[1] * log_size).sqrt()
-        root = torch.cat((half.flip(0), half[1:]))
-        gain = GainFunction.apply(h_anomaly, anomaly, root)
-        innovations = windows(innovation, reach)
+        log_size = math.log(anomaly.shape[-1] / MEMBERS)
+        gain = GainFunction.apply(h_anomaly, anomaly, self.root_of_taper(log_size), self.sites)
+        innovations = self.sites.gather(innovation)
         variance = anomaly.square().sum(-1) / (anomaly.shape[-1] - 1)
         spread, share = (variance + SMALLEST_SPREAD**2).sqrt(), variance / (1 + variance)
         shift = (gain * innovations).sum(-1)
@@ -307,15 +234,28 @@ class MnmefLocal(nn.Module, Filter):
         row = gain / (share.unsqueeze(-1) + SMALLEST_SPREAD**2)
         f, g, other, u, c = self.network(torch.cat((fields, row), -1)).split(self.outputs, -1)
         shift = ((gain * (1 + f) + share.unsqueeze(-1) * g) * innovations).sum(-1) + spread * u.squeeze(-1)
-        anomaly = anomaly - 0.5 * RowsFunction.apply(gain * (1 + other), h_anomaly) + RowsFunction.apply(c, anomaly)
+        narrowed = anomaly - 0.5 * RowsFunction.apply(gain * (1 + other), h_anomaly, self.sites)
+        anomaly = narrowed + RowsFunction.apply(c, anomaly, self.near)
         return mean + shift, (self.inflation[0] + self.inflation[1] * log_size).exp() * anomaly
+
+    def root_of_taper(self, log_size: float) -> Tensor:
+        """Return roots of the taper (D, 1, p), or (p,) where all points see observations at the same distances."""
+        logits = self.taper[0] + self.taper[1] * log_size
+        nearer = self.distance.floor().long()
+        share = (self.distance - nearer).to(logits)
+        # Between two whole distances logits are interpolated.
+        logits = logits[nearer] + share * (logits[(nearer + 1).clamp(max=len(logits) - 1)] - logits[nearer])
+        root = torch.sigmoid(logits).sqrt()
+        return root[self.place].unsqueeze(1) if self.options.every > 1 else root[0]
 
     def network(self, fields: Tensor) -> Tensor:
         """Map fields (D, B, C) to corrections (D, B, O)."""
-        width = self.options.kernel // 2
-        for layer in self.layers:
-            assert isinstance(layer, nn.Conv1d)
-            seen = windows(fields, width).flatten(2)
-            hidden = functional.gelu(functional.linear(seen, layer.weight.mT.flatten(1), layer.bias))
+        for i, layer in enumerate(self.layers):
+            assert isinstance(layer, nn.Conv1d | nn.Conv2d)
+            seen = self.seen.gather(fields).flatten(2)
+            hidden = functional.linear(seen, layer.weight.flatten(2).mT.flatten(1), layer.bias)
+            if i == 0 and self.options.every > 1:
+                hidden = hidden + self.places[self.place].unsqueeze(1)
+            hidden = functional.gelu(hidden)
             fields = hidden + fields if fields.shape == hidden.shape else hidden
         return self.corrections(fields)

@@ -38,7 +38,7 @@ class Kolmogorov(System):
     def __init__(
         self,
         points: int = 64,
-        step_size: float = 0.025,
+        step_size: float = 0.02,
         reynolds: float = 100.0,
         wave_number: int = 4,
         force: float = 1.0,
@@ -85,12 +85,6 @@ class Kolmogorov(System):
             n3 = tendency(e2 * v1 + q * (2.0 * n2b - n1))
             v = e * v + f1 * n1 + f2 * (n2a + n2b) + f3 * n3
         return on_grid(v).flatten(-2)
-
-    def distance(self, sites: np.ndarray) -> np.ndarray:
-        """Return the distances (Nx, d) from all components to `sites`, in grid points of the periodic plane."""
-        places = np.stack(np.divmod(np.arange(self.state_size), self.points), -1)
-        gap = np.abs(places[:, None] - places[sites])
-        return np.linalg.norm(np.minimum(gap, self.points - gap), axis=-1)
 
 
 @cache

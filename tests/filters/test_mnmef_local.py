@@ -8,10 +8,14 @@ import torch
 
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.mnmef_local import FIELDS, LocalOptions, MnmefLocal
+from mnmef.filters.windows import Window
 
 SMALL = LocalOptions(channels=5, layers=2, kernel=3, reach=4, near=2)
 FULL = load_experiment("lorenz96_full")
 SPARSE = load_experiment("lorenz96")
+PLANE = load_experiment("kolmogorov").with_system({"points": 16})
+PLANE = PLANE.from_description({**PLANE.description, "observation": {"every": [4, 4]}})
+IN_PLANE = {"every": 4, "reach": 4, "near": 1}
 
 
 def make(experiment, sigma_y=1.3, trained=True, **changes):
@@ -32,13 +36,22 @@ def draw(experiment, members=6, seed=0):
     return torch.from_numpy(forecast), torch.from_numpy(3 + rng.standard_normal((2, experiment.observation_size)))
 
 
+def first_taper(distance, options):
+    """The Gaussian of the options at whole distances, with logits interpolated between them."""
+    whole = np.arange(distance.max() + 2)
+    gaussian = np.clip(np.exp(-0.5 * (whole / options.radius) ** 2), 1e-3, 1 - 1e-3)
+    return 1 / (1 + np.exp(-np.interp(distance, whole, np.log(gaussian / (1 - gaussian)))))
+
+
 def closed_form(v, y, experiment, sigma_y, options):
     """Analysis (N, Nx) by a gain with `R / taper` for each component, of which anomalies get half."""
     anomaly, h_anomaly = v - v.mean(0), (v - v.mean(0))[:, list(experiment.observed)]
     analysis = np.empty_like(v)
+    window = Window(experiment.grid_shape, options.reach, options.every)
+    points = torch.arange(experiment.state_size)
     for i, distance in enumerate(experiment.distances()):
-        near = np.flatnonzero(distance <= options.reach)
-        taper = np.clip(np.exp(-0.5 * (distance[near] / options.radius) ** 2), 1e-3, 1 - 1e-3)
+        near = np.flatnonzero(np.isin(experiment.observed, window.gather(points[:, None])[i]))
+        taper = first_taper(distance[near], options)
         covariance = h_anomaly[:, near].T @ h_anomaly[:, near] / (len(v) - 1) + np.diag(sigma_y**2 / taper)
         gain = np.linalg.solve(covariance, h_anomaly[:, near].T @ anomaly[:, i] / (len(v) - 1))
         shift = gain @ (y - v.mean(0)[list(experiment.observed)])[near]
@@ -47,10 +60,20 @@ def closed_form(v, y, experiment, sigma_y, options):
     return analysis
 
 
-@pytest.mark.parametrize("experiment", [FULL, SPARSE], ids=["full", "sparse"])
-@pytest.mark.parametrize("reach", [2, 6])
-def test_untrained_it_is_the_localized_filter_with_half_the_gain_for_anomalies(experiment, reach):
-    filter_ = make(experiment, trained=False, reach=reach, radius=3.0)
+@pytest.mark.parametrize(
+    ("experiment", "options"),
+    [
+        (FULL, {"reach": 2}),
+        (FULL, {"reach": 6}),
+        (SPARSE, {"reach": 2}),
+        (SPARSE, {"reach": 6}),
+        (SPARSE, {"reach": 12, "every": 4}),
+        (PLANE, IN_PLANE),
+    ],
+    ids=["full-2", "full-6", "sparse-2", "sparse-6", "sparse-every4", "plane"],
+)
+def test_untrained_it_is_the_localized_filter_with_half_the_gain_for_anomalies(experiment, options):
+    filter_ = make(experiment, trained=False, radius=3.0, **options)
     forecast, observation = draw(experiment, members=10)
     with torch.no_grad():
         # Taper and inflation are those of the options at ten members.
@@ -74,6 +97,21 @@ def test_a_shift_of_the_grid_by_the_distance_of_observations_shifts_the_analysis
     analysis = filter_.analyze(forecast, observation, experiment)
     shifted = filter_.analyze(forecast.roll(3 * gap, -1), observation.roll(3, -1), experiment)
     torch.testing.assert_close(shifted, analysis.roll(3 * gap, -1))
+
+
+def test_shifts_of_the_plane_by_the_distance_of_observations_shift_the_analysis():
+    filter_, (forecast, observation) = make(PLANE, **IN_PLANE), draw(PLANE)
+    filter_.places.data.copy_(torch.randn_like(filter_.places))
+    analysis = filter_.analyze(forecast, observation, PLANE)
+    shifted = filter_.analyze(turned(forecast, 16, 4, 8), turned(observation, 4, 1, 2), PLANE)
+    torch.testing.assert_close(shifted, turned(analysis, 16, 4, 8))
+    others = filter_.analyze(turned(forecast, 16, 1, 0), observation, PLANE)
+    assert not torch.allclose(others, turned(analysis, 16, 1, 0))
+
+
+def turned(values, points, down, right):
+    """Fields (..., points^2) of a periodic square, moved."""
+    return values.unflatten(-1, (points, points)).roll((down, right), (-2, -1)).flatten(-2)
 
 
 def test_on_copies_of_a_grid_side_by_side_each_has_the_analysis_of_one():
@@ -138,9 +176,13 @@ def test_begun_with_a_shorter_reach_it_is_the_shorter_filter_where_the_taper_end
         shorter.begin_with(longer)
 
 
-@pytest.mark.parametrize("members", [4, 12])
-def test_the_gradient_through_two_cycles_is_the_quotient_of_differences(members):
-    filter_, (forecast, observation) = make(FULL), draw(FULL, members)
+@pytest.mark.parametrize(
+    ("experiment", "options", "members"),
+    [(FULL, {}, 4), (FULL, {}, 12), (SPARSE, {"every": 4, "reach": 8}, 4), (PLANE, IN_PLANE, 6), (PLANE, IN_PLANE, 12)],
+    ids=["full-4", "full-12", "sparse-every4", "plane-6", "plane-12"],
+)
+def test_the_gradient_through_two_cycles_is_the_quotient_of_differences(experiment, options, members):
+    filter_, (forecast, observation) = make(experiment, **options), draw(experiment, members)
     observation[0, 5] = torch.nan
     forecast.requires_grad_(True)
     inputs = [forecast, *filter_.parameters()]
@@ -148,8 +190,8 @@ def test_the_gradient_through_two_cycles_is_the_quotient_of_differences(members)
     directions = [torch.randn_like(tensor) for tensor in inputs]
 
     def loss():
-        first = filter_.analyze(FULL.propagate(forecast), observation, FULL)
-        return filter_.analyze(FULL.propagate(first), observation, FULL).sin().sum()
+        first = filter_.analyze(forecast, observation, experiment)
+        return filter_.analyze(experiment.system.advance(first, 1), observation, experiment).sin().sum()
 
     gradients = torch.autograd.grad(loss(), inputs)
     step = 1e-6
@@ -168,6 +210,9 @@ def test_the_gradient_through_two_cycles_is_the_quotient_of_differences(members)
     [
         (lambda: MnmefLocal(load_experiment("lorenz63"), 1.0), "periodic grid.*Lorenz '63"),
         (lambda: MnmefLocal(FULL, 1.0, LocalOptions(reach=20)), "below half the 40 grid points.*20"),
+        (lambda: MnmefLocal(SPARSE, 1.0, LocalOptions(every=3)), "every.*must divide the 40 grid points.*not 3"),
+        (lambda: MnmefLocal(FULL, 1.0, LocalOptions(every=2)), "every.*distances of observations.*not 2"),
+        (lambda: make(PLANE, **IN_PLANE).begin_with(make(PLANE, **{**IN_PLANE, "reach": 2})), "leave it at 2"),
         (lambda: LocalOptions(kernel=4), "odd, not 4"),
         (lambda: LocalOptions(layers=0), "layers.*at least 1, not 0"),
         (lambda: LocalOptions(near=11), "near.*from 0 to its reach, 10, not 11"),

@@ -93,12 +93,3 @@ def test_a_step_takes_away_what_is_above_the_cut():
     system = Kolmogorov(POINTS)
     shortest = flat(np.cos(7 * X) + np.cos(6 * Y))
     torch.testing.assert_close(system.step(shortest), system.step(torch.zeros_like(shortest)), rtol=0, atol=1e-13)
-
-
-def test_distances_are_those_of_the_periodic_plane():
-    distances = Kolmogorov(POINTS).distance(np.array([0, 3 * POINTS + 15]))
-    assert distances.shape == (POINTS**2, 2)
-    field = distances.reshape(POINTS, POINTS, 2)
-    assert field[3, 15, 0] == pytest.approx(np.hypot(3, 1))
-    assert field[3, 15, 1] == 0
-    assert field[8, 8].tolist() == pytest.approx([np.hypot(8, 8), np.hypot(5, 7)])
