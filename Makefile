@@ -13,7 +13,7 @@
 # make rulegraph                                                       draw docs/rulegraph.svg (graphviz)
 # make tutorial                                                        run the notebooks in docs/ and keep their outputs
 # make docs                                                            the documentation as a site in build/docs/; a broken link is an error
-# make gallery | animation | flow                                      draw the pictures of docs/gallery/, docs/animation.gif, both with shipped weights, and docs/kolmogorov.png
+# make gallery | animation | flow                                      draw the pictures of docs/gallery/, docs/animation.gif, and docs/kolmogorov.png and .gif, all with shipped weights
 # make benchmark [BENCHMARK_ARGS="--experiments ks --repeats 5"]           time filters and training on an idle machine
 # make install | unlock | clean
 

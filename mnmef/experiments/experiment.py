@@ -283,7 +283,8 @@ class Experiment:
         if self.grid:
             places = np.stack(np.unravel_index(np.arange(self.state_size), self.grid_shape), -1)
             gap = np.abs(places[:, None] - places[sites])
-            return np.linalg.norm(np.minimum(gap, np.array(self.grid_shape) - gap), axis=-1)
+            gap = np.minimum(gap, np.array(self.grid_shape) - gap)
+            return gap[..., 0] if self.is_periodic else np.linalg.norm(gap, axis=-1)
         if hasattr(system, "distance"):
             found = np.asarray(system.distance(sites), dtype=float)
         elif hasattr(system, "coordinates"):

@@ -158,7 +158,7 @@ def load_checkpoint(
     at_inference = {key: model[key] for key in INFERENCE_OPTIONS if key in model}
     level = None if sigma_y is None or sigma_y == card["sigma_y"] else sigma_y
     asked = {"experiment": experiment, "filter": name, **_dotted(model), **_asked_level(card, level)}
-    found = {**card, **_dotted(card["model"] | at_inference)}
+    found = {**card, **_dotted(_first_options(card["filter"]) | card["model"] | at_inference)}
     _refuse_others(path, {key: value for key, value in asked.items() if value is not None}, found)
     tensors, base = read_tensors(path), _base_of(path, card)
     name, experiment, sigma_y, model = card["filter"], card["experiment"], card["sigma_y"], card["model"] | at_inference
@@ -274,6 +274,11 @@ def _check_tensors(
             raise ValueError(f"checkpoint {path} holds {key} of shape {found}; right is {right}")
         if not bool(torch.isfinite(tensors[key]).all()):
             raise ValueError(f"checkpoint {path} holds non-finite numbers in {key}; train it anew")
+
+
+def _first_options(name: str) -> dict[str, Any]:
+    """Return the options of a filter's network by default, which cards of before there was an option leave out."""
+    return asdict(NETWORKS[name][1]()) if name in NETWORKS else {}
 
 
 def _dotted(model: Mapping[str, Any]) -> dict[str, Any]:

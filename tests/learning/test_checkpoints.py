@@ -36,6 +36,15 @@ def test_weights_come_back_bit_for_bit_with_their_card(saved):
     assert read_card(path)["training"] == {"steps": 3}
 
 
+def test_an_option_that_a_card_is_older_than_has_its_default(saved, tmp_path):
+    card, older = read_card(saved[1]), tmp_path / "older.safetensors"
+    default = card["model"].pop("localization")
+    write_tensors(read_tensors(saved[1]), card, older)
+    assert load_checkpoint(older, model=MODEL | {"localization": default}).options == saved[0].options
+    with pytest.raises(ValueError, match=f"model.localization = {default}, but {not default}"):
+        load_checkpoint(older, model={"localization": not default})
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
