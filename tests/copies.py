@@ -12,7 +12,7 @@ def share_kernels(tree: Path) -> None:
     import numba
     from numba.core.caching import UserProvidedCacheLocator
 
-    import mnmef.kernels.compiling  # noqa: F401  chooses the folder
+    import mnmef.kernels.lanes  # noqa: F401  chooses the folder
 
     kept = Path(numba.config.CACHE_DIR)
     shared, own = (UserProvidedCacheLocator.get_suitable_cache_subpath(str(p / KERNELS / "x.py")) for p in (ROOT, tree))

@@ -8,7 +8,7 @@ from torch import Tensor
 from mnmef.assimilation.restart import assumed_noise
 from mnmef.core.errors import check_class, positive_number
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import CycleResult, Filter
+from mnmef.filters.base import CycleResult, Draws, Filter
 from mnmef.io.files import variable
 
 
@@ -48,9 +48,7 @@ class GrossErrorCheck(Filter):
         self.rejected = []
         return ensemble
 
-    def cycle(
-        self, carry: Any, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> CycleResult:
+    def cycle(self, carry: Any, observation: Tensor, experiment: Experiment, noise: Draws = None) -> CycleResult:
         """Run a cycle of the inner filter without gross errors (see `Filter.cycle`)."""
         forecast = experiment.propagate(carry)
         observed = experiment.observe(forecast)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mnmef.core.errors import positive_number, unknown_name, whole_number
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import CycleResult, Filter
+from mnmef.filters.base import CycleResult, Draws, Filter
 from mnmef.filters.particle import ParticleFilter
 from mnmef.filters.static import Static
 from mnmef.io.files import variable
@@ -123,9 +123,7 @@ class Resumed(Filter):
         ]
         return tuple(parts) if isinstance(start, tuple) else parts[0]
 
-    def cycle(
-        self, carry: Any, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> CycleResult:
+    def cycle(self, carry: Any, observation: Tensor, experiment: Experiment, noise: Draws = None) -> CycleResult:
         """Run a cycle of the inner filter (see `Filter.cycle`)."""
         return self.inner.cycle(carry, observation, experiment, noise)
 

@@ -124,25 +124,18 @@ def faults_of_experiment(config: Config, description: Mapping[str, Any]) -> Iter
         if key in learned and window % cycles:
             right = f"must divide data.train.window_cycles = {window}"
             yield f"{name}: {key}.training.gradient_cycles = {cycles}: {right}"
-    if split_reference(description["system"].get("name")) and config.baselines and config.search.engine != "batched":
-        yield (
-            f"{name}: search.engine = {config.search.engine} asks DAPPER, which has no model of "
-            f"{description['system']['name']}: set search: {{engine: batched}} in its file"
-        )
+    asks_dapper = config.baselines and config.search.engine != "batched"
+    asking, remedy = f"{name}: search.engine = {config.search.engine} asks DAPPER", "{engine: batched} in its file"
+    if asks_dapper and split_reference(description["system"].get("name")):
+        yield f"{asking}, which has no model of {description['system']['name']}: set search: {remedy}"
     gaps = [key for key in ("missing", "available") if description["observation"].get(key)]
-    if gaps and config.baselines and config.search.engine != "batched":
-        yield (
-            f"{name}: search.engine = {config.search.engine} asks DAPPER, which runs without gaps, but observation has "
-            f"{gaps[0]}: set search: {{engine: batched}} in its file"
-        )
+    if asks_dapper and gaps:
+        yield f"{asking}, which runs without gaps, but observation has {gaps[0]}: set search: {remedy}"
     if description.get("process_noise") or model_speaks_of(name, "is_stochastic"):
         for method in (each for each in config.baselines if METHODS[each].is_iterative):
             yield f"{name}: baselines has {method}, which runs the model again, so that its steps must not be random"
-    if "per_cycle" in description.get("process_noise", {}) and config.baselines and config.search.engine != "batched":
-        yield (
-            f"{name}: search.engine = {config.search.engine} asks DAPPER, which adds process noise at every step, not "
-            "per_cycle: set search: {engine: batched} in its file"
-        )
+    if asks_dapper and "per_cycle" in description.get("process_noise", {}):
+        yield f"{asking}, which adds process noise at every step, not per_cycle: set search: {remedy}"
     searched = {f"search.inflation.{method}": list(sizes) for method, sizes in config.search.inflation.items()}
     if config.search.localization_radius:
         searched["search.localization_radius"] = list(config.search.localization_radius)

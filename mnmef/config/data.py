@@ -1,16 +1,12 @@
 """The sections of config.yaml on truths and on runs of filters on them."""
 
-from typing import Annotated
-
-from pydantic import Field
-
 from mnmef.config.fields import (
     Count,
     ExperimentName,
+    Factor,
     Level,
     MethodName,
     Positive,
-    Real,
     Section,
     Several,
     Switch,
@@ -74,7 +70,7 @@ class Assimilation(Section):
     weights: str | None = knob("checkpoint of a learned filter; or else filter", default=None)
     filter: MethodName | None = knob("a classical filter", default=None)
     sigma_y: Level | None = knob("noise level; of weights, their own", unit="state units", default=None)
-    inflation: Annotated[Real, Field(ge=1)] = knob("factor on the anomalies of a classical filter", default=1.0)
+    inflation: Factor = knob("factor on the anomalies of a classical filter", default=1.0)
     localization_radius: Positive | None = knob("of a filter that localizes", unit="grid points", default=None)
     lag: Count = knob("window of ienks", unit="cycles", default=2)
     ensemble_size: Several = knob("members N of a climatological first ensemble", default=10)

@@ -26,6 +26,7 @@ Switch = Annotated[bool, Field(strict=True)]
 Positive = Annotated[Real, Field(gt=0)]
 Nonnegative = Annotated[Real, Field(ge=0)]
 Fraction = Annotated[Real, Field(ge=0, le=1)]
+Factor = Annotated[Real, Field(ge=1)]
 Level = Annotated[Positive, Field(ge=1e-4, le=1e6)]
 """A noise level: in names of files, and so written without an exponent."""
 Some = Field(min_length=1)

@@ -4,18 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mnmef.config.fields import (
-    Count,
-    ExperimentName,
-    Fraction,
-    Nonnegative,
-    Positive,
-    Section,
-    Several,
-    Switch,
-    Whole,
-    knob,
-)
+from mnmef.config.fields import Count, Fraction, Nonnegative, Positive, Section, Several, Switch, Whole, knob
 
 Decay = Literal["constant", "halve", "cosine"]
 Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|log_mse|crps|spread)(\+(nl2|l2|rmse|log_mse|crps|spread))*$")]
@@ -69,14 +58,6 @@ class Training(OwnTraining):
     weight_decay: Nonnegative = knob("weight decay", section="A")
     checkpoint_seconds: Positive = knob("wall time between resume files; changing it reruns nothing", unit="s")
     time_limit: Positive | None = knob("wall time of one job, to be continued by a retry; null: none", unit="minutes")
-
-
-class TrainingSeeds(Section):
-    """Pretrainings of the learned filter again, from other seeds, to see how much the seed decides."""
-
-    count: Count = knob("trainings of a setting, the first included")
-    experiments: list[ExperimentName] = knob("experiments that are trained again, if in use")
-    noise_levels: list[Positive] = knob("noise levels that are trained again, if in use", unit="state units")
 
 
 class ConvModel(Section):

@@ -13,13 +13,7 @@ from mnmef.core.errors import unknown_name
 from mnmef.core.names import METHODS
 from mnmef.core.references import dapper_module, split_reference
 from mnmef.experiments.description import describe
-from mnmef.experiments.files import (
-    REFERENCES,
-    SHIPPED_FOLDER,
-    fault_of_name,
-    known_experiments,
-    use_experiments,
-)
+from mnmef.experiments.files import REFERENCES, SHIPPED_FOLDER, fault_of_name, known_experiments, use_experiments
 from mnmef.io.digest import code_digest, plain_tree
 
 SYSTEMS_FOLDER = SHIPPED_FOLDER.parent / "systems"

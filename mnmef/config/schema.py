@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from mnmef.config.data import Assimilation, Data, Evaluation
 from mnmef.config.fields import ExperimentName, FilterName, Level, MethodName, Section, Several, Some, Whole, knob
-from mnmef.config.learning import Conv, Finetuning, Local, Members, Model, Training, TrainingSeeds
+from mnmef.config.learning import Conv, Finetuning, Local, Members, Model, Training
 from mnmef.config.search import Ienks, Published, Reference, Search
 from mnmef.config.studies import (
     Canonical,
@@ -14,21 +14,12 @@ from mnmef.config.studies import (
     Robustness,
     Scaling,
     Timing,
+    TrainingSeeds,
 )
 
 RUN_WIDE = (
-    *(
-        "scale",
-        "seed",
-        "weights",
-        "own_weights",
-        "analyses",
-        "assimilations",
-        "experiments",
-        "noise_levels",
-        "ensemble_sizes",
-    ),
-    *("training_seeds", "finetuning_curve", "linear_gaussian", "robustness", "scaling", "canonical"),
+    *("scale", "seed", "weights", "own_weights", "analyses", "assimilations", "experiments", "noise_levels"),
+    *("ensemble_sizes", "training_seeds", "finetuning_curve", "linear_gaussian", "robustness", "scaling", "canonical"),
 )
 """Keys that all experiments of a run have in common, so that the file of an experiment cannot change them."""
 

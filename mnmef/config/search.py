@@ -2,15 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from mnmef.config.fields import (
     Count,
+    Factor,
     GridName,
     MethodName,
     Nonnegative,
     Positive,
-    Real,
     Section,
     Several,
     Some,
@@ -92,7 +90,7 @@ class Reference(Section):
     in_figures: Switch = knob("draw them in figures 1, 4 and 7")
     ensemble_size: Several = knob("number of members N")
     methods: Annotated[list[MethodName], Some] = knob("methods to choose from")
-    inflations: Annotated[list[Annotated[Real, Field(ge=1)]], Some] = knob("inflations to try")
+    inflations: Annotated[list[Factor], Some] = knob("inflations to try")
     radii: list[Positive] = knob("localization radii to try; [] without a grid", unit="grid points")
     trajectories: Count = knob("trajectories of the tuning split for each setting")
     cycles: Count = knob("cycles of each trajectory", unit="cycles")

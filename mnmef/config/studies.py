@@ -1,4 +1,4 @@
-"""The sections of config.yaml on single figures and tables: 8, 10, 11, C.13, and those beyond the paper."""
+"""The sections of config.yaml on further trainings, single figures (8, 10, 11, C.13), and what is beyond the paper."""
 
 from typing import Annotated
 
@@ -6,6 +6,14 @@ from pydantic import Field
 
 from mnmef.config.fields import Count, ExperimentName, Fraction, Positive, Real, Section, Several, Some, Whole, knob
 from mnmef.config.learning import Loss
+
+
+class TrainingSeeds(Section):
+    """Pretrainings of the learned filter again, from other seeds, to see how much the seed decides."""
+
+    count: Count = knob("trainings of a setting, the first included")
+    experiments: list[ExperimentName] = knob("experiments that are trained again, if in use")
+    noise_levels: list[Positive] = knob("noise levels that are trained again, if in use", unit="state units")
 
 
 class Timing(Section):

@@ -12,11 +12,7 @@ from mnmef.io.files import read_table
 
 KEYS = ["experiment", "sigma_y", "method", "ensemble_size"]
 
-BURN_IN = {
-    "lorenz63": "106 of 1500 cycles",
-    "lorenz96": "133 of 1500 cycles",
-    "ks": "1000 of 2000 cycles",
-}
+BURN_IN = {"lorenz63": "106 of 1500 cycles", "lorenz96": "133 of 1500 cycles", "ks": "1000 of 2000 cycles"}
 """Cycles that the published baselines dropped before averaging; the published MNMEF dropped none."""
 
 LEARNED = ("mnmef_pretrained", "mnmef_finetuned")

@@ -132,11 +132,8 @@ def _of_split(file: Path, values: np.ndarray, split: str, sizes: Mapping[str, An
         part = np.concatenate([part[:, start : start + length] for start in starts] or [part[:0]])[:count]
         right = f"{count} segments of {length} times (data.train) of the trajectories after the first {tested + tuned}"
     else:
-        length, first, count = (
-            1 + sizes[split]["cycles"],
-            tested if split == "tune" else 0,
-            sizes[split]["trajectories"],
-        )
+        length, count = 1 + sizes[split]["cycles"], sizes[split]["trajectories"]
+        first = tested if split == "tune" else 0
         part = values[first : first + count, :length]
         right = f"{first + count} trajectories of {length} times (data.{split})"
     if part.shape[:2] != (count, length):

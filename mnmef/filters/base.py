@@ -10,6 +10,9 @@ from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
 
+Draws = Tensor | None
+"""Standard normal draws (..., N, d) of a cycle, not yet centered or scaled; None for a filter that needs none."""
+
 
 @dataclass(frozen=True)
 class Whitened:
@@ -156,10 +159,9 @@ class Filter:
 
     def noise_like(self, forecast: Tensor) -> Tensor:
         """Return sigma_y, a number or (B,), as (1, 1) or (B, 1), where and in which precision a forecast is."""
-        sigma_y = self.sigma_y
-        return (
-            sigma_y.to(forecast).reshape(-1, 1) if isinstance(sigma_y, Tensor) else forecast.new_full((1, 1), sigma_y)
-        )
+        if isinstance(self.sigma_y, Tensor):
+            return self.sigma_y.to(forecast).reshape(-1, 1)
+        return forecast.new_full((1, 1), self.sigma_y)
 
     def start(self, ensemble: Tensor) -> Any:
         """Return the start of the first cycle from the first ensemble (..., N, Nx), one cycle before the first
@@ -167,9 +169,7 @@ class Filter:
         """
         return ensemble
 
-    def cycle(
-        self, carry: Any, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> CycleResult:
+    def cycle(self, carry: Any, observation: Tensor, experiment: Experiment, noise: Draws = None) -> CycleResult:
         """Forecast to the next observation time and assimilate the observation there.
 
         Parameters
@@ -191,9 +191,7 @@ class Filter:
         analysis = self.update(forecast, observation, experiment, noise)
         return CycleResult(forecast, analysis, analysis)
 
-    def update(
-        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> Tensor:
+    def update(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Analyze as `analyze`; an ensemble without any observation keeps its forecast."""
         unseen = unobserved(observation)
         if unseen is not None and unseen.device.type == "cpu" and bool(unseen.all()):
@@ -201,9 +199,7 @@ class Filter:
         analysis = self.analyze(forecast, observation, experiment, noise)
         return analysis if unseen is None else torch.where(unseen, forecast, analysis)
 
-    def analyze(
-        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> Tensor:
+    def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble.
 
         Parameters

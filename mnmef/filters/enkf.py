@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean, inflate, observation_perturbations, whiten
+from mnmef.filters.base import Draws, Filter, ensemble_mean, inflate, observation_perturbations, whiten
 from mnmef.filters.linalg import add_product, solve_rows
 
 
@@ -30,9 +30,7 @@ class EnKF(Filter):
     def __init__(self, sigma_y: float, inflation: Tensor | float = 1.0, taper: Tensor | None = None) -> None:
         self.sigma_y, self.inflation, self.taper = sigma_y, inflation, taper
 
-    def analyze(
-        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> Tensor:
+    def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`)."""
         if noise is None:
             raise ValueError("the perturbed-observation EnKF needs standard normal noise (..., N, d)")
@@ -65,9 +63,7 @@ class DEnKF(EnKF):
     name: ClassVar[str] = "denkf"
     needs_noise: ClassVar[bool] = False
 
-    def analyze(
-        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> Tensor:
+    def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`)."""
         seen = whiten(observation, experiment)
         observed = seen.observe(forecast)

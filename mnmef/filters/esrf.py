@@ -5,14 +5,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean, inflate, whiten
-from mnmef.filters.linalg import (
-    has_more_observations,
-    precision,
-    symmetric_functions,
-    transform,
-    transform_deficit,
-)
+from mnmef.filters.base import Draws, Filter, ensemble_mean, inflate, whiten
+from mnmef.filters.linalg import has_more_observations, precision, symmetric_functions, transform, transform_deficit
 
 
 class ESRF(Filter):
@@ -35,9 +29,7 @@ class ESRF(Filter):
     def __init__(self, sigma_y: float, inflation: Tensor | float = 1.0) -> None:
         self.sigma_y, self.inflation = sigma_y, inflation
 
-    def analyze(
-        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> Tensor:
+    def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`)."""
         scale = self.sigma_y * (forecast.shape[-2] - 1) ** 0.5
         mean = ensemble_mean(forecast)

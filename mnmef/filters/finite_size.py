@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean, inflate, whiten
+from mnmef.filters.base import Draws, Filter, ensemble_mean, inflate, whiten
 from mnmef.filters.linalg import principal_modes, transform_deficit
 
 NEWTON = 100, 1e-7, 1e-4
@@ -67,9 +67,7 @@ class EnKFN(Filter):
     def __init__(self, sigma_y: float, inflation: Tensor | float = 1.0, hyperprior: float = 1.0) -> None:
         self.sigma_y, self.inflation, self.hyperprior = sigma_y, inflation, hyperprior
 
-    def analyze(
-        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> Tensor:
+    def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`)."""
         members, mean = forecast.shape[-2], ensemble_mean(forecast)
         anomalies, root_n1 = forecast - mean, (members - 1) ** 0.5

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mnmef.filters.base import ensemble_mean
+from mnmef.filters.base import Draws, ensemble_mean
 from mnmef.filters.finite_size import hyperprior_coefficients
 from mnmef.filters.linalg import add_product, principal_modes
 from mnmef.kernels import HAS_NUMBA
@@ -53,7 +53,7 @@ class Transform:
 
 
 def gauss_newton_step(
-    misfit: Tensor, old: Transform | None, draws: Tensor | None, hyperprior: float | None = None
+    misfit: Tensor, old: Transform | None, draws: Draws, hyperprior: float | None = None
 ) -> Transform:
     """The next iterate, given observed members minus observation (..., N, d) in units of sigma_y, as `old` led to them.
 
@@ -94,9 +94,7 @@ def _effective_root(squares: Tensor, old: Transform | None, members: int, hyperp
 class GaussNewton:
     """One cycle's iteration: observations (..., d), their standard deviation, draws (..., N, d) or None, hyperprior."""
 
-    def __init__(
-        self, observation: Tensor, sigma_y: float, draws: Tensor | None, hyperprior: float | None = None
-    ) -> None:
+    def __init__(self, observation: Tensor, sigma_y: float, draws: Draws, hyperprior: float | None = None) -> None:
         self.observation, self.sigma_y, self.draws, self.hyperprior = observation, sigma_y, draws, hyperprior
 
     def step(self, observed: Tensor, old: Transform | None) -> Transform:
@@ -123,7 +121,7 @@ class PackedTransform:
 class CompiledGaussNewton:
     """The same as `GaussNewton` on a CPU in double precision, several times faster."""
 
-    def __init__(self, observation: Tensor, sigma_y: float, draws: Tensor | None, batch: torch.Size) -> None:
+    def __init__(self, observation: Tensor, sigma_y: float, draws: Draws, batch: torch.Size) -> None:
         size = observation.shape[-1]
         # Arrays of one layout and precision, so that the kernel is compiled once.
         self.observation = observation.expand(*batch, size).reshape(-1, size).contiguous()
@@ -147,7 +145,7 @@ class CompiledGaussNewton:
 
 
 def gauss_newton(
-    observation: Tensor, sigma_y: float, draws: Tensor | None, shape: torch.Size, hyperprior: float | None = None
+    observation: Tensor, sigma_y: float, draws: Draws, shape: torch.Size, hyperprior: float | None = None
 ) -> GaussNewton | CompiledGaussNewton:
     """The iteration for ensembles of a shape (..., N, Nx), the fastest there is where the observation is kept."""
     is_double = observation.device.type == "cpu" and observation.dtype == torch.float64 and hyperprior is None

@@ -8,6 +8,7 @@ from torch import Tensor
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import (
     CycleResult,
+    Draws,
     Filter,
     ensemble_mean,
     inflate,
@@ -78,9 +79,7 @@ class IEnKS(Filter):
         """Return the start of the first window (..., N, Nx) and the number of cycles that the window spans so far."""
         return ensemble, 0
 
-    def cycle(
-        self, carry: Any, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> CycleResult:
+    def cycle(self, carry: Any, observation: Tensor, experiment: Experiment, noise: Draws = None) -> CycleResult:
         """Assimilate `observation` (..., d) at the end of the window and shift the window once it is full."""
         if self.perturbed and noise is None:
             raise ValueError("the perturbed-observation smoother needs standard normal noise (..., N, d)")
@@ -115,7 +114,7 @@ class IEnKS(Filter):
         spanned: int,
         experiment: Experiment,
         observation: Tensor,
-        draws: Tensor | None,
+        draws: Draws,
         inflation: Tensor | float,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return forecast, analysis and next start of a batch of windows (B, N, Nx) that span some cycles."""

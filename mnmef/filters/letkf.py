@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean, whiten
+from mnmef.filters.base import Draws, Filter, ensemble_mean, whiten
 from mnmef.filters.letkf_members import member_updates
 from mnmef.filters.linalg import has_more_observations
 from mnmef.filters.localization import domain_taper
@@ -77,9 +77,7 @@ class LETKF(Filter):
             for r in np.unique(radii)
         ]
 
-    def analyze(
-        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> Tensor:
+    def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`).
 
         Raises
@@ -93,10 +91,8 @@ class LETKF(Filter):
         scale = self.sigma_y * (forecast.shape[-2] - 1) ** 0.5
         mean = ensemble_mean(forecast)
         anomalies = forecast - mean
-        s, innovation = (
-            part / scale for part in whiten(observation, experiment).departures(forecast, (mean, anomalies))
-        )
-        innovation = innovation.squeeze(-2).expand(*forecast.shape[:-2], -1)
+        s, innovation = whiten(observation, experiment).departures(forecast, (mean, anomalies))
+        s, innovation = s / scale, (innovation / scale).squeeze(-2).expand(*forecast.shape[:-2], -1)
         if self.is_scalar:
             shift, anomalies = updates(s, anomalies, innovation, *self.groups[0][1:])
         else:

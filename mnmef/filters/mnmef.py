@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mnmef.core.errors import unknown_name
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, check_made_for, ensemble_mean, observation_perturbations, whiten
+from mnmef.filters.base import Draws, Filter, check_made_for, ensemble_mean, observation_perturbations, whiten
 from mnmef.filters.networks import Head, SetTransformer
 
 INPUTS = ("states", "separate", "joint")
@@ -96,9 +96,8 @@ class Mnmef(nn.Module, Filter):
         if self.is_localized:
             distances = experiment.distances()
             values, index = np.unique(distances, return_inverse=True)
-            self.localization_head = Head(
-                0, options.feature_size + ny * options.observation_in_localization, len(values), *shape
-            )
+            shared = options.feature_size + ny * options.observation_in_localization
+            self.localization_head = Head(0, shared, len(values), *shape)
             state_index = torch.from_numpy(index.reshape(nx, ny))
             # Distances between observed components are the rows of the same table that belong to them.
             pairs = torch.cat((state_index, state_index[experiment.observation_index()]))
@@ -110,10 +109,8 @@ class Mnmef(nn.Module, Filter):
 
     def feature(self, forecast: Tensor, observed: Tensor) -> Tensor:
         """Compute the feature f (B, F) of forecast members (B, N, Nx) and their observed components (B, N, d)."""
-        mode = self.options.input
-        parts = {"states": [forecast], "separate": [forecast, observed]}.get(mode) or [
-            torch.cat((forecast, observed), -1)
-        ]
+        parts = {"states": [forecast], "separate": [forecast, observed]}.get(self.options.input)
+        parts = parts or [torch.cat((forecast, observed), -1)]
         return torch.cat([encoder(part) for encoder, part in zip(self.encoders, parts, strict=True)], -1)
 
     def distance_weights(self, feature: Tensor, observation: Tensor) -> Tensor:
@@ -127,9 +124,7 @@ class Mnmef(nn.Module, Filter):
         matrices = weights.index_select(-1, self.distance_index).unflatten(-1, (-1, observation.shape[-1]))
         return matrices[..., : self.experiment.state_size, :], matrices[..., self.experiment.state_size :, :]
 
-    def analyze(
-        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> Tensor:
+    def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`).
 
         An ensemble whose linear system of the gain is singular, or has a non-finite solution, keeps its (inflated)
@@ -157,9 +152,7 @@ class Mnmef(nn.Module, Filter):
         return analysis.reshape(forecast.shape)
 
 
-def as_batch(
-    filter_: Any, forecast: Tensor, observation: Tensor, noise: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
+def as_batch(filter_: Any, forecast: Tensor, observation: Tensor, noise: Draws) -> tuple[Tensor, Tensor, Tensor]:
     """Return members (B, N, Nx), observations (B, d) and their perturbations (B, N, d), leading dimensions flattened.
 
     Raises

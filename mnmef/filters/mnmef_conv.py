@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean, whiten
+from mnmef.filters.base import Draws, Filter, ensemble_mean, whiten
 from mnmef.filters.mnmef import as_batch, kalman_increment
 
 FIELDS = 6
@@ -242,9 +242,7 @@ class MnmefConv(nn.Module, Filter):
         parts = (scale * v, unit * anomaly, scale * mean, unit * spread, unit * placed, mask)
         return torch.stack(torch.broadcast_tensors(*parts), -2)
 
-    def analyze(
-        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> Tensor:
+    def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `mnmef.filters.base.Filter.analyze`).
 
         Where the gain's linear system is singular, that ensemble keeps its (inflated) forecast.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, as_batch, in_units_of_noise
+from mnmef.filters.base import Draws, Filter, as_batch, in_units_of_noise
 
 MEMBERS = 10
 """Number of members whose logarithm is zero for the network."""
@@ -108,9 +108,7 @@ class MnmefMembers(nn.Module, Filter):
         """Return the parameters that fine-tuning changes: all."""
         return list(self.parameters())
 
-    def analyze(
-        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> Tensor:
+    def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `mnmef.filters.base.Filter.analyze`).
 
         An observation that is NaN is missing.

@@ -86,9 +86,8 @@ class AttentionBlock(nn.Module):
         return is_fit and key.device.type == "cpu"
 
     def _split(self, tokens: Tensor) -> Tensor:
-        return tokens.unflatten(-1, (self.heads, -1)).transpose(
-            -3, -2
-        )  # (B, tokens, W) -> (B, heads, tokens, W / heads)
+        """Take tokens (B, T, W) apart, to (B, heads, T, W / heads)."""
+        return tokens.unflatten(-1, (self.heads, -1)).transpose(-3, -2)
 
 
 class SelfAttentionBlock(nn.Module):

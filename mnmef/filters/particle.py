@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mnmef.core.seeds import torch_generator
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import CycleResult, Filter, unobserved, whiten
+from mnmef.filters.base import CycleResult, Draws, Filter, unobserved, whiten
 from mnmef.filters.options import Options
 
 DEGENERATE = 1e-10
@@ -39,9 +39,7 @@ class ParticleFilter(Filter):
         """Return particles (..., N, Nx) and the logarithms of their weights (..., N, 1)."""
         return ensemble, torch.zeros_like(ensemble[..., :1])
 
-    def cycle(
-        self, carry: Any, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> CycleResult:
+    def cycle(self, carry: Any, observation: Tensor, experiment: Experiment, noise: Draws = None) -> CycleResult:
         """Weigh the forecasts by their likelihood, and draw again where needed (see `Filter.cycle`)."""
         particles, logarithms = experiment.propagate(carry[0]), carry[1]
         seen = whiten(observation, experiment)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mnmef.core.seeds import torch_generator
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter, ensemble_mean
+from mnmef.filters.base import Draws, Filter, ensemble_mean
 from mnmef.filters.options import Options
 
 
@@ -63,9 +63,7 @@ class Respread(Filter):
         self.needs_noise = inner.needs_noise  # type: ignore[misc]
         self.rotate = Rotation(options.seed) if options.rotation else None
 
-    def analyze(
-        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> Tensor:
+    def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`)."""
         analysis = self.inner.analyze(forecast, observation, experiment, noise)
         mean, spread, kept = ensemble_mean(analysis), self.options.prior_spread, self.options.prior_perturbations

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mnmef.core.seeds import numpy_generator
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import CycleResult, Filter, ensemble_mean, missing_of
+from mnmef.filters.base import CycleResult, Draws, Filter, ensemble_mean, missing_of
 
 SAMPLE = 100, 50
 """Trajectories of a climate's sample, and states of each."""
@@ -53,12 +53,7 @@ class Static(Filter):
     name: ClassVar[str] = "static"
 
     def __init__(
-        self,
-        kind: str,
-        experiment: Experiment,
-        sigma_y: float,
-        climate: Tensor,
-        background: float = 1.0,
+        self, kind: str, experiment: Experiment, sigma_y: float, climate: Tensor, background: float = 1.0
     ) -> None:
         self.made_for = experiment
         self.kind, scale = kind, background if kind == "var3d" else 1.0
@@ -76,9 +71,7 @@ class Static(Filter):
         """Return the mean (..., 2, Nx) of the first ensemble (..., N, Nx), twice, as two are the least ensemble."""
         return ensemble_mean(ensemble).expand(*ensemble.shape[:-2], 2, -1)
 
-    def cycle(
-        self, carry: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> CycleResult:
+    def cycle(self, carry: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> CycleResult:
         """Move the mean and correct it by the observation (see `Filter.cycle`)."""
         stays = self.kind != "var3d"
         forecast = self.climate.to(carry).expand(carry.shape) if stays else experiment.without_noise().propagate(carry)
@@ -87,9 +80,7 @@ class Static(Filter):
         deviation = (self.variance - explained).clamp(min=0.0).sqrt().to(mean)
         return CycleResult(forecast, mean + torch.tensor([[1.0], [-1.0]]).to(mean) * deviation / 2**0.5, mean)
 
-    def analyze(
-        self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Tensor | None = None
-    ) -> Tensor:
+    def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Correct forecasts (..., N, Nx), each by itself."""
         missing = missing_of(observation)
         innovation = observation.unsqueeze(-2) - experiment.observe(forecast)

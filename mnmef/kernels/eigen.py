@@ -10,17 +10,13 @@ import math
 import numpy as np
 from numba import njit
 
-from mnmef.kernels.compiling import INNER, OPTIONS
-from mnmef.kernels.lanes import LANES, any_less, eights, every, gather, scatter, where_less
+from mnmef.kernels.lanes import INNER, LANES, OPTIONS, Array, any_less, eights, every, gather, scatter, where_less
 
 EPSILON, TINY = 2.0**-53, 1e-140
 """Off the diagonal, what is below these, relative to the largest row and absolutely, counts as zero."""
 
-SWEEPS = 12
-"""Of rotations of all pairs, after which vectors are taken as they are; two or three are usual."""
-
-TURNS = 60
-"""Iterations per eigenvalue after which it is taken as it is; two or three are usual."""
+SWEEPS, TURNS = 12, 60
+"""Of rotations of all pairs, and turns for an eigenvalue, after which they are taken as they are; 2 or 3 are usual."""
 
 
 @njit(**INNER)
@@ -32,7 +28,7 @@ def rotation(x: float, y: float) -> tuple[float, float, float]:
 
 
 @njit(**INNER)
-def rotate(a: np.ndarray, p: int, q: int, cosine: float, sine: float) -> None:
+def rotate(a: Array, p: int, q: int, cosine: float, sine: float) -> None:
     """Turn rows p and q of a matrix, to `cosine p - sine q` and `sine p + cosine q`."""
     for k in range(a.shape[1]):
         x, y = a[p, k], a[q, k]
@@ -40,7 +36,7 @@ def rotate(a: np.ndarray, p: int, q: int, cosine: float, sine: float) -> None:
 
 
 @njit(**INNER)
-def _tridiagonalize(a: np.ndarray, v: np.ndarray) -> None:
+def _tridiagonalize(a: Array, v: Array) -> None:
     """Make tridiagonal `v a v'` of a, and the orthogonal v."""
     for i in range(len(a)):
         for j in range(len(a)):
@@ -54,7 +50,7 @@ def _tridiagonalize(a: np.ndarray, v: np.ndarray) -> None:
 
 
 @njit(**INNER)
-def _iterate(first: int, diagonal: np.ndarray, off: np.ndarray, vectors: np.ndarray, small: float) -> None:
+def _iterate(first: int, diagonal: Array, off: Array, vectors: Array, small: float) -> None:
     """One QL step on rows `first` ..., and on the vectors, in the lanes where off[first] is beyond a bound."""
     zero, one = every(0.0), every(1.0)
     size_e, e, begin = abs(off[first]), off[first], diagonal[first]
@@ -68,8 +64,7 @@ def _iterate(first: int, diagonal: np.ndarray, off: np.ndarray, vectors: np.ndar
         g, h, last_s = c * e, c * p, s
         c, s, length = rotation(p, e)
         p = c * below - s * g
-        moved = h + s * (c * g + s * below) + shift
-        diagonal[i + 1] = where_less(small, size_e, moved, diagonal[i + 1])
+        diagonal[i + 1] = where_less(small, size_e, h + s * (c * g + s * below) + shift, diagonal[i + 1])
         off[i + 1] = where_less(small, size_e, last_s * length, off[i + 1])
         rotate(vectors, i, i + 1, where_less(small, size_e, c, one), where_less(small, size_e, s, zero))
     off[first] = where_less(small, size_e, s * p, off[first])
@@ -77,11 +72,11 @@ def _iterate(first: int, diagonal: np.ndarray, off: np.ndarray, vectors: np.ndar
 
 
 @njit(**INNER)
-def diagonalize(a: np.ndarray, values: np.ndarray, vectors: np.ndarray) -> None:
+def diagonalize(a: Array, values: Array, vectors: Array) -> None:
     """Eigenvalues (d), in no particular order, and eigenvectors (d, d; rows) of symmetric matrices a (d, d), to
     rounding of the largest eigenvalue; overwrites a.
 
-    Entries must be finite and below 1e150; those below 1e-140 count as zero.
+    Entries from 1e150 on may give any numbers; those below 1e-140 count as zero.
     """
     size, norm, off = len(a), every(0.0), eights(np.empty((len(a), LANES)))
     _tridiagonalize(a, vectors)
@@ -98,7 +93,7 @@ def diagonalize(a: np.ndarray, values: np.ndarray, vectors: np.ndarray) -> None:
 
 
 @njit(**INNER)
-def refine(gram: np.ndarray, vectors: np.ndarray, steepness: float, bound: float) -> None:
+def refine(gram: Array, vectors: Array, steepness: float, bound: float) -> None:
     """Improve V', eigenvectors of S'S as rows, given `gram = (S V)'(S V)`, until that is diagonal relative to each pair
     of its diagonal entries, in the lanes where steepness > bound; gram becomes that diagonal matrix.
 
@@ -117,9 +112,8 @@ def refine(gram: np.ndarray, vectors: np.ndarray, steepness: float, bound: float
                     continue
                 rotated = True
                 gap = high - low
-                distance = math.sqrt(gap * gap + 4.0 * g * g)
+                distance = math.sqrt(gap * gap + 4.0 * g * g) + TINY
                 tangent = 2.0 * g / (gap + where_less(gap, zero, -distance, distance))
-                tangent = where_less(zero, abs(g), tangent, zero)
                 cosine = 1.0 / math.sqrt(1.0 + tangent * tangent)
                 sine = tangent * cosine
                 rotate(gram, p, q, cosine, sine)
@@ -133,7 +127,7 @@ def refine(gram: np.ndarray, vectors: np.ndarray, steepness: float, bound: float
 
 
 @njit(**OPTIONS)
-def eigenpairs(begin: int, end: int, matrices: np.ndarray, values: np.ndarray, vectors: np.ndarray) -> None:
+def eigenpairs(begin: int, end: int, matrices: Array, values: Array, vectors: Array) -> None:
     """Of blocks `begin` ... of LANES matrices (B, d, d): values (B, d) and vectors (B, d, d; rows)."""
     count, size, _ = matrices.shape
     a, v, c = np.empty((size, size, LANES)), np.empty((size, size, LANES)), np.empty((size, LANES))

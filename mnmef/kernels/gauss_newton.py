@@ -11,11 +11,8 @@ import numpy as np
 from numba import njit
 
 from mnmef.kernels import HUGE, STEEP
-from mnmef.kernels.compiling import INNER, OPTIONS
 from mnmef.kernels.eigen import diagonalize, refine, rotate, rotation
-from mnmef.kernels.lanes import LANES, any_less, eights, every, gather, product, where_less
-
-Array = np.ndarray
+from mnmef.kernels.lanes import INNER, LANES, OPTIONS, Array, any_less, eights, every, gather, product, where_less
 
 PARTS = 3
 """Matrices (N, d) of a transform: basis, back, and the weights `mean_weights - left`; then mean_weights (1, d) and, in
@@ -140,9 +137,6 @@ def step(
         trace = every(0.0)
         for i in range(size):
             trace += gram[i, i]
-        for i in range(size):
-            for j in range(size):
-                gram[i, j] = where_less(trace, HUGE, gram[i, j], every(0.0))
         if len(draws):
             gather(draws.reshape(count, -1), block * LANES, perturbations.reshape(-1, LANES))
         _transform(s, gram, innovation, eights(perturbations), trace, eights(new[block]))

@@ -16,13 +16,12 @@ way back the two change places: because `F(i conj z)` is i times the conjugate o
 butterflies then serve in both directions. All fields stay in the first cache.
 """
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 from numba import njit
 
-from mnmef.kernels.compiling import INNER, OPTIONS
-from mnmef.kernels.lanes import aligned_room, gather, lanes_of, lines
+from mnmef.kernels.lanes import HAS_VECTORS, INNER, LINE, OPTIONS, aligned_room, gather, lines
 
 Complex = tuple[float, float]
 
@@ -36,29 +35,21 @@ E, E2, Q, Q2, T, F1, F2, F3 = range(8)
 """Coefficients of a frequency: those of the scheme less the factor i, Q2 = 2 Q and T = E2 Q - Q."""
 
 
-class Tables(NamedTuple):
-    """Tables of `ks_cycle`.
+Tables = namedtuple("Tables", "turns pairs half_turns coefficients")
+"""Tables of `ks_cycle`.
 
-    turns (P, N/2): of each pass there, exp(-2 pi i k q / n) of the k-th butterfly of n numbers, at k radix + q.
-    pairs (N/4 + 1, 2): places of the frequencies f <= N/4 and N/2 - f. half_turns (N/4 + 1,): exp(-2 pi i f / N).
-    coefficients (N/2 + 2, 8): of these frequencies in turn.
-    """
-
-    turns: np.ndarray
-    pairs: np.ndarray
-    half_turns: np.ndarray
-    coefficients: np.ndarray
+turns (P, N/2): of each pass there, exp(-2 pi i k q / n) of the k-th butterfly of n numbers, at k radix + q.
+pairs (N/4 + 1, 2): places of the frequencies f <= N/4 and N/2 - f. half_turns (N/4 + 1,): exp(-2 pi i f / N).
+coefficients (N/2 + 2, 8): of these frequencies in turn.
+"""
 
 
 def make_tables(precision: str, size: int, etd: tuple[np.ndarray, ...]) -> Tables:
     """The tables for `size` grid points, a power of two from 8 on, in the `precision` in which to compute, such as
     "float32".
 
-    etd: coefficients (N/2 + 1,) exp(hL), exp(hL/2), and Q, 2 Q, F1, 2 F2, F3 times -ik/2. Raises `ValueError` for
-    another size.
+    etd: coefficients (N/2 + 1,) exp(hL), exp(hL/2), and Q, 2 Q, F1, 2 F2, F3 times -ik/2.
     """
-    if size < 8 or size & (size - 1):
-        raise ValueError(f"the compiled cycle is for a power of two of grid points, at least 8, not for {size}")
     kind = {"float32": "complex64", "float64": "complex128"}[precision]
     rest = half = size // 2
     turns, place, digits = [], np.zeros(half, int), np.arange(half)
@@ -90,16 +81,6 @@ def _write(z: np.ndarray, i: int, x: Complex) -> None:
 
 
 @njit(**INNER)
-def _plus(x: Complex, y: Complex) -> Complex:
-    return x[0] + y[0], x[1] + y[1]
-
-
-@njit(**INNER)
-def _minus(x: Complex, y: Complex) -> Complex:
-    return x[0] - y[0], x[1] - y[1]
-
-
-@njit(**INNER)
 def _times(x: Complex, w: complex) -> Complex:
     return x[0] * w.real - x[1] * w.imag, x[0] * w.imag + x[1] * w.real
 
@@ -117,10 +98,17 @@ def _squares(x: Complex) -> Complex:
 
 
 @njit(**INNER)
+def _of_two(a: Complex, b: Complex) -> tuple[Complex, Complex]:
+    """The transform of two numbers: their sum and difference."""
+    return (a[0] + b[0], a[1] + b[1]), (a[0] - b[0], a[1] - b[1])
+
+
+@njit(**INNER)
 def _of_four(a: Complex, b: Complex, c: Complex, d: Complex) -> tuple[Complex, Complex, Complex, Complex]:
     """The transform of four numbers."""
-    p, q, u, v = _plus(a, c), _minus(a, c), _plus(b, d), _minus(b, d)
-    return _plus(p, u), (q[0] + v[1], q[1] - v[0]), _minus(p, u), (q[0] - v[1], q[1] + v[0])
+    (p, q), (u, v) = _of_two(a, c), _of_two(b, d)
+    (first, third), (second, fourth) = _of_two(p, u), _of_two(q, (v[1], -v[0]))
+    return first, second, third, fourth
 
 
 @njit(**INNER)
@@ -148,9 +136,9 @@ def _transform(z: np.ndarray, turns: np.ndarray, first: int, end: int, way: int)
         step, w = len(z) >> (2 * p + 2), turns[p]
         if step == 0:
             for i in range(0, len(z), 2):
-                a, b = _read(z, i), _read(z, i + 1)
-                _write(z, i, _plus(a, b))
-                _write(z, i + 1, _minus(a, b))
+                a, b = _of_two(_read(z, i), _read(z, i + 1))
+                _write(z, i, a)
+                _write(z, i + 1, b)
             continue
         for i in range(0, len(z), 4 * step):
             for k in range(step):
@@ -188,10 +176,10 @@ def _spectral(stage: int, rows: np.ndarray, spectrum: np.ndarray, t: Tables) -> 
     """
     for k in range(len(t.pairs)):
         place, mirror, turn = t.pairs[k, 0], t.pairs[k, 1], t.half_turns[k]
-        z, w = _read(rows, place), _read(rows, mirror)
-        even, odd = (z[0] + w[0], z[1] - w[1]), _times((z[1] + w[1], w[0] - z[0]), turn)
-        v = _stage(stage, spectrum, 4 * k, _plus(even, odd), t.coefficients, 2 * k)
-        w = _stage(stage, spectrum, 4 * k + 1, (even[0] - odd[0], odd[1] - even[1]), t.coefficients, 2 * k + 1)
+        v, w = _read(rows, place), _read(rows, mirror)
+        v, w = _of_two((v[0] + w[0], v[1] - w[1]), _times((v[1] + w[1], w[0] - v[0]), turn))
+        v = _stage(stage, spectrum, 4 * k, v, t.coefficients, 2 * k)
+        w = _stage(stage, spectrum, 4 * k + 1, (w[0], -w[1]), t.coefficients, 2 * k + 1)
         even, odd = (v[0] + w[0], v[1] - w[1]), _times((v[0] - w[0], v[1] + w[1]), turn.conjugate())
         _write(rows, mirror, (odd[0] - even[1], even[0] + odd[1]))  # at f = 0 these are the same row
         _write(rows, place, (even[1] + odd[0], even[0] - odd[1]))
@@ -204,10 +192,10 @@ def ks_cycle(states: np.ndarray, result: np.ndarray, steps: int, t: Tables) -> N
     t: of `make_tables`, in the precision in which to compute.
     """
     count, size = states.shape
-    turns, like, lanes = t.turns, t.coefficients, lanes_of(t.coefficients)
+    turns, last, like = t.turns, len(t.turns), t.coefficients
+    lanes, scale = LINE // like.itemsize if HAS_VECTORS else 1, like.dtype.type(0.5 / size)
     rows, spectra = aligned_room(size, lanes, like), aligned_room(8 * len(t.pairs), lanes, like)
     z, spectrum = lines(rows.reshape(-1, 2, lanes)), lines(spectra.reshape(-1, 2, lanes))
-    last, scale = len(turns), rows.dtype.type(0.5 / size)
     for begin in range(0, count, lanes):
         gather(states, begin, rows)
         _transform(z, turns, 0, last, THERE)

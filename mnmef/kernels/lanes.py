@@ -1,14 +1,35 @@
-"""Lanes of compiled functions: problems that are worked on side by side.
+"""Lanes of compiled functions, problems that are worked on side by side, and how these functions are compiled.
 
 An array of lanes has them as its last axis. `eights` and `lines` take that axis away: a function then reckons with a
 number of the array as if there were one problem. With `mnmef.kernels.vectors` this number is a vector of the
 processor's; without, there is one lane.
 """
 
+from pathlib import Path
+
+import numba
 import numpy as np
 from numba import njit
 
-from mnmef.kernels.compiling import HAS_VECTORS, INNER
+from mnmef.io.machine_code import cache_folder
+
+try:
+    from mnmef.kernels.vectors import IS_ON as HAS_VECTORS  # before the first function is compiled
+except ImportError:
+    HAS_VECTORS = False
+
+Array = np.ndarray
+OPTIONS: dict = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+"""Of a kernel, which Python calls: kept for the next process, run beside other threads, with no error for a division by
+zero, and with a product and a sum as one instruction.
+"""
+
+INNER: dict = {**OPTIONS, "cache": False, "forceinline": True}
+"""Of a function that kernels call, compiled into each of them. The compiler would make other contractions of a copy
+beside them, and which copy is linked would depend on whether this process or an earlier one compiled it.
+"""
+
+numba.config.CACHE_DIR = str(cache_folder(Path(__file__).parent, numba.config.CACHE_DIR, HAS_VECTORS))
 
 LINE = 64
 """Bytes of a line of the cache: what lies in one line is read twice as fast as what lies in two."""
@@ -19,7 +40,7 @@ LANES = 8 if HAS_VECTORS else 1
 if not HAS_VECTORS:
 
     @njit(**INNER)
-    def eights(array: np.ndarray) -> np.ndarray:
+    def eights(array: Array) -> Array:
         """An array (..., LANES) as one (...) of a number in each lane."""
         return array[..., 0]
 
@@ -46,13 +67,7 @@ else:
 
 
 @njit(**INNER)
-def lanes_of(like: np.ndarray) -> int:
-    """Lanes of `lines`: as many numbers of this precision as a line of the cache holds."""
-    return LINE // like.itemsize if HAS_VECTORS else 1
-
-
-@njit(**INNER)
-def aligned_room(size: int, lanes: int, like: np.ndarray) -> np.ndarray:
+def aligned_room(size: int, lanes: int, like: Array) -> Array:
     """An array (size, lanes) of numbers as those of `like`, not set, that begins with a line of the cache."""
     room = np.empty(size * lanes + LINE // like.itemsize, like.dtype)
     begin = -(room.ctypes.data // room.itemsize) % (LINE // room.itemsize)
@@ -60,7 +75,7 @@ def aligned_room(size: int, lanes: int, like: np.ndarray) -> np.ndarray:
 
 
 @njit(**INNER)
-def gather(states: np.ndarray, begin: int, rows: np.ndarray) -> None:
+def gather(states: Array, begin: int, rows: Array) -> None:
     """Make lanes (n, lanes) of states (M, n) from number `begin` on; lanes beyond the last state repeat it."""
     for lane in range(rows.shape[1]):
         state = states[min(begin + lane, len(states) - 1)]
@@ -69,7 +84,7 @@ def gather(states: np.ndarray, begin: int, rows: np.ndarray) -> None:
 
 
 @njit(**INNER)
-def scatter(rows: np.ndarray, begin: int, states: np.ndarray) -> None:
+def scatter(rows: Array, begin: int, states: Array) -> None:
     """Write lanes (n, lanes) back to states (M, n) from number `begin` on."""
     for lane in range(min(rows.shape[1], len(states) - begin)):
         state = states[begin + lane]
@@ -78,7 +93,7 @@ def scatter(rows: np.ndarray, begin: int, states: np.ndarray) -> None:
 
 
 @njit(**INNER)
-def product(a: np.ndarray, b: np.ndarray, c: np.ndarray, adds: bool) -> None:
+def product(a: Array, b: Array, c: Array, adds: bool) -> None:
     """`c = a b`, or `c += a b`, for matrices of lanes. Sums of two rows and two columns stay in registers; beyond the
     last one that one again: the same is done to it and written. Indices have no sign, as one might count from the end.
     """
@@ -95,3 +110,12 @@ def product(a: np.ndarray, b: np.ndarray, c: np.ndarray, adds: bool) -> None:
             if adds:
                 w, x, y, z = c[upper, left] + w, c[upper, right] + x, c[lower, left] + y, c[lower, right] + z
             c[upper, left], c[upper, right], c[lower, left], c[lower, right] = w, x, y, z
+
+
+@njit(**OPTIONS)
+def products(begin: int, end: int, a: Array, b: Array, c: Array) -> None:
+    """`c = a b` for blocks `begin` ... of matrices (B, rows, columns, L), L a multiple of LANES, lane by lane."""
+    for n in range(begin, end):
+        for h in range(0, c.shape[-1], LANES):
+            left, right, result = a[n, :, :, h : h + LANES], b[n, :, :, h : h + LANES], c[n, :, :, h : h + LANES]
+            product(eights(left), eights(right), eights(result), False)

@@ -1,21 +1,16 @@
-"""One cycle of Lorenz '63 and of Lorenz '96, by classical Runge-Kutta steps.
-
-SIDE states are advanced together, and take all steps of the cycle while they are in the first cache. A
-state's result does not depend on its neighbors.
-"""
+"""One cycle of Lorenz '63 and of Lorenz '96, by classical Runge-Kutta steps. A state does not depend on the others."""
 
 import numpy as np
 from numba import njit
 
-from mnmef.kernels.compiling import INNER, OPTIONS
-from mnmef.kernels.lanes import aligned_room, gather, scatter
+from mnmef.kernels.lanes import INNER, OPTIONS, Array, aligned_room, gather, scatter
 
 SIDE = 32
-"""States advanced together."""
+"""States advanced together, which take all steps of the cycle while they are in the first cache."""
 
 
 @njit(**OPTIONS)
-def lorenz63_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants: np.ndarray) -> None:
+def lorenz63_cycle(states: Array, result: Array, steps: int, constants: Array) -> None:
     """Advance `states` (M, 3) by `steps` steps into `result` (M, 3):
     `x' = s (y - x), y' = x (r - z) - y, z' = x y - b z`.
 
@@ -37,9 +32,7 @@ def lorenz63_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
 
 
 @njit(**INNER)
-def _stage(
-    x: np.ndarray, begin: np.ndarray, total: np.ndarray, target: np.ndarray, step: float, weight: float, forcing: float
-) -> None:
+def _stage(x: Array, begin: Array, total: Array, target: Array, step: float, weight: float, forcing: float) -> None:
     """With the tendency k of a field x, `target = begin + step k` and `total += weight k`."""
     end = len(x)
     for j in range(2 * SIDE):
@@ -53,7 +46,7 @@ def _stage(
 
 
 @njit(**OPTIONS)
-def lorenz96_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants: np.ndarray) -> None:
+def lorenz96_cycle(states: Array, result: Array, steps: int, constants: Array) -> None:
     """Advance `states` (M, Nx) by `steps` steps into `result` (M, Nx):
     `x_i' = (x_{i+1} - x_{i-2}) x_{i-1} - x_i + F`, indices cyclic.
 
@@ -62,18 +55,16 @@ def lorenz96_cycle(states: np.ndarray, result: np.ndarray, steps: int, constants
     """
     size = states.shape[1]
     forcing, whole, half, third, sixth = constants
-    rows, total = aligned_room(size + 3, SIDE, constants), aligned_room(size, SIDE, constants).ravel()
+    rows, x = aligned_room(size, SIDE, constants), aligned_room(size + 3, SIDE, constants).ravel()
     a, b = aligned_room(size + 3, SIDE, constants).ravel(), aligned_room(size + 3, SIDE, constants).ravel()
-    x, middle = rows.ravel(), rows[2 : size + 2]
+    total = rows.ravel()
     for begin in range(0, len(states), SIDE):
-        gather(states, begin, middle)
+        gather(states, begin, rows)
         for _ in range(steps):
             for p in range(len(total)):
-                total[p] = x[p + 2 * SIDE]
+                x[p + 2 * SIDE] = total[p]
             _stage(x, x, total, a, half, sixth, forcing)
             _stage(a, x, total, b, half, third, forcing)
             _stage(b, x, total, a, whole, third, forcing)
             _stage(a, x, total, b, whole, sixth, forcing)
-            for p in range(len(total)):
-                x[p + 2 * SIDE] = total[p]
-        scatter(middle, begin, result)
+        scatter(rows, begin, result)

@@ -20,15 +20,7 @@ from scipy import stats
 
 from mnmef.data.published import LEARNED
 from mnmef.report.tables import with_our_names
-from mnmef.report.verdicts import (
-    Finding,
-    Judgement,
-    Region,
-    cell_label,
-    corrected_level,
-    improvement_in,
-    judge_cells,
-)
+from mnmef.report.verdicts import Finding, Judgement, Region, cell_label, corrected_level, improvement_in, judge_cells
 from mnmef.scores.bootstrap import LEVEL
 from mnmef.scores.comparisons import CELL, is_learned, scores_by
 

@@ -13,18 +13,13 @@ import pandas as pd
 import yaml
 from tabulate import tabulate
 
-from mnmef.core.names import METHODS
+from mnmef.core.names import LEARNED_FILTERS, METHODS
 from mnmef.experiments.files import titles
 
 MISSING = "-"
 TEXTS = Path(__file__).with_suffix(".yaml")
 """Titles and notes of the tables; `rules/report.smk` has the file among its inputs."""
-FILTER_TITLES = {
-    "mnmef": "MNMEF",
-    "mnmef_conv": "MNMEF (convolutions)",
-    "mnmef_local": "MNMEF (local analyses)",
-    "mnmef_members": "MNMEF (few variables)",
-}
+FILTER_TITLES = {"mnmef": "MNMEF"} | {name: METHODS[name].label for name in LEARNED_FILTERS if name != "mnmef"}
 PRETRAINED = "pretrained"
 TIME_KEYS = ["experiment", "sigma_y", "filter"]
 PUBLISHED_NAMES = {"trained_infl": True, "no_infl": False, "ourFT": "heads", "fullFT": "all"}

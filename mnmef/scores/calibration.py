@@ -36,9 +36,8 @@ def add_calibration(scores: pd.DataFrame, paths: Sequence[str | Path]) -> pd.Dat
     """
     runs = (read_dataset(path, kind="evaluation") for path in paths)
     rows = [_row(run.sel(ensemble_size=members)) for run in runs for members in run["ensemble_size"].values]
-    return scores.merge(
-        pd.DataFrame(rows, columns=[*KEYS, *CALIBRATION_COLUMNS]), on=KEYS, how="left", validate="one_to_one"
-    )
+    table = pd.DataFrame(rows, columns=[*KEYS, *CALIBRATION_COLUMNS])
+    return scores.merge(table, on=KEYS, how="left", validate="one_to_one")
 
 
 def _row(run: xr.Dataset) -> dict[str, object]:

@@ -117,13 +117,11 @@ def expected_rows(name: str, fraction: float = 1.0, seed: int = 0) -> list[Row]:
 def _row(entry: Mapping[str, Any], fraction: float, seed: int) -> Row:
     """Return the row of an entry of a file."""
     own = {field.name for field in fields(Row)}
-    own_options = {key: value for key, value in entry.items() if key not in own}
-    named = {
-        key: entry[key] for key in entry if key in ("inflation", "localization_radius", "lag") or key in own_options
-    }
+    further = {key: value for key, value in entry.items() if key not in own}
+    named = {key: entry[key] for key in entry if key in ("inflation", "localization_radius", "lag") or key in further}
     least = {"trajectories": 2, "cycles": 4, "burn_in": 0}
     sizes = {key: max(number, round(fraction * entry[key])) for key, number in least.items()}
-    options = Options(seed=seed, **own_options)
+    options = Options(seed=seed, **further)
     text = ", ".join(key if value is True else f"{key} {value:g}" for key, value in named.items())
     return Row(**{key: entry[key] for key in entry if key in own} | sizes, options=options, named=text)
 

@@ -23,7 +23,7 @@ from mnmef.core.names import METHODS, stream_of
 from mnmef.core.seeds import numpy_generator
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import CycleResult, Filter
+from mnmef.filters.base import CycleResult, Draws, Filter
 from mnmef.filters.classical import Setting, make_classical
 from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.studies.runs import Candidate, simulate_twin
@@ -111,7 +111,7 @@ class WithGap(Filter):
         return 0, self.inner.start(ensemble)
 
     def cycle(
-        self, carry: tuple[int, Any], observation: Tensor, experiment: Experiment, noise: Tensor | None = None
+        self, carry: tuple[int, Any], observation: Tensor, experiment: Experiment, noise: Draws = None
     ) -> CycleResult:
         """Run a cycle of the inner filter, or a forecast alone; for filters whose carry is an ensemble."""
         k, inner = carry

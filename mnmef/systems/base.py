@@ -59,11 +59,7 @@ class System(ABC):
         return None
 
     def advance(
-        self,
-        state: Tensor,
-        steps: int,
-        precision: torch.dtype | None = None,
-        rng: np.random.Generator | None = None,
+        self, state: Tensor, steps: int, precision: torch.dtype | None = None, rng: np.random.Generator | None = None
     ) -> Tensor:
         """Advance `state` (..., Nx) by a number of steps; keeps its dtype.
 

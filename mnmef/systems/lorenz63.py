@@ -44,11 +44,8 @@ class Lorenz63(System):
 
     def dapper_step(self) -> Callable[..., Any] | None:
         """Return DAPPER's step, which has the usual constants alone."""
-        return (
-            import_module("dapper.mods.Lorenz63").step
-            if (self.sigma, self.rho, self.beta) == (10.0, 28.0, 8.0 / 3.0)
-            else None
-        )
+        is_usual = (self.sigma, self.rho, self.beta) == (10.0, 28.0, 8.0 / 3.0)
+        return import_module("dapper.mods.Lorenz63").step if is_usual else None
 
     def reference_state(self) -> np.ndarray:
         """Return a state near the attractor."""

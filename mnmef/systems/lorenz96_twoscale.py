@@ -60,12 +60,7 @@ class Lorenz96TwoScale(System):
     def dapper_step(self) -> Callable[..., Any]:
         """Return the step of DAPPER's model with the same constants."""
         model = import_module("dapper.mods.LorenzUV").model_instance(
-            nU=self.slow,
-            J=self.fast,
-            F=self.forcing,
-            h=self.coupling,
-            b=self.amplitude_ratio,
-            c=self.time_ratio,
+            nU=self.slow, J=self.fast, F=self.forcing, h=self.coupling, b=self.amplitude_ratio, c=self.time_ratio
         )
         rk4 = import_module("dapper.mods.integration").rk4
         return lambda x, t, dt: rk4(lambda state, _: model.dxdt(state), x, np.nan, dt)

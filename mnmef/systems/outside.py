@@ -53,11 +53,7 @@ class BlackBox(System):
         return self.advance(state, 1, rng=rng)
 
     def advance(
-        self,
-        state: Tensor,
-        steps: int,
-        precision: torch.dtype | None = None,
-        rng: np.random.Generator | None = None,
+        self, state: Tensor, steps: int, precision: torch.dtype | None = None, rng: np.random.Generator | None = None
     ) -> Tensor:
         """Advance `state` (..., Nx) by a number of steps in double precision; keeps its dtype and device."""
         rows = state.detach().reshape(-1, self.state_size).to("cpu", torch.float64).numpy().copy()

@@ -65,11 +65,7 @@ class Program(System):
         return self.advance(state, 1)
 
     def advance(
-        self,
-        state: Tensor,
-        steps: int,
-        precision: torch.dtype | None = None,
-        rng: np.random.Generator | None = None,
+        self, state: Tensor, steps: int, precision: torch.dtype | None = None, rng: np.random.Generator | None = None
     ) -> Tensor:
         """Advance ensembles (..., N, Nx), or truths (T, Nx), in double precision; what is not finite stays so.
 

@@ -35,9 +35,3 @@ def test_a_cycle_is_that_of_other_transforms_for_any_power_of_two(size, step, le
     result = np.empty_like(states)
     ks_cycle(states, result, 3, make_tables(precision, size, etd_coefficients(size, step, length)))
     np.testing.assert_allclose(result, stepped(states, step, length, 3), rtol=0, atol=accuracy)
-
-
-@pytest.mark.parametrize("size", [4, 12, 100])
-def test_other_sizes_are_refused(size):
-    with pytest.raises(ValueError, match=f"not for {size}"):
-        make_tables("float64", size, etd_coefficients(size, 0.25, 22.0))

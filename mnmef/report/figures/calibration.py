@@ -95,10 +95,8 @@ def figure_spread_skill(scores: pd.DataFrame, evaluations: Sequence[xr.Dataset],
     """
     level = scores["sigma_y"].max()
     scores = scores[scores["sigma_y"] == level]
-    experiments, methods = (
-        style.shown_experiments(set(scores["experiment"])),
-        style.shown_methods(set(scores["method"])),
-    )
+    experiments = style.shown_experiments(set(scores["experiment"]))
+    methods = style.shown_methods(set(scores["method"]))
     runs = _runs(evaluations, members)
     figure = style.new_figure(style.COLUMN_WIDTH, 7.4)
     axes = figure.subplots(3, len(experiments), squeeze=False, height_ratios=(1, 1, 1.15))
