@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -107,11 +108,14 @@ class CycleResult:
         Ensembles at the observation time, before and after the use of the observation.
     carry : object
         Start of the next cycle; for most filters the analysis itself.
+    rejected : Tensor (..., d) or None
+        True where an observation was taken as missing; None where none was.
     """
 
     forecast: Tensor
     analysis: Tensor
     carry: Any
+    rejected: Tensor | None = None
 
 
 class Filter:
@@ -228,6 +232,14 @@ class Filter:
             Without noise, if the filter needs it.
         """
         raise NotImplementedError(f"{type(self).__name__} overrides cycle() and has no stand-alone analysis")
+
+
+def parts_of(filter_: Filter) -> Iterator[Filter]:
+    """Yield a filter, the one that is its attribute `inner`, if any, and so on inwards."""
+    part: Any = filter_
+    while isinstance(part, Filter):
+        yield part
+        part = getattr(part, "inner", None)
 
 
 def check_made_for(filter_: Filter, experiment: Experiment) -> None:
