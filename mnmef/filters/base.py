@@ -139,6 +139,11 @@ class Filter:
     tuned_members: int | None = None
     """Number of members N that its weights were fine-tuned for."""
 
+    def __init_subclass__(cls) -> None:
+        """Call a filter by its class if it has no name."""
+        super().__init_subclass__()
+        cls.name = getattr(cls, "name", cls.__name__)
+
     def at_noise(self, sigma_y: float | Tensor) -> Self:
         """Return the filter, with the same weights, for another noise level.
 

@@ -7,7 +7,9 @@ import xarray as xr
 
 from mnmef.assimilation.assimilate import assimilate
 from mnmef.assimilation.gross_errors import GrossErrorCheck
+from mnmef.filters.base import Filter
 from mnmef.filters.classical import make_classical
+from mnmef.filters.esrf import ESRF
 from mnmef.filters.options import Options
 from mnmef.learning.checkpoints import load_checkpoint
 
@@ -60,6 +62,20 @@ def test_a_checked_network_goes_on_from_its_result_in_the_precision_of_its_weigh
         checked, experiment, observations[5:8], first_ensemble=assimilate(checked, experiment, observations[:5])
     )
     np.testing.assert_array_equal(second["mean"], whole["mean"][5:])
+
+
+def test_a_filter_without_a_name_is_called_by_its_class(twin):
+    experiment, _, observations = twin
+
+    class Mine(Filter):
+        def analyze(self, forecast, observation, experiment, noise=None):
+            return forecast
+
+    class Other(ESRF):
+        pass
+
+    assert assimilate(Mine(), experiment, observations[:2]).attrs["filter"] == "Mine"
+    assert Other(1.0).name == "esrf"
 
 
 @pytest.mark.parametrize("limit", [0.0, -3.0, np.nan, np.inf, "5", True])
