@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (error.name or "").startswith("mnmef"):
             raise
         print(f"mnmef {given.command} needs {error.name}: pip install 'mnmef[workflow]'", file=sys.stderr)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, FloatingPointError) as error:
         print(error, file=sys.stderr)
     return 1
 

@@ -400,6 +400,7 @@ def test_a_faulty_search_of_a_filter_is_named(checked, given, said):
         ("1.0 * forecast", "forecast.numpy()", "own.py:Mine: the analysis is a ndarray; right is a tensor (2, 10, 2)"),
         ("1.0 * forecast", "forecast.mul_(2.0)", "changed the forecast or the observation in place"),
         ("1.0 * forecast", "forecast / 0.0", "the analysis is not finite after 1 of 5 cycles"),
+        ("1.0 * forecast", "forecast + forecast.mean()", "own.py:Mine: mixes trajectories"),
         ("1.0 * forecast", "forecasts", "own.py:Mine: line 9: NameError"),
         ("inflation=1.0", "rate=1.0", "options of filter"),
         ("class Mine(Filter)", "class Mine", "must derive from mnmef.filters.base.Filter"),

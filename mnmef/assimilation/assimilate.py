@@ -11,7 +11,7 @@ import xarray as xr
 from mnmef.assimilation.cycling import CycleRecord, OnCycle, in_turn, noise_source, run_filter
 from mnmef.assimilation.gross_errors import count_rejected
 from mnmef.assimilation.innovations import Innovations
-from mnmef.assimilation.inputs import as_ensemble, as_observations, check_single, warn_of_members
+from mnmef.assimilation.inputs import as_ensemble, as_observations, check_single, dates_of, warn_of_members
 from mnmef.assimilation.restart import (
     Members,
     advance,
@@ -22,11 +22,11 @@ from mnmef.assimilation.restart import (
     parts_to_save,
     unchanged_streams,
 )
-from mnmef.core.errors import check_class, whole_number
+from mnmef.core.errors import whole_number
 from mnmef.core.seeds import numpy_generator
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import Filter
+from mnmef.filters.base import Filter, parts_of
 from mnmef.io.files import variable
 
 
@@ -58,8 +58,8 @@ def assimilate(
     members, seed : int
         Size N of a climatological first ensemble; seed.
     first_ensemble : list, ndarray, DataFrame, DataArray or Tensor (N, Nx), or Dataset, optional
-        Ensemble one cycle before the first observation, or the result of an earlier call, to go on from its end bit by
-        bit. By default climatological states, from which a filter needs some cycles to find the truth.
+        Ensemble one cycle before the first observation, or the result of an earlier call, to go on bit by bit. By
+        default climatological states, from which a filter needs some cycles to find the truth.
     first_cycle : int
         Number of cycles done before, which the result of an earlier call knows.
     save : str or collection of str
@@ -68,8 +68,8 @@ def assimilate(
     Returns
     -------
     Dataset
-        `mean` and `deviation` (divisor N - 1) of the analysis ensemble (cycle, state); `last_ensemble` (member, state),
-        and what the filter carries beside it (see `Members.carried`). NaN from cycle `diverged_at` on, -1 for none.
+        `mean` and `deviation` (divisor N - 1) of the analysis ensemble (cycle, state), dates if any; `last_ensemble`
+        (member, state) and what else is carried (`Members.carried`). NaN from cycle `diverged_at` on, -1 for none.
 
     Raises
     ------
@@ -78,14 +78,12 @@ def assimilate(
     ValueError
         For a filter of another experiment or earlier call, shapes that do not fit, and numbers out of range.
     """
-    check_class("filter_", filter_, Filter)
-    check_class("experiment", experiment, Experiment)
     check_single(filter_, experiment)
-    values, seed = as_observations(observations, experiment), whole_number("seed", seed, 0)
     first_ensemble, first_cycle, saved = earlier_run(first_ensemble, first_cycle, experiment)
-    first = None if first_ensemble is None else as_ensemble(first_ensemble, experiment)
-    if first is None:
-        first = climatological_states(experiment, whole_number("members", members, 2), seed)
+    values, seed = as_observations(observations, experiment, saved), whole_number("seed", seed, 0)
+    if first_ensemble is None:
+        first_ensemble = climatological_states(experiment, whole_number("members", members, 2), seed)
+    first = as_ensemble(first_ensemble, experiment)
     warn_of_members(filter_, first, saved)
     parts, resumed, count = parts_to_save(save), going_on(filter_, first, first_cycle, saved), len(first)
     seeded = experiment.with_seed(seed, filter_.name, count, after=forecasts_done(first_cycle, saved))
@@ -95,7 +93,8 @@ def assimilate(
     draw = advance(noise_source(seed, filter_.name, count, (1, count, experiment.observation_size)), first_cycle)
     record = _run(resumed, seeded, first, values, draw, in_turn(*callbacks))
     names = {"experiment": experiment.name, "filter": filter_.name, "members": count}
-    return _dataset(record, first_cycle, names, *callbacks).assign(count_rejected(filter_))
+    made = _dataset(record, first_cycle, names, *callbacks).assign_coords(dates_of(observations))
+    return made.assign(count_rejected(filter_))
 
 
 def _run(
@@ -108,9 +107,9 @@ def _run(
 ) -> CycleRecord:
     """Run a filter from an ensemble (N, Nx) over observations (K, d)."""
     # Networks compute in the precision of their weights, classical analyses in double (`Experiment.model_dtype`).
-    network, dtype, device = getattr(filter_, "inner", filter_), torch.float64, torch.device("cpu")
-    if isinstance(network, torch.nn.Module):
-        dtype, device = torch.float32, next(network.parameters()).device
+    networks = (part for part in parts_of(filter_) if isinstance(part, torch.nn.Module))
+    weights = next((each for network in networks for each in network.parameters()), torch.zeros(0, dtype=torch.float64))
+    dtype, device = weights.dtype, weights.device
     start, observations = (torch.from_numpy(each).to(device, dtype)[None] for each in (first, values))
     # An unknown truth: errors of the record are NaN, means are not.
     truth = torch.full((1, len(values), experiment.state_size), torch.nan, dtype=dtype, device=device)

@@ -1,6 +1,6 @@
 """A look at an experiment before any long job: its file, model, observation, and a few cycles of filters."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from mnmef.core.references import located, split_reference
 from mnmef.data.splits import make_split
 from mnmef.data.twin import SPLITS, load_trial, simulate_split
 from mnmef.experiments.experiment import Experiment
+from mnmef.filters.base import Filter
 from mnmef.filters.classical import make_classical
 from mnmef.filters.learned import initial_filter
 from mnmef.filters.outside import load_filter, variants
@@ -184,9 +185,29 @@ def faults_of_filter(experiment: Experiment, run: RunConfig, entry: Mapping[str,
                 yield f"{label}: the analysis is not finite after {k + 1} of {CYCLES} cycles"
                 return
             carry = result.carry
+        if _mixes(filter_, experiment.with_seed, first, observations[:, 0], draw().to(dtype)):
+            yield f"{label}: mixes trajectories: one by itself has another analysis than beside others"
     except Exception as error:
         path = Path(label.rpartition(":")[0])
         yield f"{label}: {located(error, path)}"
+
+
+def _mixes(
+    filter_: Filter,
+    seeded: Callable[[int], Experiment],
+    first: torch.Tensor,
+    observation: torch.Tensor,
+    noise: torch.Tensor,
+) -> bool:
+    """Return True if the first of some trajectories has another analysis by itself, but not in the same run again."""
+
+    def analysis(count: int) -> torch.Tensor:
+        start, *given = (each[:count].clone() for each in (first, observation, noise))
+        with torch.no_grad():
+            return filter_.cycle(filter_.start(start), given[0], seeded(2), given[1]).analysis[:1]
+
+    whole, again, alone = (analysis(count) for count in (TRAJECTORIES, TRAJECTORIES, 1))
+    return torch.equal(whole, again) and not torch.allclose(whole, alone, rtol=1e-3, atol=1e-3 * float(whole.std()))
 
 
 def faults_of_cycles(experiment: Experiment, run: RunConfig) -> Iterator[str]:

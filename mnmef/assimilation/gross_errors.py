@@ -16,8 +16,8 @@ class GrossErrorCheck(Filter):
     """A filter that takes observations as missing whose innovations are too large to be noise and forecast error.
 
     An observation y is left out where `|y - mean h(v_n)| > limit sqrt(var h(v_n) + R)` (Dee et al. 2001, the background
-    check). `assimilate` counts in `rejected` (cycle) what was left out. A filter that has lost the truth rejects good
-    observations, too.
+    check). `assimilate` counts in `rejected` (cycle) what was left out, which is no part of innovations. A filter that
+    has lost the truth rejects good observations, too.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class GrossErrorCheck(Filter):
         self.rejected.append(int(is_gross.sum()))
         kept = observation.masked_fill(is_gross, torch.nan)
         analysis = self.inner.update(forecast, kept, experiment, noise)
-        return CycleResult(forecast, analysis, analysis)
+        return CycleResult(forecast, analysis, analysis, is_gross)
 
 
 def count_rejected(filter_: Filter) -> dict[str, Any]:

@@ -46,7 +46,8 @@ class Innovations:
         """Keep cycle k, unless the trajectory has diverged."""
         pair = result.forecast[0], result.analysis[0]
         self.has_diverged = self.has_diverged or not all(bool(each.isfinite().all()) for each in pair)
-        given = np.flatnonzero(~np.isnan(self.observations[k]))
+        gone = np.isnan(self.observations[k])
+        given = np.flatnonzero(~(gone if result.rejected is None else gone | result.rejected[0].cpu().numpy()))
         if self.has_diverged or not len(given):
             return
         members = self.experiment.observe(pair[0]).to("cpu", torch.float64)
@@ -64,7 +65,8 @@ class Innovations:
     def dataset(self) -> xr.Dataset:
         """Return `innovation`, `expected_variance` and `rank` (cycle, observation), and `chi_square` (cycle).
 
-        NaN, or -1 for a rank, where an observation is missing and from the cycle on at which the filter diverged.
+        NaN, or -1 for a rank, where an observation is missing or rejected, and from the cycle on at which the filter
+        diverged.
         """
         both = ("cycle", "observation")
         return xr.Dataset(

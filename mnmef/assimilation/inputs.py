@@ -1,5 +1,6 @@
 """Gates of `assimilate`: its arguments, of whatever kind, become what they mean, or are refused by name."""
 
+import reprlib
 import warnings
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 import torch
 import xarray as xr
 
+from mnmef.core.errors import check_class
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter, check_made_for
 
@@ -16,7 +18,11 @@ TIMES = ("cycle", "time")
 
 
 def check_single(filter_: Filter, experiment: Experiment) -> None:
-    """Raise `ValueError` for a filter of another experiment, and one with several settings."""
+    """Raise `TypeError` for what is no filter or experiment, `ValueError` for a filter of another experiment, and one
+    with several settings.
+    """
+    check_class("filter_", filter_, Filter)
+    check_class("experiment", experiment, Experiment)
     check_made_for(filter_, experiment)
     if filter_.is_batch:
         raise ValueError(f"{filter_.name} has arrays of inflations or radii; right is one of each, a number")
@@ -41,7 +47,7 @@ def warn_of_members(filter_: Filter, first: np.ndarray, saved: xr.Dataset | None
         )
 
 
-def as_observations(values: Any, experiment: Experiment) -> np.ndarray:
+def as_observations(values: Any, experiment: Experiment, saved: xr.Dataset | None = None) -> np.ndarray:
     """Read observations of an experiment.
 
     Parameters
@@ -49,7 +55,9 @@ def as_observations(values: Any, experiment: Experiment) -> np.ndarray:
     values : list, ndarray, masked array, DataFrame, DataArray or Tensor (K, d)
         Real numbers, NaN or masked where they are missing.
     experiment : Experiment
-        Source of the number of observed components.
+        Source of the number of observed components, and of these.
+    saved : Dataset or None
+        Result of the run that these go on from.
 
     Returns
     -------
@@ -61,10 +69,11 @@ def as_observations(values: Any, experiment: Experiment) -> np.ndarray:
     TypeError
         For what is no array of real numbers, such as text.
     ValueError
-        For another shape, no cycle at all, infinite values, and times (an index, or the coordinate of the first axis)
-        that go back or skip some.
+        For another shape, no cycle at all, infinite values, times (see `times_of`) that go back or skip some, and
+        labels of the second axis that are the observed components in another order.
     """
-    _check_times(values)
+    _check_times(values, saved)
+    _check_sites(values, experiment)
     array = _as_matrix("observations", values, "cycles, observed components")
     if not len(array):
         raise ValueError("observations have no cycles; right is at least one")
@@ -78,23 +87,63 @@ def as_observations(values: Any, experiment: Experiment) -> np.ndarray:
     return array
 
 
-def _check_times(values: Any) -> None:
-    """Raise `ValueError` if observations have times of their own that are not a cycle apart, but for some jitter, or
-    that are their second axis.
+def times_of(values: Any) -> pd.Index | None:
+    """Return the times of observations, those of UTC without a zone: the index or, of an array of xarray's, the
+    coordinate of its first axis or one called time, dates if there are any; None without times.
     """
-    index = values.index if isinstance(values, pd.DataFrame) else None
+    found = [values.index] if isinstance(values, pd.DataFrame) else []
     if isinstance(values, xr.DataArray) and values.ndim == 2:
-        if values.dims[1] in TIMES and values.dims[0] not in TIMES:
-            raise ValueError(f"observations have the axes {values.dims}; right are cycles, then observed components")
-        index = values.indexes.get(values.dims[0])
-    if index is None or index.dtype.kind not in "fiuMm" or len(index) < 2:
+        along = {name: each for name, each in values.coords.items() if each.dims == values.dims[:1]}
+        found = [along[name].to_index() for name in (values.dims[0], "time") if name in along]
+    known = [each for each in found if are_dates(each) or each.dtype.kind in "fium"]
+    index: Any = max(known, key=are_dates, default=None)
+    return index if getattr(index, "tz", None) is None else index.tz_convert(None)
+
+
+def dates_of(values: Any) -> dict[str, Any]:
+    """Return the dates of observations as a coordinate `time` of cycles, in UTC; nothing without dates."""
+    index = times_of(values)
+    return {} if index is None or not are_dates(index) else {"time": ("cycle", index)}
+
+
+def are_dates(index: pd.Index) -> bool:
+    """Return True for dates, of any calendar."""
+    return index.dtype.kind == "M" or isinstance(index, xr.CFTimeIndex)
+
+
+def _check_times(values: Any, saved: xr.Dataset | None) -> None:
+    """Raise `ValueError` if observations have times of their own that are not a cycle apart, but for some jitter, do
+    not go on from those of an earlier run, or are their second axis.
+    """
+    dims = values.dims if isinstance(values, xr.DataArray) else ()
+    if len(dims) == 2 and dims[1] in TIMES and dims[0] not in TIMES:
+        raise ValueError(f"observations have the axes {dims}; right are cycles, then observed components")
+    index = times_of(values)
+    if index is None:
         return
-    steps = np.diff(np.asarray(getattr(index, "asi8", index), dtype=float))
-    wrong = np.flatnonzero(~(steps > 0) if not (steps > 0).all() else steps > 1.5 * steps.min())
+    if saved is not None and "time" in saved.coords and are_dates(index):
+        index = pd.Index(np.concatenate([saved["time"].to_index(), index]))
+    times = np.asarray(index)
+    steps = np.diff(times.astype(float) if times.dtype.kind in "fiu" else times)
+    steps = (steps if steps.dtype.kind == "f" else steps.astype("timedelta64[us]")).astype(float)
+    wrong = np.flatnonzero(~(steps > 0) if not (steps > 0).all() else steps > 1.5 * steps.min(initial=np.inf))
     if len(wrong):
         raise ValueError(
             f"observations: after the time {index[wrong[0]]} comes {index[wrong[0] + 1]}; right are times that are one "
             "cycle apart, with NaN where nothing was observed"
+        )
+
+
+def _check_sites(values: Any, experiment: Experiment) -> None:
+    """Raise `ValueError` if the labels of the second axis are the observed components in another order."""
+    labels = values.columns if isinstance(values, pd.DataFrame) else None
+    if isinstance(values, xr.DataArray) and values.ndim == 2:
+        labels = values.indexes.get(values.dims[1])
+    right = list(experiment.observation.components or ())
+    if labels is not None and set(labels) == set(right) and list(labels) != right:
+        raise ValueError(
+            f"observations are of the components {reprlib.repr(list(labels))}; right is the order of "
+            f"{experiment.name}, {reprlib.repr(right)}"
         )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mnmef.core.errors import positive_number, unknown_name, whole_number
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.base import CycleResult, Draws, Filter
+from mnmef.filters.base import CycleResult, Draws, Filter, parts_of
 from mnmef.filters.particle import ParticleFilter
 from mnmef.filters.static import Static
 from mnmef.io.files import variable
@@ -81,7 +81,8 @@ def assumed_noise(filter_: Filter) -> float:
     """Return the sigma_y of a filter, for its innovations; `ValueError` without one or without a forecast ensemble."""
     if isinstance(filter_, ParticleFilter | Static):
         raise ValueError(f"innovations need a forecast ensemble of equal weights, which {filter_.name} does not have")
-    sigma_y = getattr(getattr(filter_, "inner", filter_), "sigma_y", None)
+    levels = (getattr(part, "sigma_y", None) for part in parts_of(filter_))
+    sigma_y = next((level for level in levels if level is not None), None)
     return positive_number(f"sigma_y of {filter_.name}, which innovations need,", sigma_y)
 
 

@@ -51,7 +51,10 @@ def simulate_truth(experiment: Experiment, trajectories: int, cycles: int, rng: 
         if k < cycles:
             state = experiment.propagate(state)
     if not np.isfinite(states).all():
-        raise FloatingPointError(f"a truth of {experiment.title} became non-finite during simulation")
+        raise FloatingPointError(
+            f"a truth of {experiment.title} became non-finite during simulation: a smaller step_size, or first states "
+            "nearer to the attractor, may help"
+        )
     return states
 
 

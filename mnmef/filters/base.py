@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -110,11 +111,14 @@ class CycleResult:
         Ensembles at the observation time, before and after the use of the observation.
     carry : object
         Start of the next cycle; for most filters the analysis itself.
+    rejected : Tensor (..., d) or None
+        True where an observation was taken as missing; None where none was.
     """
 
     forecast: Tensor
     analysis: Tensor
     carry: Any
+    rejected: Tensor | None = None
 
 
 class Filter:
@@ -137,6 +141,11 @@ class Filter:
     """True with settings, of which each has ensembles of its own (S, T, N, Nx)."""
     tuned_members: int | None = None
     """Number of members N that its weights were fine-tuned for."""
+
+    def __init_subclass__(cls) -> None:
+        """Call a filter by its class if it has no name."""
+        super().__init_subclass__()
+        cls.name = getattr(cls, "name", cls.__name__)
 
     def at_noise(self, sigma_y: float | Tensor) -> Self:
         """Return the filter, with the same weights, for another noise level.
@@ -224,6 +233,14 @@ class Filter:
             Without noise, if the filter needs it.
         """
         raise NotImplementedError(f"{type(self).__name__} overrides cycle() and has no stand-alone analysis")
+
+
+def parts_of(filter_: Filter) -> Iterator[Filter]:
+    """Yield a filter, the one that is its attribute `inner`, if any, and so on inwards."""
+    part: Any = filter_
+    while isinstance(part, Filter):
+        yield part
+        part = getattr(part, "inner", None)
 
 
 def check_made_for(filter_: Filter, experiment: Experiment) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mnmef.filters.base import Draws, ensemble_mean
 from mnmef.filters.finite_size import hyperprior_coefficients
-from mnmef.filters.linalg import add_product, principal_modes
+from mnmef.filters.linalg import add_product, has_more_observations, principal_modes
 from mnmef.kernels import HAS_NUMBA
 
 if HAS_NUMBA:
@@ -23,8 +23,8 @@ FEW = 8
 class Transform:
     """State of an iteration: weights `w = mean_weights basis'` of the mean, `T = f (I - left basis')` of the anomalies.
 
-    mean_weights (..., 1, d), left and basis (..., N, d). Neither T (N x N) nor w is ever formed.
-    back (..., N, d) and core (..., d, d), None for the identity, are such that `T^-1 = (I + back core^-1 basis') / f`:
+    mean_weights (..., 1, m), left and basis (..., N, m) of the m modes. Neither T (N x N) nor w is ever formed.
+    back (..., N, m) and core (..., m, m), None for the identity, are such that `T^-1 = (I + back core^-1 basis') / f`:
     where the core is nearly singular, only solving with it keeps the digits that iterations need. factor f (..., 1, 1)
     is the inflation of finite-size filters, None for 1.
     """
@@ -149,6 +149,8 @@ def gauss_newton(
 ) -> GaussNewton | CompiledGaussNewton:
     """The iteration for ensembles of a shape (..., N, Nx), the fastest there is where the observation is kept."""
     is_double = observation.device.type == "cpu" and observation.dtype == torch.float64 and hyperprior is None
-    if HAS_NUMBA and is_double and min(shape[-2] * observation.shape[-1], shape[-1]) >= FEW:
+    # The kernel works in the space of observations, array operations in that of members where it is much smaller.
+    is_small = not has_more_observations(observation.shape[-1], 2 * shape[-2])
+    if HAS_NUMBA and is_double and is_small and min(shape[-2] * observation.shape[-1], shape[-1]) >= FEW:
         return CompiledGaussNewton(observation, sigma_y, draws, shape[:-2])
     return GaussNewton(observation, sigma_y, draws, hyperprior)

@@ -68,11 +68,16 @@ def symmetric_functions(matrix: Tensor, *functions: Callable[[Tensor], Tensor]) 
 
 
 def principal_modes(s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Z (..., N, d), c (..., 1, d) and V (..., d, d) with `s = Z V'`, V orthogonal, columns of Z of squared length c.
+    """Z (..., N, m), c (..., 1, m) and V (..., d, m) of s (..., N, d) with `s = Z V'`, columns of V orthonormal, those
+    of Z of squared length c; m is d, or N where observations are many more.
 
     By the eigenvectors of s's; where that squares away too many digits, by the singular values of s itself.
     A non-finite or huge s gives NaN.
     """
+    if has_more_observations(s.shape[-1], s.shape[-2]):
+        directions, triangle = torch.linalg.qr(s.mT)
+        modes, squares, vectors = principal_modes(triangle.mT)
+        return modes, squares, directions @ vectors
     if s.shape[-1] == 1:
         return s, s.square().sum(-2, keepdim=True), torch.ones_like(s[..., :1, :])
     flat = s.reshape(-1, *s.shape[-2:])

@@ -5,8 +5,8 @@ import numpy as np
 from mnmef.experiments.experiment import Experiment
 
 SUPPORT_FACTOR = 1.82
-"""Half the support of the taper in units of the localization radius, about sqrt(10 / 3): the taper is exp(-1/2) at one
-radius."""
+"""Half the support of the taper in units of the localization radius, about sqrt(10 / 3): near zero the taper is that of
+a Gaussian whose deviation is the radius, and 0.63 at one radius."""
 
 CUTOFF = 1e-3
 """Domain localization leaves out observations whose taper is at most this, as DAPPER does."""

@@ -49,9 +49,6 @@ def load_filter(entry: Mapping[str, Any], experiment: Experiment, sigma_y: float
     except TypeError as error:
         raise ValueError(f"options of filter {label}: {error}") from None
     try:
-        filter_: Filter = made(**arguments)
+        return made(**arguments)
     except Exception as error:
         raise ValueError(f"filter {label}: {located(error, Path(path))}") from error
-    if not hasattr(filter_, "name"):
-        made.name = class_name
-    return filter_

@@ -71,15 +71,18 @@ def systematic(weights: Tensor, first: Tensor) -> Tensor:
 
 def spread_root(particles: Tensor, weights: Tensor) -> Tensor:
     """Return a root R of the covariance R'R of particles (..., N, Nx) of weights (..., N, 1): upper triangular
-    (..., Nx, Nx) as DAPPER's or, where that does not exist, of weighted anomalies (..., N, Nx) for N <= Nx.
+    (..., Nx, Nx), the Cholesky factor where there is one, or weighted anomalies (..., N, Nx) for N <= Nx.
     """
     collapsed = weights.amax(-2, keepdim=True) > 1.0 - DEGENERATE
     weights = torch.where(collapsed, 1.0 / weights.shape[-2], weights)
     anomalies = particles - (weights.mT @ particles)
     unbiased = 1.0 / (1.0 - weights.square().sum(-2, keepdim=True))
+    root = (unbiased * weights).sqrt() * anomalies
     if particles.shape[-2] <= particles.shape[-1]:
-        return (unbiased * weights).sqrt() * anomalies
-    return torch.linalg.cholesky_ex((unbiased * weights * anomalies).mT @ anomalies, upper=True)[0]
+        return root
+    # Cholesky's algorithm would stop at a component without spread.
+    triangle = torch.linalg.qr(root, mode="r")[1]
+    return torch.where(triangle.diagonal(dim1=-2, dim2=-1).unsqueeze(-1) < 0.0, -triangle, triangle)
 
 
 def regularized(drawn: Tensor, chosen: Tensor, root: Tensor, draws: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class Respread(Filter):
     """A filter whose analysis anomalies are then relaxed to those of its forecast, and rotated.
 
     RTPP (Zhang et al. 2004) is `A <- (1 - a) A + a A_f` for analysis and forecast anomalies, RTPS (Whitaker and Hamill
-    2012) `A <- A (1 + a (s_f - s) / s)` for the standard deviations s of each component.
+    2012) `A <- A (1 + a (s_f - s) / s)` for the standard deviations s of each component; one without spread stays.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Respread(Filter):
 
     def __init__(self, inner: Filter, options: Options) -> None:
         self.inner, self.options, self.made_for = inner, options, inner.made_for
-        self.needs_noise = inner.needs_noise  # type: ignore[misc]
+        self.name, self.needs_noise = inner.name, inner.needs_noise  # type: ignore[misc]
         self.rotate = Rotation(options.seed) if options.rotation else None
 
     def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
@@ -72,7 +72,7 @@ class Respread(Filter):
             anomalies = torch.lerp(anomalies, forecast - ensemble_mean(forecast), kept)
         if spread:
             before, after = (x.std(-2, keepdim=True) for x in (forecast, anomalies))
-            anomalies = anomalies * (1.0 + spread * (before - after) / after)
+            anomalies = torch.where(after > 0.0, anomalies * (1.0 + spread * (before - after) / after), anomalies)
         if spread or kept:
             analysis = mean + anomalies
         return analysis if self.rotate is None else self.rotate(analysis)

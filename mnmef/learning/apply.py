@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         "--sigma-y",
         type=float,
         metavar="S",
-        help="standard deviation of the observation noise (default: number `sigma_y` in the file, else 1)",
+        help="standard deviation of the observation noise, state units (default: number `sigma_y` in the file, else 1)",
     )
     parser.add_argument("--filter", metavar="NAME", help="learned filter (default: the best one of the experiment)")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="weights of your own instead of shipped ones")

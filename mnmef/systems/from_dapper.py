@@ -22,6 +22,9 @@ from mnmef.systems.outside import BlackBox
 DISTRIBUTIONS = {"GaussRV": {}, "LaplaceParallelRV": {"distribution": "laplace"}}
 """Random variables of DAPPER that are observation noise here -> keys of the section `observation`."""
 
+WIDTHS = 10.0 ** np.arange(13) / 3
+"""Widths at which a localizer is asked for distances, over the number of components: of grid points to meters."""
+
 
 class HmmModel:
     """The dynamics of a hidden Markov model of DAPPER, as a forecast model in NumPy.
@@ -223,7 +226,8 @@ def picked_components(operator: Any, size: int) -> list[int] | None:
 def localizer_distances(operator: Any, size: int, *, by_batch: bool = False) -> np.ndarray | None:
     """Return the distances (Nx, d) of all components from all observations that DAPPER's localizer has.
 
-    A localizer gives tapers alone: the distances are read off a Gaussian one.
+    A localizer gives tapers alone: the distances are read off Gaussian ones, of widths that grow until all are known,
+    since it leaves out what is far. What stays unknown is farther than all others.
 
     Parameters
     ----------
@@ -242,16 +246,20 @@ def localizer_distances(operator: Any, size: int, *, by_batch: bool = False) -> 
     localizer = getattr(operator, "localizer", None)
     if localizer is None:
         return None
-    width = size / 3
-    tapers = np.full((size, operator.M), 1e-4)  # for what a localizer leaves out
-    if by_batch:
-        batches, of_batch = localizer(width, "x2y", "Gauss")
-        for batch in batches:
-            seen, taper = of_batch(batch)
-            tapers[np.ix_(batch, seen)] = taper
-    else:
-        of_observation = localizer(width, "y2x", "Gauss")
-        for place in range(operator.M):
-            near, taper = of_observation(place)
-            tapers[near, place] = taper
-    return width * np.sqrt(-2.0 * np.log(tapers))
+    tapers = np.zeros((size, operator.M))
+    distances = np.full(tapers.shape, 10.0 * WIDTHS[-1] * size)
+    for width in size * WIDTHS:
+        if by_batch:
+            batches, of_batch = localizer(width, "x2y", "Gauss")
+            places = [(np.ix_(batch, seen), taper) for batch in batches for seen, taper in [of_batch(batch)]]
+        else:
+            of_observation = localizer(width, "y2x", "Gauss")
+            places = [((near, place), taper) for place in range(operator.M) for near, taper in [of_observation(place)]]
+        unknown = tapers == 0.0
+        for place, taper in places:
+            tapers[place] = taper
+        found = unknown & (tapers > 0.0)
+        distances[found] = width * np.sqrt(-2.0 * np.log(tapers[found]))
+        if (tapers > 0.0).all():
+            break
+    return distances

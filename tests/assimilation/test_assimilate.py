@@ -12,6 +12,7 @@ import xarray as xr
 from mnmef.assimilation.assimilate import assimilate, climatological_states
 from mnmef.assimilation.cycling import noise_source, run_filter
 from mnmef.assimilation.gross_errors import GrossErrorCheck
+from mnmef.assimilation.inputs import are_dates
 from mnmef.data.twin import simulate_truth
 from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.load import load_experiment
@@ -78,6 +79,7 @@ def test_arrays_of_the_wrong_shape_and_observations_that_are_no_numbers_are_refu
 
 
 HOURS = pd.date_range("2020-01-01", periods=6, freq="6h")
+NOLEAP = xr.date_range("2020-02-27", periods=6, freq="12h", calendar="noleap", use_cftime=True)
 
 
 @pytest.mark.parametrize(
@@ -91,18 +93,23 @@ HOURS = pd.date_range("2020-01-01", periods=6, freq="6h")
         (HOURS[[0, 1, 3, 2, 4, 5]], "after the time 2020-01-01 18:00:00 comes 2020-01-01 12:00:00"),
         (HOURS[[0, 1, 2, 3, 4, 4]].tz_localize("UTC"), "comes 2020-01-02 00:00:00"),
         (HOURS.where(HOURS[0] < HOURS), "after the time NaT comes"),
+        (NOLEAP[[0, 1, 2, 4, 5, 0]], "after the time 2020-03-01 12:00:00 comes 2020-02-27 00:00:00"),
     ],
 )
 def test_times_that_are_not_a_cycle_apart_are_named(twin, times, said):
     experiment, _, observations = twin
     filter_, values = make_classical("esrf", experiment, 1.0, 1.1), observations[:6]
-    times = pd.Index(times)
+    times = times if isinstance(times, pd.Index) else pd.Index(times)
     table = pd.DataFrame(values, index=times)
     with pytest.raises(ValueError, match=said):
         assimilate(filter_, experiment, table)
     if getattr(times, "tz", None) is None:
         with pytest.raises(ValueError, match=said):
             assimilate(filter_, experiment, xr.DataArray(values, {"time": times}, ("time", "site")))
+    if are_dates(times) and getattr(times, "tz", None) is None:
+        records = xr.DataArray(values, {"record": range(6), "time": ("record", times)}, ("record", "site"))
+        with pytest.raises(ValueError, match=said):
+            assimilate(filter_, experiment, records)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +119,25 @@ def test_other_times_change_no_bit(twin, times):
     experiment, _, observations = twin
     filter_, values = make_classical("esrf", experiment, 1.0, 1.1), observations[:6]
     expected = assimilate(filter_, experiment, values)
-    xr.testing.assert_identical(assimilate(filter_, experiment, pd.DataFrame(values, index=times)), expected)
+    found = assimilate(filter_, experiment, pd.DataFrame(values, index=times))
+    xr.testing.assert_identical(found.drop_vars("time", errors="ignore"), expected)
+    assert list(found.get("time", [])) == (list(HOURS) if isinstance(times, pd.DatetimeIndex) else [])
+
+
+def test_observations_of_labeled_components_are_in_their_order(twin):
+    experiment, _, observations = twin
+    filter_, sites = make_classical("esrf", experiment, 1.0, 1.1), list(experiment.observed)
+    for labels in (sites, [f"station {site}" for site in sites[::-1]]):
+        assimilate(filter_, experiment, pd.DataFrame(observations[:2], columns=labels))
+    for make in (
+        lambda values, labels: pd.DataFrame(values, columns=labels),
+        lambda values, labels: xr.DataArray(values, {"site": labels}, ("cycle", "site")),
+    ):
+        with pytest.raises(
+            ValueError,
+            match=r"observations are of the components \[36, 32, .*; right is the order of lorenz96, \[0, 4, ",
+        ):
+            assimilate(filter_, experiment, make(observations[:2, ::-1], sites[::-1]))
 
 
 def test_observations_whose_second_axis_is_time_are_refused_even_if_they_are_square(twin):

@@ -50,6 +50,23 @@ def test_two_halves_with_a_file_between_them_are_the_whole_bit_by_bit(twin, meth
     xr.testing.assert_identical(apart, second)
 
 
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+def test_dates_go_with_the_result_and_a_restart_goes_on_from_the_last(twin, calendar, tmp_path):
+    experiment, _, values = twin
+    esrf = make_classical("esrf", experiment, 1.0, 1.1)
+    dates = xr.date_range("2020-02-27", periods=6, freq="12h", calendar=calendar, use_cftime=calendar == "noleap")
+    observations = xr.DataArray(values[:6], {"time": dates}, ("time", "site"))
+    whole = assimilate(esrf, experiment, observations)
+    assert list(whole["time"].to_index()) == list(dates)
+    assimilate(esrf, experiment, observations[:4]).to_netcdf(tmp_path / "first.nc")
+    first = xr.load_dataset(tmp_path / "first.nc")
+    second = assimilate(esrf, experiment, observations[4:], first_ensemble=first)
+    xr.testing.assert_identical(xr.concat([first["mean"], second["mean"]], "cycle"), whole["mean"])
+    for begin, said in ((3, "comes .*02-28 12:00:00"), (5, "after the time .*-28 12:00:00 comes")):
+        with pytest.raises(ValueError, match=said):
+            assimilate(esrf, experiment, observations[begin:], first_ensemble=first)
+
+
 ROTATED = Options(rotation=True)
 CARRYING = {
     "lag 1": ("ienks", {"lag": 1}),

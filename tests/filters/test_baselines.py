@@ -11,7 +11,7 @@ from mnmef.filters.base import ensemble_mean
 from mnmef.filters.classical import Setting, make_classical
 from mnmef.filters.dapper_bridge import assimilation_error, dapper_method, hidden_markov_model
 from mnmef.filters.options import Options
-from mnmef.filters.particle import ParticleFilter
+from mnmef.filters.particle import ParticleFilter, spread_root
 from mnmef.filters.spreading import Respread, Rotation
 from mnmef.filters.static import Static
 from mnmef.observations import Observation
@@ -188,6 +188,18 @@ def test_many_particles_are_the_kalman_filter_on_a_linear_gaussian_system():
         )
 
 
+@pytest.mark.parametrize("members", [3, 50])
+def test_the_noise_of_particles_has_their_covariance_with_components_that_never_change(members):
+    rng = np.random.default_rng(6)
+    particles = torch.from_numpy(rng.standard_normal((2, members, 4)) @ rng.standard_normal((4, 4)))
+    particles[..., 1], particles[..., 3] = 7.0, 2.0 * particles[..., 2]  # without spread, and no more than another
+    weights = torch.from_numpy(rng.dirichlet(np.ones(members), 2))[..., None]
+    root = spread_root(particles, weights)
+    for found, states, weight in zip(root, particles.numpy(), weights.numpy(), strict=True):
+        expected = np.cov(states.T, aweights=weight[:, 0])
+        np.testing.assert_allclose((found.T @ found).numpy(), expected, atol=1e-12 * expected.max())
+
+
 def test_rotations_keep_mean_and_covariance_and_are_uniform():
     rotation = Rotation(1)
     matrices = rotation.matrices(torch.Size([20000]), 5)
@@ -237,6 +249,15 @@ def test_relaxation_to_the_prior_is_that_of_its_authors():
         )
     whole = Respread(plain, Options(prior_spread=1.0)).analyze(first, observations[0], experiment)
     np.testing.assert_allclose(whole.std(0).numpy(), first.std(0).numpy(), rtol=1e-12)
+
+
+def test_relaxation_to_the_spread_leaves_a_component_without_any_as_it_is():
+    experiment, first, _, observations = twin("lorenz96", 8, 1)
+    first[:, 5] = 3.0  # as at a boundary
+    relaxed = Respread(make_classical("esrf", experiment, SIGMA, 1.0), Options(prior_spread=0.6))
+    analysis = relaxed.analyze(first, observations[0], experiment)
+    assert bool(analysis.isfinite().all())
+    assert bool((analysis[:, 5] == 3.0).all())
 
 
 @pytest.mark.parametrize(

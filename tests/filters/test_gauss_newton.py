@@ -5,8 +5,9 @@ import torch
 
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.base import observation_perturbations
+from mnmef.filters.finite_size import EnKFN
 from mnmef.filters.gauss_newton import CompiledGaussNewton, GaussNewton, gauss_newton
-from mnmef.filters.linalg import HUGE
+from mnmef.filters.linalg import HUGE, principal_modes
 from mnmef.kernels.lanes import LANES
 
 SIGMA = 0.7
@@ -42,13 +43,40 @@ def iterated(iteration, ensemble, observe, times):
 
 @pytest.mark.parametrize("is_perturbed", [False, True])
 @pytest.mark.parametrize(
-    ("batch", "members", "size"), [(13, 100, 16), (9, 7, 20), (1, 40, 10), (3, 4, 3), (20, 12, 1), (8, 2, 16)]
+    ("batch", "members", "size"),
+    [(13, 100, 16), (9, 7, 20), (3, 6, 50), (1, 40, 10), (3, 4, 3), (20, 12, 1), (8, 2, 16)],
 )
 def test_the_compiled_iteration_is_that_of_array_operations(batch, members, size, is_perturbed):
     reference, compiled, ensemble, observe = problem(batch, members, size, is_perturbed)
     pairs = zip(*(iterated(i, ensemble, observe, 4) for i in (reference, compiled)), strict=True)
     for k, (expected, found) in enumerate(pairs):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-12 * 100**k)
+
+
+def test_modes_of_many_observations_are_in_the_space_of_members():
+    rows = torch.randn(4, 6, 50, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    rows = rows - rows.mean(-2, keepdim=True)  # one mode is zero
+    modes, squares, vectors = principal_modes(rows)
+    assert (modes.shape, vectors.shape) == ((4, 6, 6), (4, 50, 6))
+    torch.testing.assert_close(modes @ vectors.mT, rows, rtol=0, atol=1e-12)
+    torch.testing.assert_close(vectors.mT @ vectors, torch.eye(6).to(rows).expand(4, 6, 6), rtol=0, atol=1e-12)
+    torch.testing.assert_close(modes.mT @ modes, torch.diag_embed(squares.squeeze(-2)), rtol=0, atol=1e-11)
+
+
+def test_finite_size_inflation_is_the_same_in_the_spaces_of_members_and_of_observations(monkeypatch):
+    experiment = load_experiment("lorenz96_full")
+    generator = torch.Generator().manual_seed(2)
+    forecast = torch.randn(3, 8, 40, generator=generator, dtype=torch.float64)
+    observation = 2.0 * torch.randn(3, 40, generator=generator, dtype=torch.float64)
+    found = EnKFN(SIGMA).analyze(forecast, observation, experiment)
+    monkeypatch.setattr("mnmef.filters.linalg.has_more_observations", lambda *sizes: False)
+    torch.testing.assert_close(found, EnKFN(SIGMA).analyze(forecast, observation, experiment), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("members", "size"), [(20, 40), (20, 41)])
+def test_the_kernel_serves_where_observations_are_at_most_twice_the_members(members, size):
+    chosen = gauss_newton(torch.zeros(1, size, dtype=torch.float64), SIGMA, None, torch.Size([1, members, 40]))
+    assert isinstance(chosen, CompiledGaussNewton if size <= 2 * members else GaussNewton)
 
 
 @pytest.mark.parametrize("is_perturbed", [False, True])

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -73,6 +74,16 @@ def test_distances_are_those_that_the_localizer_was_made_of():
     gap = np.abs(np.arange(40)[:, None] - sites)
     found = localizer_distances(load_hmm(name).Obs(0), 40)
     np.testing.assert_allclose(found, np.minimum(gap, 40 - gap), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1.0, 50.0, 1.1e5])
+@pytest.mark.parametrize("by_batch", [False, True])
+def test_distances_are_in_the_units_of_the_localizer(unit, by_batch):
+    right = unit * np.abs(np.arange(40.0)[:, None] - np.arange(0, 40, 4))
+    setup = importlib.import_module("dapper.tools.localization").localization_setup
+    localizer = setup(lambda: right.T, np.arange(40)[:, None])
+    found = localizer_distances(SimpleNamespace(M=10, localizer=localizer), 40, by_batch=by_batch)
+    np.testing.assert_allclose(found, right, rtol=1e-9, atol=1e-9 * unit)
 
 
 def test_distances_of_a_batch_are_the_mean_over_its_components():
