@@ -4,10 +4,12 @@ import math
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from mnmef.core.seeds import seed_sequence
@@ -281,15 +283,15 @@ class Experiment:
             return self.known_distances
         sites, system = self.observation_index().numpy(), self.system
         if self.grid:
-            places = np.stack(np.unravel_index(np.arange(self.state_size), self.grid_shape), -1)
-            gap = np.abs(places[:, None] - places[sites])
-            gap = np.minimum(gap, np.array(self.grid_shape) - gap)
-            return gap[..., 0] if self.is_periodic else np.linalg.norm(gap, axis=-1)
+            gaps = []
+            for length, place in zip(self.grid_shape, np.indices(self.grid_shape), strict=True):
+                gap = np.abs(place.reshape(-1, 1) - place.ravel()[sites])
+                gaps.append(np.minimum(gap, length - gap))
+            return reduce(np.hypot, gaps)  # on a line the whole numbers themselves
         if hasattr(system, "distance"):
             found = np.asarray(system.distance(sites), dtype=float)
         elif hasattr(system, "coordinates"):
-            points = self._coordinates()
-            found = np.linalg.norm(points[:, None] - points[sites], axis=-1)
+            found = cdist(self._coordinates(), self._coordinates()[sites])
         else:
             raise ValueError(f"{self.title} has no spatial grid, so there is no distance to localize with")
         if found.shape != (self.state_size, len(sites)) or not (found >= 0).all():
