@@ -108,7 +108,7 @@ class MnmefLocal(nn.Module, Filter):
     name: ClassVar[str] = "mnmef_local"
     serves_any_noise: ClassVar[bool] = True
     place: Tensor
-    distance: Tensor
+    between: Tensor
 
     def __init__(self, experiment: Experiment, sigma_y: float, options: LocalOptions | None = None) -> None:
         super().__init__()
@@ -126,10 +126,12 @@ class MnmefLocal(nn.Module, Filter):
         nn.init.zeros_(self.corrections.bias)
         if options.every > 1:
             self.places = nn.Parameter(torch.zeros(options.every ** len(self.sites.shape), options.channels))
-        distances = torch.from_numpy(self.sites.distances())
-        self.register_buffer("place", torch.from_numpy(self.sites.places()), persistent=False)
-        self.register_buffer("distance", distances, persistent=False)
+        distances = torch.from_numpy(self.sites.distances()).float()
         distance = torch.arange(math.ceil(float(distances.max())) + 1.0)
+        # Logits of the taper are interpolated between whole distances.
+        between = (1.0 - (distances.unsqueeze(-1) - distance).abs()).clamp(min=0.0)
+        self.register_buffer("between", between, persistent=False)
+        self.register_buffer("place", torch.from_numpy(self.sites.places()), persistent=False)
         taper = torch.exp(-0.5 * (distance / options.radius) ** 2).clamp(1e-3, 1 - 1e-3)
         self.taper = nn.Parameter(torch.stack((torch.logit(taper), options.growth * (distance / options.radius) ** 2)))
         inflation = math.log(options.first_inflation)
@@ -240,12 +242,7 @@ class MnmefLocal(nn.Module, Filter):
 
     def root_of_taper(self, log_size: float) -> Tensor:
         """Return roots of the taper (D, 1, p), or (p,) where all points see observations at the same distances."""
-        logits = self.taper[0] + self.taper[1] * log_size
-        nearer = self.distance.floor().long()
-        share = (self.distance - nearer).to(logits)
-        # Between two whole distances logits are interpolated.
-        logits = logits[nearer] + share * (logits[(nearer + 1).clamp(max=len(logits) - 1)] - logits[nearer])
-        root = torch.sigmoid(logits).sqrt()
+        root = torch.sigmoid(self.between @ (self.taper[0] + self.taper[1] * log_size)).sqrt()
         return root[self.place].unsqueeze(1) if self.options.every > 1 else root[0]
 
     def network(self, fields: Tensor) -> Tensor:
