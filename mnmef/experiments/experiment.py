@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from mnmef.core.seeds import seed_sequence
@@ -291,7 +290,8 @@ class Experiment:
         if hasattr(system, "distance"):
             found = np.asarray(system.distance(sites), dtype=float)
         elif hasattr(system, "coordinates"):
-            found = cdist(self._coordinates(), self._coordinates()[sites])
+            gaps = [place[:, None] - place[sites] for place in self._coordinates().T]
+            found = np.abs(reduce(np.hypot, gaps))
         else:
             raise ValueError(f"{self.title} has no spatial grid, so there is no distance to localize with")
         if found.shape != (self.state_size, len(sites)) or not (found >= 0).all():
