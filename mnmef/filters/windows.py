@@ -66,7 +66,7 @@ class Window:
         return np.ravel_multi_index(tuple(inside), (self.every,) * len(self.shape)).ravel()
 
     def cells(self, fields: Tensor) -> Tensor:
-        """Return a view of fields (D, ...) with a cell and a place in it for each direction, as (D / q, q, ...)."""
+        """Return a view of fields (D, ...) with two dimensions for each direction: the cell, and the place in it."""
         return fields.unflatten(0, [size for n in self.shape for size in (n // self.every, self.every)])
 
     def pad(self, fields: Tensor) -> Tensor:

@@ -201,6 +201,10 @@ def test_merging_changes_neither_layer(raw):
             {"experiments": ["ks"], "mnmef_conv": {"model": {"patch": 3}}},
             ["ks: mnmef_conv.model.patch = 3", "must divide", "8"],
         ),
+        (
+            {"experiments": ["ks"], "mnmef_local": {"model": {"every": 3}}},
+            ["ks: mnmef_local.model.every = 3", "must divide", "8"],
+        ),
         ({"mnmef_conv": {"model": {"kernel": 4}}}, ["mnmef_conv.model.kernel = 4", "odd"]),
         ({"published": {"trials": 1}}, ["published.trials = 1", "at least 2", "final round"]),
         ({"published": {"trials": 8}}, ["published: trials are [4, 16, 8]", "must not decrease"]),

@@ -54,14 +54,20 @@ def test_dynamics_in_single_precision_keep_the_dtype_and_agree_to_single_precisi
     assert not torch.equal(fast.propagate(state), exact.propagate(state))
 
 
-@pytest.mark.parametrize("name", ["lorenz96", "ks"])
+@pytest.mark.parametrize("name", ["lorenz96", "ks", "kolmogorov"])
 def test_distances_are_cyclic_and_equal_dappers(name):
     from dapper.tools.localization import pairwise_distances
 
     experiment = load_experiment(name)
-    size = experiment.state_size
-    theirs = pairwise_distances(np.arange(size)[:, None], np.array(experiment.observed)[:, None], (size,))
-    np.testing.assert_array_equal(experiment.distances(), theirs)
+    places = np.stack(np.unravel_index(np.arange(experiment.state_size), experiment.grid_shape), -1)
+    theirs = pairwise_distances(places, places[list(experiment.observed)], experiment.grid_shape)
+    np.testing.assert_allclose(experiment.distances(), theirs, rtol=0.0 if experiment.is_periodic else 1e-15, atol=0)
+
+
+def test_a_plane_is_a_square_of_points():
+    description = {**load_experiment("lorenz96").description, "grid": "plane"}
+    with pytest.raises(ValueError, match="grid = plane needs a square of points, not 40"):
+        Experiment.from_description(description)
 
 
 def test_distances_of_the_kolmogorov_flow_are_those_of_the_periodic_plane():
