@@ -7,11 +7,12 @@ workflow, and so is the result on the same machine. Files are those of the rules
 below `--out`. A call that is stopped, or that ends at `--minutes` with exit status 75, is repeated as it was: finished
 cells are skipped, the one under way goes on.
 
-A pretraining begins with random weights, or with those of the checkpoint `--start` of the same filter:
-to go on with other settings, or from one noise level, or one error of the model, to another.
+A pretraining begins with random weights, with those of another noise level (`training.continued`), or with those of
+the checkpoint `--start` of the same filter: to go on with other settings, or from one error of the model to another.
 
 To compare variants of a filter, `--set KEY=VALUE` changes a setting and `--score 5,10,20` prints the scores on the
-tuning split at these ensemble sizes and writes them beside the weights; give each variant its own `--out`.
+tuning split at these ensemble sizes and writes them beside the weights; give each variant its own `--out`. A call that
+ends at `--minutes` scores the weights reached, a row more of the file of scores: a learning curve.
 """
 
 import argparse
@@ -27,7 +28,7 @@ import pandas as pd
 import xarray as xr
 import yaml
 
-from mnmef.config.settings import Settings, assign, at_scale, training_settings
+from mnmef.config.settings import Settings, assign, at_scale, first_level, training_settings
 from mnmef.core.devices import default_device
 from mnmef.core.errors import unknown_name, whole_number
 from mnmef.core.names import LEARNED_FILTERS, METHODS
@@ -76,6 +77,13 @@ class TrainingCell(NamedTuple):
         if cell.members and filter_name not in FINETUNED_FILTERS:
             raise ValueError(f"cell {text} is a fine-tuning, but {filter_name} is not fine-tuned")
         return cell
+
+    def first(self, settings: Settings) -> "TrainingCell | None":
+        """Return the cell whose weights this one begins with, None for random ones."""
+        if self.members:
+            return self._replace(members=0)
+        level = first_level(settings, self.sigma_y)
+        return None if level is None else self._replace(sigma_y=level)
 
     def file(self, out: Path, end: str) -> Path:
         """Return the file of this cell below `out` whose name ends so."""
@@ -146,22 +154,23 @@ def fit(cell: TrainingCell, truths: xr.Dataset, settings: Settings, out: Path, s
     TimeLimitError
         After `training.time_limit` minutes of the settings; the same call goes on.
     """
-    weights, recipe = cell.file(out, ".safetensors"), _recipe(cell, settings, out)
-    if cell.members:
-        pretrained = cell._replace(members=0).file(out, ".safetensors")
+    weights, recipe, first = cell.file(out, ".safetensors"), _recipe(cell, settings, out), cell.first(settings)
+    if cell.members and first is not None:
+        pretrained = first.file(out, ".safetensors")
         table = finetune(truths, cell.sigma_y, cell.members, recipe, pretrained=pretrained, weights=weights)
         if settings["finetuning"]["keep"] == "better":
             split = make_split(load_experiment(cell.experiment), "tune", settings)
-            keep_better(weights, pretrained, split, cell.members, settings["seed"])
+            keep_better(weights, pretrained, split, cell.members, recipe.seed, settings["finetuning"]["keep_cycles"])
     else:
-        table = pretrain(truths, cell.sigma_y, recipe, weights, start)
+        begun = None if first is None else first.file(out, ".safetensors")
+        table = pretrain(truths, cell.sigma_y, recipe, weights, start or begun)
     write_table(table, cell.file(out, "_curve.csv"))
 
 
 def _recipe(cell: TrainingCell, settings: Settings, out: Path) -> Recipe:
     """Return the recipe of a training."""
     own = {"finetuning": settings["finetuning"], "resume_folder": cell.file(out, "").parent / "resume"}
-    return Recipe.from_settings(training_settings(settings, cell.filter) | own, settings["training"])
+    return Recipe.from_settings(training_settings(settings, cell.filter, cell.sigma_y) | own, settings["training"])
 
 
 def _check(cell: TrainingCell, cells: Sequence[TrainingCell], settings: Settings, out: Path) -> None:
@@ -174,12 +183,13 @@ def _check(cell: TrainingCell, cells: Sequence[TrainingCell], settings: Settings
     pretraining_options(recipe.training, *size)
     if cell.members:
         finetuning_options(recipe.training, settings["finetuning"], cell.members, *size)
-        start = cell._replace(members=0)
-        if start not in cells and not start.file(out, ".safetensors").exists():
-            raise ValueError(
-                f"{start.file(out, '.safetensors')}, which the fine-tuning at N = {cell.members} begins with, is not "
-                f"there: name {cell.experiment}_{cell.sigma_y} among the cells as well"
-            )
+    first = cell.first(settings)
+    if first is not None and first not in cells and not first.file(out, ".safetensors").exists():
+        kind = f"the fine-tuning at N = {cell.members}" if cell.members else f"the training at sigma_y = {cell.sigma_y}"
+        raise ValueError(
+            f"{first.file(out, '.safetensors')}, which {kind} begins with, is not there: "
+            f"name {first.experiment}_{first.sigma_y} among the cells as well"
+        )
 
 
 def _sizes(text: str) -> list[int]:
@@ -189,14 +199,26 @@ def _sizes(text: str) -> list[int]:
     return [int(size) for size in text.split(",")]
 
 
-def score(cell: TrainingCell, sizes: Sequence[int], settings: Settings, out: Path) -> pd.DataFrame:
-    """Score the trained filter of `cell` on the tuning split, one row per ensemble size; see `tuning_score`."""
-    weights = cell.file(out, ".safetensors")
+def score(
+    cell: TrainingCell, sizes: Sequence[int], settings: Settings, out: Path, pause: TimeLimitError | None = None
+) -> pd.DataFrame:
+    """Score the filter of `cell` on the tuning split, one row per ensemble size; see `tuning_score`.
+
+    The filter is the trained one or, at a `pause` of its training, the one reached. Rows are added to the scores of the
+    pauses before, with the optimizer steps that each had taken.
+    """
+    weights, file = cell.file(out, ".safetensors"), cell.file(out, "_scores.csv")
     split = make_split(load_experiment(cell.experiment), "tune", settings)
-    filter_ = load_checkpoint(weights, experiment=cell.experiment, sigma_y=cell.sigma_y)
-    table = pd.DataFrame([tuning_score(filter_, split, members, settings["seed"]) for members in sizes])
-    table.insert(0, "seconds", read_card(weights)["seconds"])
-    write_table(table, cell.file(out, "_scores.csv"))
+    if pause is None:
+        filter_ = load_checkpoint(weights, experiment=cell.experiment, sigma_y=cell.sigma_y)
+        card = read_card(weights)
+        begin = {"steps": card["training"]["steps"], "seconds": card["seconds"]}
+    else:
+        filter_, begin = pause.filter, {"steps": pause.step, "seconds": pause.seconds}
+    table = pd.DataFrame([begin | tuning_score(filter_, split, members, settings["seed"]) for members in sizes])
+    before = pd.read_csv(file) if file.exists() else table.iloc[:0]
+    write_table(pd.concat([before[before["steps"] < begin["steps"]], table]), file)
+    print(f"{cell.file(out, '')} after {begin['steps']} steps, on the tuning split:\n{table.to_string(index=False)}")
     return table
 
 
@@ -221,15 +243,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     deadline = None if given.minutes is None else time.monotonic() + 60 * given.minutes
     try:
         raw = read_yaml(given.config)
-        common = merged_settings(raw, given.scale, given.set)
+        changes = given.set + (["training.continued.sigma_y=null"] if given.start else [])
+        common = merged_settings(raw, given.scale, changes)
         sizes = _sizes(given.score) if given.score is not None else []
         if given.minutes is not None and not 0 <= given.minutes < math.inf:
             raise ValueError(f"--minutes {given.minutes}: must be a number of at least 0")
-        cells = sorted({TrainingCell.parse(text, given.filter, common) for text in given.cells})
-        settings = {cell.experiment: merged_settings(raw, given.scale, given.set, cell.experiment) for cell in cells}
+        named = {TrainingCell.parse(text, given.filter, common) for text in given.cells}
+        settings = {cell.experiment: merged_settings(raw, given.scale, changes, cell.experiment) for cell in named}
+        # What others begin with comes first.
+        cells = sorted(named, key=lambda c: (c.members, c.experiment, c.first(settings[c.experiment]) is not None, c))
         for cell in cells if given.start else []:
             if not cell.members:
-                model = training_settings(settings[cell.experiment], cell.filter)["model"]
+                model = training_settings(settings[cell.experiment], cell.filter, cell.sigma_y)["model"]
                 starting_weights(given.start, load_experiment(cell.experiment), cell.filter, model)
         out = given.out or Path(f"results/{common['scale']}/training")
         check_folder("--out", out)
@@ -253,10 +278,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             fit(cell, truths[cell.experiment], limited, out, given.start)
         except TimeLimitError as pause:
             print(pause, file=sys.stderr)
+            if sizes:
+                score(cell, sizes, settings[cell.experiment], out, pause)
             return TO_BE_CONTINUED
     for cell in cells if sizes else []:
-        table = score(cell, sizes, settings[cell.experiment], out)
-        print(f"{cell.file(out, '.safetensors')} on the tuning split:\n{table.to_string(index=False)}")
+        score(cell, sizes, settings[cell.experiment], out)
     return 0
 
 

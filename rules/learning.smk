@@ -5,6 +5,7 @@
 rule train_filter:
     input:
         dataset=split_file("train"),
+        start=first_weights,
     output:
         weights=results("training/{experiment}_{sigma_y}/{filter}_pretrained.safetensors"),
         curve=results("training/{experiment}_{sigma_y}/{filter}_pretrained_curve.csv"),

@@ -146,6 +146,26 @@ def test_a_cell_that_the_config_does_not_know_is_named_before_anything_is_traine
     assert re.search(message, capsys.readouterr().err)
 
 
+def test_a_level_that_continues_another_begins_with_its_weights_and_takes_fewer_steps(config, tmp_path, capsys):
+    continued = ["--set", "training.continued={sigma_y: 1.0, steps: 2}", "--set", "noise_levels=[1.0, 0.7]"]
+    with pytest.raises(SystemExit):
+        main([*config, *continued, "--out", str(tmp_path / "alone"), "lorenz96_0.7"])
+    assert "which the training at sigma_y = 0.7 begins with, is not there" in capsys.readouterr().err
+    out, own = tmp_path / "out", tmp_path / "own"
+    assert main([*config, *continued, "--out", str(out), "lorenz96_0.7", "lorenz96_1.0"]) == 0
+    steps = {y: pd.read_csv(out / f"lorenz96_{y}" / "mnmef_pretrained_curve.csv")["step"].max() for y in (1.0, 0.7)}
+    assert steps == {1.0: 6, 0.7: 2}
+    card = read_card(out / "lorenz96_0.7" / "mnmef_pretrained.safetensors")
+    assert card["start"]["sigma_y"] == 1.0
+    # The same as a training that is told where to begin.
+    start = out / "lorenz96_1.0" / "mnmef_pretrained.safetensors"
+    told = ["--start", str(start), "--set", "noise_levels=[1.0, 0.7]", "--set", "training.steps=2"]
+    assert main([*config, *told, "--out", str(own), "lorenz96_0.7"]) == 0
+    files = (folder / "lorenz96_0.7" / "mnmef_pretrained.safetensors" for folder in (out, own))
+    one, other = (load_file(file) for file in files)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_a_variant_is_trained_with_its_setting_and_scored_on_the_tuning_split(config, tmp_path, capsys):
     out = tmp_path / "out"
     assert main([*config, "--out", str(out), "--set", "training.steps=2", "--score", "5,10", "lorenz96_1.0"]) == 0
@@ -154,6 +174,21 @@ def test_a_variant_is_trained_with_its_setting_and_scored_on_the_tuning_split(co
     assert list(table["ensemble_size"]) == [5, 10]
     assert (table[["rrmse", "spread_ratio", "seconds"]] > 0).all(axis=None)
     assert "spread_ratio" in capsys.readouterr().out
+
+
+def test_a_training_that_pauses_is_scored_at_each_pause_and_at_its_end(config, tmp_path):
+    out = tmp_path / "out"
+    piece = [*config, "--out", str(out), "--set", "training.steps=3", "--score", "5", "--minutes", "0", "lorenz96_1.0"]
+    while main(piece) == TO_BE_CONTINUED:
+        pass
+    table = pd.read_csv(out / "lorenz96_1.0" / "mnmef_pretrained_scores.csv")
+    assert list(table["steps"]) == [1, 2, 3]
+    assert table["rrmse"].nunique() == 3
+    # A row is what a call without pauses would have printed for the same weights.
+    whole = [*config, "--out", str(tmp_path / "whole"), "--set", "training.steps=3", "--score", "5", "lorenz96_1.0"]
+    assert main(whole) == 0
+    scores = pd.read_csv(tmp_path / "whole" / "lorenz96_1.0" / "mnmef_pretrained_scores.csv")
+    assert scores["rrmse"].item() == table["rrmse"].iloc[-1]
 
 
 def test_fine_tuning_that_did_harm_is_undone_if_the_better_weights_are_to_be_kept(config, tmp_path):

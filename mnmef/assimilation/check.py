@@ -150,7 +150,7 @@ def faults_of_learned(experiment: Experiment, run: RunConfig) -> Iterator[str]:
     settings, sigma_y = run.experiments[experiment.name].model_dump(), run.common.noise_levels[0]
     for name in (each for each in settings["learned"] if serves_grid(each, experiment.description["grid"])):
         try:
-            model = training_settings(settings, name)["model"]
+            model = training_settings(settings, name, sigma_y)["model"]
             initial_filter(experiment, sigma_y, model, run.common.seed, name=name)
         except ValueError as error:
             yield f"{experiment.name}: learned has {name}: {error}"

@@ -50,11 +50,19 @@ class OwnTraining(Section):
     missing: Fraction = knob("largest fraction of a window's observations that is missing")
 
 
+class Continued(Section):
+    """Trainings that begin with the weights of another noise level."""
+
+    sigma_y: Positive | None = knob("noise level that the others begin with; null: random weights", unit="state units")
+    steps: Count = knob("optimizer steps of the others (schedule cycle)", unit="steps")
+
+
 class Training(OwnTraining):
     """Pretraining of the learned filters."""
 
     ensemble_size: Several = knob("members N during pretraining", section="4, training")
     epochs: Count = knob("passes over the training windows (schedule window)", unit="epochs", section="A")
+    continued: Continued = knob("trainings that begin with the weights of another of noise_levels")
     weight_decay: Nonnegative = knob("weight decay", section="A")
     checkpoint_seconds: Positive = knob("wall time between resume files; changing it reruns nothing", unit="s")
     time_limit: Positive | None = knob("wall time of one job, to be continued by a retry; null: none", unit="minutes")
@@ -122,3 +130,4 @@ class Finetuning(Section):
     decay: Decay = knob("course of the learning rate", section="4, fine-tuning")
     batch_divisor: dict[int, Count] = knob("divisor of the batch at an ensemble size", section="4, fine-tuning")
     keep: Literal["last", "better"] = knob("the weights at the end, or the pretrained ones if better")
+    keep_cycles: Count = knob("of the tuning split, by which the better ones are chosen", unit="cycles")

@@ -85,8 +85,14 @@ def model_settings(settings: Mapping[str, Any], filter_name: str = "mnmef") -> d
     return dict(settings["model"] if filter_name == "mnmef" else settings[filter_name]["model"])
 
 
-def training_settings(settings: Mapping[str, Any], filter_name: str = "mnmef") -> dict[str, Any]:
-    """Return the settings of a training: with its data they decide the weights.
+def first_level(settings: Mapping[str, Any], sigma_y: float) -> float | None:
+    """Return the noise level whose weights a training at `sigma_y` begins with, None for random ones."""
+    level = settings["training"]["continued"]["sigma_y"]
+    return level if level in settings["noise_levels"] and level != sigma_y else None
+
+
+def training_settings(settings: Mapping[str, Any], filter_name: str, sigma_y: float) -> dict[str, Any]:
+    """Return the settings of a training: with its data, and the weights that it begins with, they decide the weights.
 
     Parameters
     ----------
@@ -94,6 +100,8 @@ def training_settings(settings: Mapping[str, Any], filter_name: str = "mnmef") -
         Merged for the experiment that it is trained on.
     filter_name : str
         Filters other than the paper's have a section of their own, whose `training` is laid over the general one.
+    sigma_y : float
+        Standard deviation of the observation noise, state units.
 
     Returns
     -------
@@ -103,6 +111,9 @@ def training_settings(settings: Mapping[str, Any], filter_name: str = "mnmef") -
     """
     own = {} if filter_name == "mnmef" else settings[filter_name]["training"]
     training = merge(settings["training"], own)
+    continued = training.pop("continued")
+    if first_level(settings, sigma_y) is not None:
+        training["steps"] = continued["steps"]
     return {
         "filter_name": filter_name,
         "model": {key: value for key, value in model_settings(settings, filter_name).items() if key != "inflation"},

@@ -75,11 +75,12 @@ def is_worse(tuned: Path, pretrained: Path, split: xr.Dataset, members: int, see
     return not one <= other
 
 
-def keep_better(tuned: Path, pretrained: Path, split: xr.Dataset, members: int, seed: int) -> bool:
+def keep_better(tuned: Path, pretrained: Path, split: xr.Dataset, members: int, seed: int, cycles: int) -> bool:
     """Write the weights of `pretrained` over those of `tuned` if these are worse; return whether they were.
 
-    The card of `tuned` says so as well, as `kept_pretrained`.
+    They are compared on the first `cycles` of the tuning split. The card of `tuned` says so as well, as
+    `kept_pretrained`.
     """
-    kept = is_worse(tuned, pretrained, split, members, seed)
+    kept = is_worse(tuned, pretrained, split.isel(cycle=slice(cycles)), members, seed)
     write_tensors(read_tensors(pretrained if kept else tuned), {**read_card(tuned), "kept_pretrained": kept}, tuned)
     return kept

@@ -234,7 +234,7 @@ class Trainer:
         self.curve.append(
             {
                 "step": self.step_number,
-                "seconds": round(self.earlier_seconds + time.monotonic() - self.started, 3),
+                "seconds": round(self.seconds, 3),
                 "learning_rate": self.options.rate_at(self.step_number - 1),
                 "loss": float(self.loss_sum) / max(1, self.loss_count),
                 "lost_windows": self.lost_windows,
@@ -255,6 +255,11 @@ class Trainer:
             total.update(b"" if values is None else values[:8].cpu().numpy().tobytes())
         return total.hexdigest()[:16]
 
+    @property
+    def seconds(self) -> float:
+        """Wall seconds of the training, pieces before this one included."""
+        return self.earlier_seconds + time.monotonic() - self.started
+
     _COUNTERS = ("step_number", "lost_windows", "skipped_steps", "lost_in_a_row", "loss_count")
 
     def state_dict(self) -> dict[str, Any]:
@@ -264,7 +269,7 @@ class Trainer:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             **self.windows.state_dict(),
             "curve": self.curve,
-            "seconds": self.earlier_seconds + time.monotonic() - self.started,
+            "seconds": self.seconds,
             **{name: getattr(self, name) for name in ("loss_sum", *self._COUNTERS)},
         }
 

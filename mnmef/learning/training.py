@@ -16,7 +16,21 @@ from mnmef.learning.trainer import Trainer
 
 
 class TimeLimitError(Exception):
-    """A training stopped at its time limit; its state is on disk, and the same call goes on from there."""
+    """A training stopped at its time limit; its state is on disk, and the same call goes on from there.
+
+    Attributes
+    ----------
+    filter : LearnedFilter
+        With the weights reached.
+    step : int
+        Number of optimizer steps taken.
+    seconds : float
+        Wall seconds of all pieces.
+    """
+
+    def __init__(self, message: str, trainer: Trainer) -> None:
+        super().__init__(message)
+        self.filter, self.step, self.seconds = trainer.filter, trainer.step_number, trainer.seconds
 
 
 def train(
@@ -102,5 +116,6 @@ def _run(
             if over and resume is not None:
                 raise TimeLimitError(
                     f"{label}: stopped at its time limit of {time_limit} minutes after step {trainer.step_number} of "
-                    f"{steps}; the state is kept in {resume.parent}: start the same job again and it goes on"
+                    f"{steps}; the state is kept in {resume.parent}: start the same job again and it goes on",
+                    trainer,
                 )

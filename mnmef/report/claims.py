@@ -2,9 +2,10 @@
 
 The claims are in `claims.yaml` beside this module, and `mnmef.report.verdicts` says how numbers become verdicts.
 Intervals are over test trajectories in pairs (`mnmef.scores.bootstrap`). Where a learned filter is compared with a
-classical one, the spread over trainings is added in quadrature: Student's t times the standard deviation over trainings
-of the pretrained filter, the largest relative one of its experiment. With a single training that is unknown and nothing
-is added, which the number of trainings beside the verdict shows. A fine-tuned and a pretrained filter share a training.
+classical one, the spread over trainings is added in quadrature: Student's t times the relative standard deviation over
+trainings of the pretrained filter, pooled over experiments and noise levels. With a single training that is unknown and
+nothing is added, which the number of trainings beside the verdict shows. A fine-tuned and a pretrained filter share a
+training.
 """
 
 import math
@@ -55,14 +56,18 @@ class ScoredRun:
     training_size: int
     studies: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
-    def training_spread(self, experiment: str) -> tuple[int, float]:
-        """Return the number of trainings of `experiment`, and Student's t at 95 % times their relative deviation."""
-        part = self.scores[(self.scores["experiment"] == experiment) & (self.scores["n_trainings"] > 1)]
+    def training_spread(self) -> tuple[int, float]:
+        """Return the number of trainings of each setting, and Student's t at 95 % times their relative deviation.
+
+        The deviation is pooled over the settings that were trained several times: relative ones are alike.
+        """
+        part = self.scores[self.scores["n_trainings"] > 1]
         if part.empty:
             return 1, 0.0
-        relative = part["rrmse_training_std"] / part["rrmse"]
-        count = int(part["n_trainings"].min())
-        return count, float(stats.t.ppf(0.5 + LEVEL / 2, count - 1) * relative.max())
+        freedom = part["n_trainings"] - 1
+        squares = freedom * (part["rrmse_training_std"] / part["rrmse"]) ** 2
+        relative = math.sqrt(squares.sum() / freedom.sum())
+        return int(part["n_trainings"].min()), float(stats.t.ppf(0.5 + LEVEL / 2, freedom.sum())) * relative
 
     def plotted_classical(self, experiment: str) -> list[dict[str, Any]]:
         """Return the choice of each classical filter that the paper plots."""
@@ -147,7 +152,7 @@ def improvements(run: ScoredRun, claim: Claim) -> list[Finding]:
     pairs = [(other, ours) for other, ours in pairs if other != ours and {other, ours} <= scores.keys()]
     findings = []
     for other, ours in pairs:
-        trainings, spread = run.training_spread(ours[0]) if claim.table == "trajectories" else (1, 0.0)
+        trainings, spread = run.training_spread() if claim.table == "trajectories" else (1, 0.0)
         spread = 0.0 if claim.benchmark.get("method") in LEARNED else spread
         level = corrected_level(len(pairs))
         found = improvement_in(cell_label(*ours[:3]), scores[other], scores[ours], run.seed, level, spread)

@@ -27,6 +27,9 @@ from mnmef.search.trial import Trial
 WORKING_BYTES = 200_000_000
 """Memory for the arrays of one chunk of settings. Larger chunks fall out of the caches and are no faster."""
 
+EACH = "rrmse_of_each"
+"""Column of the R-RMSE of each trajectory, NaN where it diverged, in tables that stay in memory."""
+
 Norms = tuple[np.ndarray, np.ndarray]
 """Norms of error and truth (T, K) of one setting."""
 
@@ -176,7 +179,8 @@ def _columns(setting: Setting) -> dict[str, Any]:
 
 def _row(engine: str, trial: Trial, size: int, setting: dict[str, Any], norms: Norms) -> dict[str, Any]:
     """Return the scores of one setting, of states of a `size`, from norms of error and truth (T, K)."""
-    rrmse, deviation, diverged = mean_over_survivors(relative_rmse(*norms))
+    relative = relative_rmse(*norms)
+    rrmse, deviation, diverged = mean_over_survivors(relative)
     rmse, _, _ = mean_over_survivors(time_mean_rmse(norms[0] / size**0.5))
     return {
         "experiment": trial.experiment,
@@ -191,4 +195,5 @@ def _row(engine: str, trial: Trial, size: int, setting: dict[str, Any], norms: N
         "n_trajectories": trial.trajectories,
         "n_cycles": trial.cycles,
         "n_diverged": diverged,
+        EACH: relative.tolist(),
     }

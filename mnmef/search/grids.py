@@ -1,8 +1,8 @@
 """Settings to search: the published grids, thinned or not, and the published winners."""
 
 import itertools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -55,8 +55,29 @@ def settings_of(
         radii = [float(r) for r in grid["localization_radius"][members][::radius_stride]]
     settings = {Setting(*pair) for pair in itertools.product(inflations, radii)}
     source = "letkf" if method in LOCALIZED_METHODS else method
-    same = (winners["experiment"] == experiment) & (winners["method"] == source) & (winners["ensemble_size"] == members)
-    for _, row in winners[same & np.isclose(winners["sigma_y"], sigma_y)].iterrows():
-        inflation, radius = Setting.of(row)
-        settings.add(Setting(round(inflation, 6), radius))
+    if (winner := winner_of(winners, (experiment, sigma_y, source, members))) is not None:
+        settings.add(winner)
     return sorted(settings, key=lambda setting: (setting.inflation, setting.localization_radius or 0.0))
+
+
+def winner_of(winners: pd.DataFrame, cell: tuple[str, float, str, int]) -> Setting | None:
+    """Return the published winner of one cell, if there is one."""
+    names = (winners[["experiment", "method", "ensemble_size"]] == [cell[0], *cell[2:]]).all(axis=1)
+    for _, row in winners[names & np.isclose(winners["sigma_y"], cell[1])].iterrows():
+        inflation, radius = Setting.of(row)
+        return Setting(round(inflation, 6), radius)
+    return None
+
+
+class Candidates(NamedTuple):
+    """Settings to try, and the published one among them, if there is one."""
+
+    settings: Sequence[Setting]
+    published: Setting | None = None
+
+    @classmethod
+    def of(
+        cls, grid: Mapping[str, Any], winners: pd.DataFrame, cell: tuple[str, float, str, int], **strides: int
+    ) -> "Candidates":
+        """Return those of one cell, for the parameters of `settings_of`."""
+        return cls(settings_of(grid, winners, cell, **strides), winner_of(winners, cell))

@@ -12,7 +12,7 @@ from mnmef.core.names import stream_of
 from mnmef.experiments.load import experiment_of
 from mnmef.filters.outside import load_filter, variants
 from mnmef.io.resume import ResumeFile
-from mnmef.search.engines import Norms, score_settings
+from mnmef.search.engines import EACH, Norms, score_settings
 from mnmef.search.search import rank_settings
 from mnmef.search.trial import Trial
 
@@ -61,4 +61,5 @@ def search_filter(
         table = score_settings("batched", settings, trial, experiment.state_size, run, 1, known, columns)
         scores.append(table)
         best.append(rank_settings(table).head(1))
-    return pd.concat(scores, ignore_index=True), pd.concat(best, ignore_index=True)
+    scored, chosen = (pd.concat(parts, ignore_index=True).drop(columns=EACH) for parts in (scores, best))
+    return scored, chosen

@@ -3,11 +3,11 @@
 Engines: `batched` runs all settings and trajectories at once in torch; `dapper` runs DAPPER once per setting and
 trajectory, as the paper did; `screened` scores the whole grid with the batched engine on few trajectories, the best of
 it on all of them, and lets DAPPER confirm the best of these. A setting in which trajectories diverge never beats one in
-which fewer do.
+which fewer do, and the published setting stays unless another is clearly better.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,10 +19,16 @@ from mnmef.core.errors import unknown_name
 from mnmef.filters.classical import Setting
 from mnmef.filters.dapper_bridge import DAPPER_METHODS
 from mnmef.io.resume import ResumeFile
-from mnmef.search.engines import score_batched, score_with_dapper
+from mnmef.search.engines import EACH, score_batched, score_with_dapper
+from mnmef.search.grids import Candidates
+from mnmef.search.race import survivors
 from mnmef.search.trial import Trial
 
 SEARCH_ENGINES = ("batched", "dapper", "screened")
+
+STANDARD_ERRORS, FRACTION = 2.0, 0.02
+"""A setting is clearly better than the published one by more than so many standard errors of the paired difference and
+by more than this fraction."""
 
 
 def search_method(
@@ -30,13 +36,13 @@ def search_method(
     split: xr.Dataset,
     sigma_y: float,
     method: str,
-    settings: Mapping[int, Sequence[Setting]],
+    candidates: Mapping[int, Candidates],
     *,
     seed: int,
     lag: int = 2,
     known: ResumeFile | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Score the settings of `method` for every ensemble size on the tuning `split`.
+    """Score the candidates of `method` for every ensemble size on the tuning `split`.
 
     Parameters
     ----------
@@ -48,7 +54,7 @@ def search_method(
         Noise level, state units.
     method : str
         One of `CLASSICAL_METHODS`.
-    settings : mapping of int to sequence of Setting
+    candidates : mapping of int to Candidates
         The settings to try, by ensemble size.
     seed : int
         Root of the analysis noise.
@@ -72,9 +78,9 @@ def search_method(
     if search["engine"] not in SEARCH_ENGINES:
         raise ValueError(unknown_name("search engine", search["engine"], SEARCH_ENGINES))
     cell = (split.attrs["experiment"], sigma_y, method)
-    trials = {n: Trial(*cell, n, search["trajectories"], search["cycles"], seed, lag) for n in settings}
-    tables = [search_cell(search, split, trials[n], tried, known) for n, tried in settings.items()]
-    scores, best = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
+    trials = {n: Trial(*cell, n, search["trajectories"], search["cycles"], seed, lag) for n in candidates}
+    tables = [search_cell(search, split, trials[n], tried, known) for n, tried in candidates.items()]
+    scores, best = (pd.concat(parts, ignore_index=True).drop(columns=EACH) for parts in zip(*tables, strict=True))
     return scores, best
 
 
@@ -82,30 +88,46 @@ def search_cell(
     search: Mapping[str, Any],
     split: xr.Dataset,
     trial: Trial,
-    settings: Sequence[Setting],
+    candidates: Candidates,
     known: ResumeFile | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Score the `settings` of one ensemble size with the engine of `search`; return (all scores, the row of the best).
+    """Score the candidates of one ensemble size with the engine of `search`; return (all scores, the row of the best).
 
-    With `screened`, a setting that DAPPER sees diverge more often than others is not chosen, however good its score.
-    The choice is not left to DAPPER's scores: they come from fewer trajectories of the same filter.
+    With `screened`, the published setting is among those that go on, and a setting that DAPPER sees diverge more often
+    than others is not chosen, however good its score. The choice is not left to DAPPER's scores: they come from fewer
+    trajectories of the same filter.
     """
     # DAPPER has no perturbed-observation EnKF with covariance localization: it stays with the batched engine.
-    has_dapper = trial.method in DAPPER_METHODS
+    has_dapper, settings = trial.method in DAPPER_METHODS, candidates.settings
     if search["engine"] == "batched" or (search["engine"] == "dapper" and has_dapper):
         score = score_batched if search["engine"] == "batched" else score_with_dapper
         scores = score(settings, split, trial, known=known)
-        return scores, rank_settings(scores).head(1)
+        return scores, scores.loc[preferred(scores, candidates)[:1]]
     screen, confirm = search["screen"], search["confirm"]
     coarse = score_batched(settings, split, _smaller(trial, screen), known=known)
-    few = [settings[i] for i in rank_settings(coarse).index[: screen["settings"]]]
+    ranked = [settings[i] for i in rank_settings(coarse).index]
+    ranked.sort(key=lambda setting: setting != candidates.published)  # stable: the published one, then by rank
+    few = ranked[: screen["settings"]]
     tables = [coarse, score_batched(few, split, trial, known=known)]
-    order = rank_settings(tables[1])
+    order = preferred(tables[1], candidates)
     if has_dapper:
-        leading = order.index[: confirm["settings"]]
+        leading = order[: confirm["settings"]]
         tables.append(score_with_dapper([few[i] for i in leading], split, _smaller(trial, confirm), known=known))
-        order = order.loc[leading[np.argsort(tables[2]["n_diverged"], kind="stable")]]
-    return pd.concat(tables, ignore_index=True), order.head(1)
+        order = leading[np.argsort(tables[2]["n_diverged"], kind="stable")]
+    return pd.concat(tables, ignore_index=True), tables[1].loc[order[:1]]
+
+
+def preferred(scores: pd.DataFrame, candidates: Candidates) -> np.ndarray:
+    """Return the positions of settings in their order of preference.
+
+    The published setting is preferred to all that are not clearly better on the same trajectories (see
+    `mnmef.search.race.survivors`), so that searches on few trajectories choose alike; then the best.
+    """
+    order = rank_settings(scores).index.to_numpy()
+    staying = survivors(np.array(scores[EACH].tolist()), len(scores), STANDARD_ERRORS, FRACTION)
+    pairs = scores.loc[staying, ["inflation", "localization_radius"]]
+    kept = [i for i, pair in pairs.iterrows() if Setting.of(pair) == candidates.published]
+    return np.array([*kept, *(i for i in order if i not in kept)])
 
 
 def _smaller(trial: Trial, stage: Mapping[str, int]) -> Trial:

@@ -1,4 +1,4 @@
-"""A reference for all filters: the best classical filter with a very large ensemble.
+"""A reference for all filters: the best classical filter without iterations with a very large ensemble.
 
 With a thousand members sampling errors are small, and a filter's error is that of Gaussian updates and the chaos
 itself. Inflation, radius and the kind of filter are chosen on the tuning split, scores are of the test split.

@@ -217,8 +217,8 @@ def chosen(wildcards, *keys):
 def training_settings(wildcards):
     """Params of a training, besides its data, and the folder of its resume files."""
     folder = results(f"resume/{wildcards.experiment}_{wildcards.sigma_y}")
-    name = wildcards.get("filter", "mnmef")
-    return settings.training_settings(SETTINGS[wildcards.experiment], name) | {"resume_folder": folder}
+    cell = wildcards.get("filter", "mnmef"), float(wildcards.sigma_y)
+    return settings.training_settings(SETTINGS[wildcards.experiment], *cell) | {"resume_folder": folder}
 
 
 def finetuning_settings(wildcards):

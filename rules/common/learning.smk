@@ -1,6 +1,13 @@
 # Functions of rules/learning.smk: inputs and params of its rules; no rules.
 
 
+def first_weights(wildcards):
+    """The weights that a training begins with, if not random ones: those of another noise level, from the same seed."""
+    level = settings.first_level(SETTINGS[wildcards.experiment], float(wildcards.sigma_y))
+    rule = rules.train_seed if "seed" in wildcards.keys() else rules.train_filter
+    return [] if level is None else expand(rule.output.weights, **{**wildcards, "sigma_y": level})
+
+
 def finetuning_files():
     """Pretrained weights, and the tuning split where it chooses the weights that are kept."""
     tune = split_file("tune") if CONFIG.finetuning.keep == "better" else []

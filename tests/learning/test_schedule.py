@@ -27,13 +27,13 @@ def settings(root):
 
 
 def pretraining(section) -> TrainingOptions:
-    recipe = training_settings(section)
+    recipe = training_settings(section, "mnmef", 1.0)
     windows = section["data"]["train"]["windows"]
     return pretraining_options(recipe["training"], windows, recipe["window_cycles"], recipe["seed"])
 
 
 def finetuning(section, members) -> TrainingOptions:
-    recipe = training_settings(section)
+    recipe = training_settings(section, "mnmef", 1.0)
     windows = section["data"]["train"]["windows"]
     return finetuning_options(
         recipe["training"], section["finetuning"], members, windows, recipe["window_cycles"], recipe["seed"]

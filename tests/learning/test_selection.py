@@ -37,9 +37,19 @@ def test_weights_that_fine_tuning_made_worse_give_way_and_better_ones_stay(check
     tuned = tmp_path / "tuned.safetensors"
     for start, end, kept in ((good, bad, True), (bad, good, False), (good, good, False)):
         tuned.write_bytes(end.read_bytes())
-        assert keep_better(tuned, start, split, 5, 1) is kept
+        assert keep_better(tuned, start, split, 5, 1, 12) is kept
         assert same(tuned, good)
         assert read_card(tuned) == {**read_card(end), "kept_pretrained": kept}
+
+
+def test_cycles_after_those_that_are_compared_do_not_matter(checkpoints, tmp_path):
+    good, bad = checkpoints
+    split = simulate_split(load_experiment("lorenz63"), "tune", 3, 12, [1.0], 10, 1)
+    split["truth"] = split["truth"].where(split["cycle"] <= split["cycle"][3])  # of later cycles nothing is known
+    tuned = tmp_path / "tuned.safetensors"
+    for start, end, kept in ((good, bad, True), (bad, good, False)):
+        tuned.write_bytes(end.read_bytes())
+        assert keep_better(tuned, start, split, 5, 1, 4) is kept
 
 
 def test_a_filter_that_loses_fewer_trajectories_ranks_first_whatever_its_error():

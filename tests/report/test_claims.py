@@ -148,6 +148,20 @@ def test_the_spread_over_trainings_can_undo_a_verdict_on_trajectories_alone():
     assert verdict(0.02, 3) == (UNDECIDED, 3)
 
 
+def test_the_deviation_over_trainings_is_pooled_and_has_as_many_degrees_of_freedom_as_further_trainings():
+    scores = pd.DataFrame(
+        {
+            "experiment": ["lorenz63", "lorenz96", "ks", "ks"],
+            "n_trainings": [2, 2, 3, 1],
+            "rrmse": [0.05, 0.4, 0.6, 0.7],
+            "rrmse_training_std": [0.05 * 0.01, 0.4 * 0.02, 0.6 * 0.03, np.nan],
+        }
+    )
+    run = ScoredRun(pd.DataFrame(), scores, CURVES, seed=0, training_size=10)
+    expected = 2.776445 * ((0.01**2 + 0.02**2 + 2 * 0.03**2) / 4) ** 0.5  # Student's t of four degrees of freedom
+    assert run.training_spread() == (2, pytest.approx(expected, rel=1e-6))
+
+
 def test_the_published_curves_stand_beside_ours_and_make_the_published_claims_true():
     table = judge_claims(make_run(as_claimed), "paper", SCORED).set_index("claim")
     assert table["published"].notna().all()

@@ -28,9 +28,9 @@ def finetune_filter(
     """Write the fine-tuned checkpoint to `weights` and the training curve to `curve`."""
     truths = read_dataset(inputs.dataset, kind="data", experiment=experiment, split="train")
     table = finetune(truths, sigma_y, members, recipe, pretrained=inputs.pretrained, weights=weights)
-    if inputs.tune is not None:
+    if inputs.tune is not None and recipe.finetuning is not None:
         split = read_dataset(inputs.tune, kind="data", experiment=experiment, split="tune")
-        keep_better(weights, inputs.pretrained, split, members, recipe.seed)
+        keep_better(weights, inputs.pretrained, split, members, recipe.seed, recipe.finetuning["keep_cycles"])
     write_table(table, curve)
 
 

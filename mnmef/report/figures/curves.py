@@ -51,7 +51,8 @@ def figure_curves(
     experiment, contender : str
         The experiment; the method whose improvement on the others is drawn, by default fine-tuned MNMEF.
     large : DataFrame, optional
-        R-RMSE of the best classical filter with a very large ensemble (`mnmef.studies.reference`), a dotted line.
+        R-RMSE of the best classical filter without iterations with a very large ensemble
+        (`mnmef.studies.reference`), a dotted line.
 
     Raises
     ------
@@ -93,7 +94,10 @@ def _further_handles(scores: pd.DataFrame, large: pd.DataFrame | None) -> list[A
     """Return the handles of a very large ensemble and of several trainings, as far as needed."""
     handles = []
     if large is not None:
-        handles.append(style.handle(f"best classical, $N$ = {large['ensemble_size'].iloc[0]:g}", BOUND))
+        # Only filters without iterations were tried: the label names those that are drawn.
+        part = large[large["experiment"].isin(scores["experiment"])]
+        titles = " or ".join(METHODS[method].label for method in dict.fromkeys(part["method"]))
+        handles.append(style.handle(f"{titles}, $N$ = {part['ensemble_size'].iloc[0]:g}", BOUND))
     if scores["n_trainings"].max() > 1:
         bar = {"color": "black", "marker": "|", "linestyle": "none"}
         handles.append(style.handle(f"deviation over {scores['n_trainings'].max()} trainings", bar))

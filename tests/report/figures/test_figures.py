@@ -56,14 +56,14 @@ def make_split_and_run(cycles, method="letkf"):
 def test_a_very_large_ensemble_is_a_level_line_of_its_system_and_noise_level():
     scores = make_scores()
     large = pd.DataFrame(
-        [("lorenz96", 1.0, 1000, 0.25), ("lorenz96", 0.7, 1000, 0.15), ("ks", 1.0, 1000, 0.5)],
-        columns=["experiment", "sigma_y", "ensemble_size", "rrmse"],
+        [("lorenz96", 1.0, "enkf", 1000, 0.25), ("lorenz96", 0.7, "esrf", 1000, 0.15), ("ks", 1.0, "letkf", 1000, 0.5)],
+        columns=["experiment", "sigma_y", "method", "ensemble_size", "rrmse"],
     )
     figure = figure_curves(scores, make_improvements(scores), PUBLISHED, "lorenz96", large)
     for axis, bound in zip(figure.axes, (0.25, 0.15), strict=False):
         levels = [line.get_ydata() for line in axis.lines if line.get_linestyle() == ":"]
         assert levels == [[bound, bound]]
-    assert "best classical, $N$ = 1000" in [text.get_text() for text in figure.legends[0].texts]
+    assert "EnKF or ESRF, $N$ = 1000" in [text.get_text() for text in figure.legends[0].texts]
 
 
 @pytest.mark.parametrize("levels", [(1.0,), (1.0, 0.7)])
