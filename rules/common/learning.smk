@@ -4,8 +4,8 @@
 def first_weights(wildcards):
     """The weights that a training begins with, if not random ones: those of another noise level, from the same seed."""
     level = settings.first_level(SETTINGS[wildcards.experiment], float(wildcards.sigma_y))
-    rule = rules.train_seed if "seed" in wildcards.keys() else rules.train_filter
-    return [] if level is None else expand(rule.output.weights, **{**wildcards, "sigma_y": level})
+    training = rules.train_seed if "seed" in wildcards.keys() else rules.train_filter
+    return [] if level is None else expand(training.output.weights, **{**wildcards, "sigma_y": level})
 
 
 def finetuning_files():
