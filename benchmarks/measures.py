@@ -16,13 +16,14 @@ from mnmef.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mnmef", "workflow_scripts", "benchmarks")
-LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 11817, "entries": 20}
+LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 11885, "entries": 20}
 """Of the code lines about 7,300 do what the package did when it held the paper alone (8,649 then; the aim is 7,000).
 The others are for experiments from outside, observations of any kind and own filters (1,150 with programs as models,
 process noise and their search), baselines and scores that the field knows (570), DAPPER (320), filters trained through
 cycles (520), analyses, truths and observations from elsewhere (520), restarts and innovations (340), what is given from
 outside and checksums (530), the command line (230), trainings on GPUs (120), a flow and a
-learned filter in the plane (240). Lowered whenever code goes."""
+learned filter in the plane (240), learning curves, trainings that continue and searches that repeat (60). Lowered
+whenever code goes."""
 
 HOMES = ("systems", "kernels", "experiments", "report/claims.py", "report/claims.yaml", "data/published.py")
 """Where the package names systems: they themselves, settings, and what speaks of the paper."""

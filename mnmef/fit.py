@@ -201,7 +201,7 @@ def _sizes(text: str) -> list[int]:
 
 def score(
     cell: TrainingCell, sizes: Sequence[int], settings: Settings, out: Path, pause: TimeLimitError | None = None
-) -> pd.DataFrame:
+) -> None:
     """Score the filter of `cell` on the tuning split, one row per ensemble size; see `tuning_score`.
 
     The filter is the trained one or, at a `pause` of its training, the one reached. Rows are added to the scores of the
@@ -211,15 +211,15 @@ def score(
     split = make_split(load_experiment(cell.experiment), "tune", settings)
     if pause is None:
         filter_ = load_checkpoint(weights, experiment=cell.experiment, sigma_y=cell.sigma_y)
-        card = read_card(weights)
-        begin = {"steps": card["training"]["steps"], "seconds": card["seconds"]}
+        steps, seconds = read_card(weights)["training"]["steps"], read_card(weights)["seconds"]
     else:
-        filter_, begin = pause.filter, {"steps": pause.step, "seconds": pause.seconds}
-    table = pd.DataFrame([begin | tuning_score(filter_, split, members, settings["seed"]) for members in sizes])
-    before = pd.read_csv(file) if file.exists() else table.iloc[:0]
-    write_table(pd.concat([before[before["steps"] < begin["steps"]], table]), file)
-    print(f"{cell.file(out, '')} after {begin['steps']} steps, on the tuning split:\n{table.to_string(index=False)}")
-    return table
+        filter_, steps, seconds = pause.trainer.filter, pause.trainer.step_number, pause.trainer.seconds
+    table = pd.DataFrame([tuning_score(filter_, split, members, settings["seed"]) for members in sizes])
+    table.insert(0, "seconds", seconds)
+    table.insert(0, "steps", steps)
+    before = pd.read_csv(file) if file.exists() else table
+    write_table(pd.concat([before[before["steps"] < steps], table]), file)
+    print(f"{cell.file(out, '')} after {steps} steps, on the tuning split:\n{table.to_string(index=False)}")
 
 
 def _parser() -> argparse.ArgumentParser:

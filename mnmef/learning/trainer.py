@@ -99,7 +99,8 @@ class Trainer:
         for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
             group["lr"] = self.options.rate_at(self.step_number)
         self.batch = self.windows.batches[self.step_number % len(self.windows.batches)]
-        self.filter.zero_grad()
+        for parameter in self.parameters:
+            parameter.grad = None
         with self._use_threads():
             for part in range(parts):
                 used = self._cycle(1.0 / parts)

@@ -18,19 +18,12 @@ from mnmef.learning.trainer import Trainer
 class TimeLimitError(Exception):
     """A training stopped at its time limit; its state is on disk, and the same call goes on from there.
 
-    Attributes
-    ----------
-    filter : LearnedFilter
-        With the weights reached.
-    step : int
-        Number of optimizer steps taken.
-    seconds : float
-        Wall seconds of all pieces.
+    trainer: the training, with the weights reached.
     """
 
     def __init__(self, message: str, trainer: Trainer) -> None:
         super().__init__(message)
-        self.filter, self.step, self.seconds = trainer.filter, trainer.step_number, trainer.seconds
+        self.trainer = trainer
 
 
 def train(

@@ -74,10 +74,3 @@ class Candidates(NamedTuple):
 
     settings: Sequence[Setting]
     published: Setting | None = None
-
-    @classmethod
-    def of(
-        cls, grid: Mapping[str, Any], winners: pd.DataFrame, cell: tuple[str, float, str, int], **strides: int
-    ) -> "Candidates":
-        """Return those of one cell, for the parameters of `settings_of`."""
-        return cls(settings_of(grid, winners, cell, **strides), winner_of(winners, cell))

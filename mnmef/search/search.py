@@ -123,11 +123,9 @@ def preferred(scores: pd.DataFrame, candidates: Candidates) -> np.ndarray:
     The published setting is preferred to all that are not clearly better on the same trajectories (see
     `mnmef.search.race.survivors`), so that searches on few trajectories choose alike; then the best.
     """
-    order = rank_settings(scores).index.to_numpy()
     staying = survivors(np.array(scores[EACH].tolist()), len(scores), STANDARD_ERRORS, FRACTION)
-    pairs = scores.loc[staying, ["inflation", "localization_radius"]]
-    kept = [i for i, pair in pairs.iterrows() if Setting.of(pair) == candidates.published]
-    return np.array([*kept, *(i for i in order if i not in kept)])
+    kept = [i for i in staying if Setting.of(scores.loc[i]) == candidates.published]
+    return np.array([*kept, *rank_settings(scores).index.drop(kept)])
 
 
 def _smaller(trial: Trial, stage: Mapping[str, int]) -> Trial:

@@ -24,7 +24,7 @@ from mnmef.report.figures.heatmaps import figure_search
 from mnmef.scores.calibration import add_calibration
 from mnmef.scores.comparisons import add_trainings, compare_filters, score_trainings
 from mnmef.scores.scoring import summarize, trajectory_scores
-from mnmef.search.grids import Candidates
+from mnmef.search.grids import Candidates, settings_of, winner_of
 from mnmef.search.search import search_method
 
 LORENZ63 = load_experiment("lorenz63")
@@ -48,7 +48,10 @@ def search(root):
 
 def find(search, split, method, lag):
     winners, stride = load_searches(SEARCHES), search["inflation_stride"]
-    settings = {n: Candidates.of(search, winners, ("lorenz63", 1.0, method, n), inflation_stride=stride) for n in SIZES}
+    settings = {}
+    for n in SIZES:
+        of_cell = winners, ("lorenz63", 1.0, method, n)
+        settings[n] = Candidates(settings_of(search, *of_cell, inflation_stride=stride), winner_of(*of_cell))
     return search_method(search, split, 1.0, method, settings, seed=1, lag=lag)
 
 

@@ -50,7 +50,10 @@ def split():
 def search(split, method="letkf", sizes=(5, 10), partial=None, code="", **change):
     section = SEARCH | change
     strides = {name: section[name] for name in ("inflation_stride", "radius_stride")}
-    settings = {n: Candidates.of(section, WINNERS, ("lorenz96", 1.0, method, n), **strides) for n in sizes}
+    settings = {}
+    for n in sizes:
+        of_cell = WINNERS, ("lorenz96", 1.0, method, n)
+        settings[n] = Candidates(settings_of(section, *of_cell, **strides), winner_of(*of_cell))
     known = ResumeFile(partial, fingerprint(split, 1.0, code))
     return search_method(section, split, 1.0, method, settings, seed=1, known=known)
 

@@ -35,7 +35,7 @@ def planned(output: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    ("scale", "noise_levels", "sizes", "seeds"), [("quick", 1, 2, 1), ("laptop", 2, 7, 6), ("paper", 2, 7, 12)]
+    ("scale", "noise_levels", "sizes", "seeds"), [("quick", 1, 2, 1), ("laptop", 2, 7, 3), ("paper", 2, 7, 12)]
 )
 def test_the_graph_of_a_scale_has_a_job_for_each_cell(tree, snakemake, scale, noise_levels, sizes, seeds):
     run = snakemake(tree, "--dry-run", "--config", f"scale={scale}")
@@ -105,6 +105,20 @@ def test_a_figure_of_the_paper_is_drawn_where_its_search_is_run(tmp_path, copy_s
     always = {"figure_1", "figure_4", "figure_7", "figure_8", "figure_9", "figure_11", "figure_c13"}
     assert shown["few"] == always | {"figure_c12"}
     assert shown["none"] == always | {"figure_2", "figure_3", "figure_10"}
+
+
+def test_other_noise_levels_go_on_from_the_weights_of_one_that_is_run_and_each_seed_from_its_own(tree, snakemake):
+    def jobs(target, *settings):
+        run = snakemake(tree, f"results/{target}", "--dry-run", "--config", *settings)
+        assert run.returncode == 0, run.stdout
+        return planned(run.stdout)
+
+    weights = "training/lorenz96_0.7/mnmef_pretrained.safetensors"
+    assert jobs(f"laptop/{weights}", "scale=laptop") == {"simulate_data": 1, "train_filter": 2}
+    assert jobs(f"laptop/{weights}", "scale=laptop", "noise_levels=[0.7]") == {"simulate_data": 1, "train_filter": 1}
+    assert jobs(f"paper/{weights}", "scale=paper") == {"simulate_data": 1, "train_filter": 1}
+    again = "laptop/training/lorenz96_0.7/mnmef_pretrained_seed_2.safetensors"
+    assert jobs(again, "scale=laptop") == {"simulate_data": 1, "train_seed": 2}
 
 
 def test_figures_of_single_experiments_need_little_and_can_start_from_shipped_weights(tree, snakemake):

@@ -8,7 +8,7 @@ from mnmef.data.published import load_searches
 from mnmef.io.files import read_dataset, write_table
 from mnmef.io.logs import job
 from mnmef.io.resume import ResumeFile, drop_states
-from mnmef.search.grids import Candidates
+from mnmef.search.grids import Candidates, settings_of, winner_of
 from mnmef.search.search import fingerprint, search_method
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ def search_baseline(
     split = read_dataset(dataset, kind="data", experiment=experiment, split="tune")
     published = load_searches(winners)
     strides = {name: search[name] for name in ("inflation_stride", "radius_stride")}
-    tried = {n: Candidates.of(search, published, (*cell, n), **strides) for n in settings["ensemble_sizes"]}
+    tried = {}
+    for members in settings["ensemble_sizes"]:
+        of_cell = published, (*cell, members)
+        tried[members] = Candidates(settings_of(search, *of_cell, **strides), winner_of(*of_cell))
     known = ResumeFile(partial, fingerprint(split, sigma_y, code))
     scored, chosen = search_method(
         search, split, sigma_y, method, tried, seed=settings["seed"], lag=settings["ienks"]["lag"], known=known

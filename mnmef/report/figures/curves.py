@@ -51,8 +51,7 @@ def figure_curves(
     experiment, contender : str
         The experiment; the method whose improvement on the others is drawn, by default fine-tuned MNMEF.
     large : DataFrame, optional
-        R-RMSE of the best classical filter without iterations with a very large ensemble
-        (`mnmef.studies.reference`), a dotted line.
+        R-RMSE of a very large ensemble (`mnmef.studies.reference`), a dotted line.
 
     Raises
     ------
