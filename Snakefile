@@ -18,7 +18,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-min_version("9.16")
+min_version("9.27")
 
 
 # What comes with the checkout; another working folder finds it by its absolute path.

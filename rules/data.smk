@@ -11,6 +11,7 @@ rule simulate_data:
         log_file("simulate_data/{experiment}_{split}"),
     benchmark:
         benchmark_file("simulate_data/{experiment}_{split}")
+    priority: first_pictures
     conda:
         "../envs/simulate.yaml"
     threads: 1

@@ -13,6 +13,7 @@ rule evaluate_baseline:
         benchmark_file("evaluate_baseline/{experiment}_{sigma_y}_{method}")
     wildcard_constraints:
         method="|".join(CLASSICAL_METHODS),
+    priority: first_pictures
     conda:
         "../envs/evaluate.yaml"
     threads: 1
@@ -93,6 +94,7 @@ rule evaluate_learned:
         log_file("evaluate_learned/{experiment}_{sigma_y}_{filter}_{stage}"),
     benchmark:
         benchmark_file("evaluate_learned/{experiment}_{sigma_y}_{filter}_{stage}")
+    priority: first_pictures
     conda:
         "../envs/evaluate.yaml"
     threads: 1

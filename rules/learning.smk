@@ -13,6 +13,7 @@ rule train_filter:
         log_file("train_filter/{experiment}_{sigma_y}_{filter}"),
     benchmark:
         benchmark_file("train_filter/{experiment}_{sigma_y}_{filter}")
+    priority: first_pictures
     retries: PIECES
     conda:
         "../envs/train.yaml"

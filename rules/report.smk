@@ -110,6 +110,7 @@ use rule plot_fields as figure_2 with:
         log_file("figure_2"),
     benchmark:
         benchmark_file("figure_2")
+    priority: 1
     params:
         settings=panel_settings(panel_cell(2)) if figure_is_allowed(2) else {},
         code=code("report/plot_fields"),
@@ -167,6 +168,7 @@ use rule plot_components as figure_3 with:
         log_file("figure_3"),
     benchmark:
         benchmark_file("figure_3")
+    priority: 1
     params:
         settings=panel_settings(panel_cell(3)) if figure_is_allowed(3) else {},
         code=code("report/plot_components"),

@@ -12,6 +12,7 @@ rule search_baseline:
         log_file("search_baseline/{experiment}_{sigma_y}_{method}"),
     benchmark:
         benchmark_file("search_baseline/{experiment}_{sigma_y}_{method}")
+    priority: first_pictures
     conda:
         "../envs/baselines.yaml"
     threads: 1

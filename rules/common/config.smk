@@ -232,6 +232,15 @@ def model_settings(wildcards, filter_name):
     return settings.model_settings(SETTINGS[wildcards.experiment], filter_name)
 
 
+def first_pictures(wildcards):
+    """Priority of a job: 1 if figures 2 and 3 need it, the first pictures to be seen, else 0."""
+    if wildcards.get("experiment") != FIGURES[2] or "seed" in wildcards.keys():
+        return 0
+    method = SETTINGS[FIGURES[2]]["benchmark"]
+    needed = {"sigma_y": PANEL_NOISE, "method": method, "filter": "mnmef", "stage": "pretrained"}
+    return int(all(wildcards.get(name, value) == value for name, value in needed.items()))
+
+
 # Cells: the wildcards of all jobs of a stage, as lists of equal length for `expand(..., zip)`
 
 
