@@ -3,8 +3,8 @@
 Each component has an analysis of its own, from the observations in reach, as in LETKF (Hunt et al. 2007). Its row of
 the gain is corrected by a network that sees fields over the grid, a periodic line or square: mean, innovation,
 increment, spread and the rows of the gain themselves. The update is deterministic, as in the DEnKF (Sakov and Oke
-2008): anomalies get half the gain. Cost is linear in the number of grid points, and the weights depend neither on it
-nor on the number of members.
+2008): anomalies get half the gain, or further terms of LETKF's square root. Cost is linear in the number of grid
+points, and the weights depend neither on it nor on the number of members.
 """
 
 import math
