@@ -98,7 +98,6 @@ class LocalModel(Section):
     first_inflation: Positive = knob("first factor on the analysis anomalies")
     near: Whole = knob("largest distance of anomalies that are mixed", unit="grid points")
     every: Count = knob("distance between the points where observations may lie", unit="grid points")
-    terms: Count = knob("of the square root that anomalies get; 1: half the gain")
 
 
 class Local(Section):

@@ -3,8 +3,8 @@
 Each component has an analysis of its own, from the observations in reach, as in LETKF (Hunt et al. 2007). Its row of
 the gain is corrected by a network that sees fields over the grid, a periodic line or square: mean, innovation,
 increment, spread and the rows of the gain themselves. The update is deterministic, as in the DEnKF (Sakov and Oke
-2008): anomalies get half the gain, or further terms of LETKF's square root. Cost is linear in the number of grid
-points, and the weights depend neither on it nor on the number of members.
+2008): anomalies get half the gain. Cost is linear in the number of grid points, and the weights depend neither on it
+nor on the number of members.
 """
 
 import math
@@ -56,8 +56,6 @@ class LocalOptions:
     every : int
         Distance, in grid points along each direction, between the points where observations may lie, the first point
         included; with more than one the network knows where between them a point is.
-    terms : int
-        Terms of the square root that anomalies get; with one they get half the gain, as in the DEnKF.
     """
 
     channels: int = 48
@@ -69,10 +67,9 @@ class LocalOptions:
     first_inflation: float = 1.02
     near: int = 3
     every: int = 1
-    terms: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("channels", "layers", "kernel", "every", "terms"):
+        for name in ("channels", "layers", "kernel", "every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} of mnmef_local must be at least 1, not {getattr(self, name)}")
         if self.kernel % 2 == 0:
@@ -228,8 +225,7 @@ class MnmefLocal(nn.Module, Filter):
         or (1,) is sigma_y in units of a fifth of the bound.
         """
         log_size = math.log(anomaly.shape[-1] / MEMBERS)
-        root = self.root_of_taper(log_size)
-        gain = GainFunction.apply(h_anomaly, anomaly, root, self.sites)
+        gain = GainFunction.apply(h_anomaly, anomaly, self.root_of_taper(log_size), self.sites)
         innovations = self.sites.gather(innovation)
         variance = anomaly.square().sum(-1) / (anomaly.shape[-1] - 1)
         spread, share = (variance + SMALLEST_SPREAD**2).sqrt(), variance / (1 + variance)
@@ -240,13 +236,7 @@ class MnmefLocal(nn.Module, Filter):
         row = gain / (share.unsqueeze(-1) + SMALLEST_SPREAD**2)
         f, g, other, u, c = self.network(torch.cat((fields, row), -1)).split(self.outputs, -1)
         shift = ((gain * (1 + f) + share.unsqueeze(-1) * g) * innovations).sum(-1) + spread * u.squeeze(-1)
-        seen = RowsFunction.apply(gain * (1 + other), h_anomaly, self.sites)
-        narrowed, factor = anomaly - 0.5 * seen, 0.5
-        for k in range(2, self.options.terms + 1):
-            # With T = K H near a component, anomalies times (1 - T)^1/2 = 1 - T / 2 - T^2 / 8 - T^3 / 16 - ...
-            factor *= (2 * k - 3) / (2 * k)
-            seen = RowsFunction.apply(GainFunction.apply(h_anomaly, seen, root, self.sites), h_anomaly, self.sites)
-            narrowed = narrowed - factor * seen
+        narrowed = anomaly - 0.5 * RowsFunction.apply(gain * (1 + other), h_anomaly, self.sites)
         anomaly = narrowed + RowsFunction.apply(c, anomaly, self.near)
         return mean + shift, (self.inflation[0] + self.inflation[1] * log_size).exp() * anomaly
 
