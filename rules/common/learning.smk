@@ -5,7 +5,7 @@ def first_weights(wildcards):
     """The weights that a training begins with, if not random ones: those of another noise level, from the same seed."""
     level = settings.first_level(SETTINGS[wildcards.experiment], float(wildcards.sigma_y))
     training = rules.train_seed if "seed" in wildcards.keys() else rules.train_filter
-    return [] if level is None else expand(training.output.weights, **{**wildcards, "sigma_y": level})
+    return [] if level is None else expand(training.output.weights, **{**wildcards, "sigma_y": level})[0]
 
 
 def finetuning_files():

@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from mnmef.learning.checkpoints import read_card
 from mnmef.report.results_page import menu_label
 from tests.declared_files import differences
 
@@ -301,6 +302,24 @@ def test_an_archive_gives_a_fresh_clone_in_which_nothing_is_left_to_do(finished,
     plan = snakemake(clone, "--dry-run", *QUICK)
     assert "Nothing to be done" in plan.stdout
     assert "5 jobs were run again; 0 files differ" in archive(clone, "verify", "quick")
+
+
+def test_the_first_pictures_stand_before_half_of_the_evaluations(finished):
+    results = finished / "results" / "quick"
+    drawn = max((results / "figures" / f"figure_{number}.png").stat().st_mtime for number in (2, 3))
+    evaluated = sorted(file.stat().st_mtime for file in (results / "evaluation").glob("*.nc"))
+    assert drawn < evaluated[len(evaluated) // 2]
+
+
+def test_a_training_at_another_noise_level_begins_with_the_weights_of_the_first(tmp_path, copy_sources, snakemake):
+    tree = copy_sources(tmp_path / "tree")
+    folder = Path("results/quick/training/lorenz63_0.7")
+    settings = ("scale=quick", "noise_levels=[1.0, 0.7]", "training={continued: {sigma_y: 1.0, steps: 3}}")
+    run = snakemake(tree, str(folder / "mnmef_pretrained.safetensors"), "--cores", "1", "--config", *settings)
+    assert run.returncode == 0, run.stdout
+    card = read_card(tree / folder / "mnmef_pretrained.safetensors")
+    assert card["start"]["sigma_y"] == 1.0
+    assert pd.read_csv(tree / folder / "mnmef_pretrained_curve.csv")["step"].max() == 3
 
 
 def test_an_interrupted_training_goes_on_where_it_was(finished, snakemake):
