@@ -42,7 +42,7 @@ def settings_of(
     ValueError
         For an experiment or an ensemble size without a published list, and for a localized method without radii.
     """
-    experiment, sigma_y, method, members = cell
+    experiment, _, method, members = cell
     lists = grid["inflation"].get(method, grid["inflation"]["default"])
     if members not in lists:
         raise ValueError(unknown_name(f"ensemble size in the grid of {experiment}", members, lists))
@@ -54,16 +54,17 @@ def settings_of(
             raise ValueError(f"{method} localizes, but there are no localization radii for {experiment}")
         radii = [float(r) for r in grid["localization_radius"][members][::radius_stride]]
     settings = {Setting(*pair) for pair in itertools.product(inflations, radii)}
-    source = "letkf" if method in LOCALIZED_METHODS else method
-    if (winner := winner_of(winners, (experiment, sigma_y, source, members))) is not None:
+    if (winner := winner_of(winners, cell)) is not None:
         settings.add(winner)
     return sorted(settings, key=lambda setting: (setting.inflation, setting.localization_radius or 0.0))
 
 
 def winner_of(winners: pd.DataFrame, cell: tuple[str, float, str, int]) -> Setting | None:
-    """Return the published winner of one cell, if there is one."""
-    names = (winners[["experiment", "method", "ensemble_size"]] == [cell[0], *cell[2:]]).all(axis=1)
-    for _, row in winners[names & np.isclose(winners["sigma_y"], cell[1])].iterrows():
+    """Return the published winner of one cell, if there is one; that of LETKF for all methods that localize."""
+    experiment, sigma_y, method, members = cell
+    source = "letkf" if method in LOCALIZED_METHODS else method
+    names = (winners[["experiment", "method", "ensemble_size"]] == [experiment, source, members]).all(axis=1)
+    for _, row in winners[names & np.isclose(winners["sigma_y"], sigma_y)].iterrows():
         inflation, radius = Setting.of(row)
         return Setting(round(inflation, 6), radius)
     return None
