@@ -3,8 +3,7 @@
 
 rule evaluate_baseline:
     input:
-        dataset=split_file("test"),
-        best=rules.search_baseline.output.best,
+        **baseline_files(),
     output:
         scores=results("evaluation/{experiment}_{sigma_y}_{method}.nc"),
     log:

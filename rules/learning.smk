@@ -4,8 +4,7 @@
 
 rule train_filter:
     input:
-        dataset=split_file("train"),
-        start=first_weights,
+        **training_inputs(),
     output:
         weights=results("training/{experiment}_{sigma_y}/{filter}_pretrained.safetensors"),
         curve=results("training/{experiment}_{sigma_y}/{filter}_pretrained_curve.csv"),

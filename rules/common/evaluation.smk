@@ -7,6 +7,11 @@ def evaluation_settings(wildcards):
     return {"options": part["evaluation"], "seed": part["seed"]}
 
 
+def baseline_files():
+    """The test split, and the settings that the search has found."""
+    return {"dataset": split_file("test"), "best": rules.search_baseline.output.best}
+
+
 def baseline_evaluation_settings(wildcards):
     """As `evaluation_settings`, with the options of classical filters."""
     return evaluation_settings(wildcards) | chosen(wildcards, "ienks")

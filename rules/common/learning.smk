@@ -8,6 +8,11 @@ def first_weights(wildcards):
     return [] if level is None else expand(training.output.weights, **{**wildcards, "sigma_y": level})[0]
 
 
+def training_inputs():
+    """Truths, and the weights to begin with."""
+    return {"dataset": split_file("train"), "start": first_weights}
+
+
 def finetuning_files():
     """Pretrained weights, and the tuning split where it chooses the weights that are kept."""
     tune = split_file("tune") if CONFIG.finetuning.keep == "better" else []

@@ -118,7 +118,8 @@ def test_other_noise_levels_go_on_from_the_weights_of_one_that_is_run_and_each_s
     assert jobs(f"laptop/{weights}", "scale=laptop", "noise_levels=[0.7]") == {"simulate_data": 1, "train_filter": 1}
     assert jobs(f"paper/{weights}", "scale=paper") == {"simulate_data": 1, "train_filter": 1}
     again = "laptop/training/lorenz96_0.7/mnmef_pretrained_seed_2.safetensors"
-    assert jobs(again, "scale=laptop") == {"simulate_data": 1, "train_seed": 2}
+    seeds = "training_seeds={noise_levels: [1.0, 0.7]}"
+    assert jobs(again, "scale=laptop", seeds) == {"simulate_data": 1, "train_seed": 2}
 
 
 def test_figures_of_single_experiments_need_little_and_can_start_from_shipped_weights(tree, snakemake):
