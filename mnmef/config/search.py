@@ -20,7 +20,7 @@ from mnmef.config.fields import (
 class SearchStage(Section):
     """A stage of a search, on part of the tuning split."""
 
-    settings: Count = knob("best settings that go on (screen) or are rerun (confirm)", section="5, benchmarks")
+    settings: Count = knob("settings that go on, the published one among them, or are rerun", section="5, benchmarks")
     trajectories: Count = knob("trajectories for each", section="5, benchmarks")
     cycles: Count = knob("cycles of each trajectory", unit="cycles", section="5, benchmarks")
 

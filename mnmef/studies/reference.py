@@ -20,7 +20,7 @@ from mnmef.evaluation.evaluate import EvaluationOptions
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.classical import Setting
 from mnmef.scores.scoring import run_scores, summarize
-from mnmef.search.engines import score_batched
+from mnmef.search.engines import EACH, score_batched
 from mnmef.search.search import rank_settings
 from mnmef.search.trial import Trial
 
@@ -104,7 +104,7 @@ def run_reference(
         settings = settings_to_try(method, plan.inflations, plan.radii)
         if settings:
             parts.append(score_batched(settings, tune, Trial(tune.attrs["experiment"], sigma_y, method, *size, seed)))
-    scores = pd.concat(parts, ignore_index=True)
+    scores = pd.concat(parts, ignore_index=True).drop(columns=EACH)
     best = rank_settings(scores).head(1)
     chosen = best.iloc[0]
     evaluation = evaluate_baseline(test, chosen["method"], sigma_y, best, EvaluationOptions(seed))

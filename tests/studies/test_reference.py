@@ -36,6 +36,7 @@ def test_methods_without_localization_have_no_radius_and_without_radii_none_is_l
 def test_the_best_setting_of_the_tuning_split_is_scored_on_the_test_split(splits):
     scores, best = run_reference(*splits, 1.0, PLAN, seed=0)
     assert len(scores) == 4
+    assert not scores.map(lambda value: isinstance(value, list)).any(axis=None)  # a table for a file
     winner = scores.loc[scores["rrmse"].idxmin()]
     row = best.iloc[0]
     for column in ("method", "inflation", "ensemble_size"):
