@@ -28,7 +28,7 @@ import pandas as pd
 import xarray as xr
 import yaml
 
-from mnmef.config.settings import Settings, assign, at_scale, first_level, training_settings
+from mnmef.config.settings import Settings, assign, at_scale, check_keys, first_level, layers, training_settings
 from mnmef.core.devices import default_device
 from mnmef.core.errors import unknown_name, whole_number
 from mnmef.core.names import LEARNED_FILTERS, METHODS
@@ -45,6 +45,9 @@ from mnmef.learning.training import TimeLimitError
 
 TO_BE_CONTINUED = 75
 """Exit status of a call that reached its time limit, EX_TEMPFAIL of sysexits.h."""
+
+TRAINED = ("data", "model", "training", "finetuning", *LEARNED_FILTERS)
+"""Sections of the settings that a training reads, and whose keys are looked at."""
 
 FINETUNED_FILTERS = {method.filter for method in METHODS.values() if method.stage == "finetuned"}
 
@@ -110,9 +113,12 @@ def merged_settings(
     Raises
     ------
     ValueError
-        For an assignment to an unknown key, naming the nearest.
+        For an unknown key in an overlay or an assignment, naming the nearest.
     """
     settings = at_scale(raw, scale, experiment)
+    known, *overlays = layers(raw, settings["scale"], experiment)
+    for each in overlays:
+        check_keys({key: value if key in TRAINED else None for key, value in each.items()}, known)
     for text in assignments:
         path, equals, value = text.partition("=")
         if not equals:

@@ -11,6 +11,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from mnmef.config import settings
+from mnmef.experiments.files import shipped_experiments
 from mnmef.fit import TO_BE_CONTINUED, main, merged_settings
 from mnmef.learning.checkpoints import read_card
 
@@ -276,3 +278,29 @@ def test_settings_are_those_of_the_experiment_and_assignments_win_over_its_file(
     assert merged_settings(raw, "paper", [], "ks")["training"]["batch"] == 256
     assert merged_settings(raw, "laptop", [], "lorenz96")["training"]["loss"] == "crps"
     assert merged_settings(raw, "laptop", ["training.loss=l2"], "lorenz96")["training"]["loss"] == "l2"
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("{training: {step: 5}}", r"unknown key 'training.step'. Did you mean 'training.steps'"),
+        ("{mnmef_local: {training: {learning_rat: 1.0}}}", r"Did you mean 'mnmef_local.training.learning_rate'"),
+        ("{finetunning: {steps: 5}}", r"Did you mean 'finetuning'"),
+    ],
+)
+@pytest.mark.parametrize("place", ["scale", "file"])
+def test_a_misspelt_key_of_an_overlay_is_named(root, monkeypatch, key, message, place):
+    raw, own = yaml.safe_load((root / "config.yaml").read_text()), yaml.safe_load(key)
+    if place == "scale":
+        raw["scales"]["laptop"] |= own
+    else:
+        monkeypatch.setattr(settings, "overlay", lambda name: {"scales": {"laptop": own}})
+    with pytest.raises(ValueError, match=message):
+        merged_settings(raw, "laptop", [], "lorenz96")
+
+
+def test_all_experiments_have_known_keys_alone(root):
+    raw = yaml.safe_load((root / "config.yaml").read_text())
+    for name in shipped_experiments():
+        for scale in raw["scales"]:
+            assert merged_settings(raw, scale, [], name)["scale"] == scale

@@ -21,6 +21,7 @@ from mnmef.assimilation.restart import (
     going_on,
     parts_to_save,
     unchanged_streams,
+    warn_of_change,
 )
 from mnmef.core.errors import whole_number
 from mnmef.core.seeds import numpy_generator
@@ -85,6 +86,7 @@ def assimilate(
         first_ensemble = climatological_states(experiment, whole_number("members", members, 2), seed)
     first = as_ensemble(first_ensemble, experiment)
     warn_of_members(filter_, first, saved)
+    warn_of_change(saved, filter_.name, seed)
     parts, resumed, count = parts_to_save(save), going_on(filter_, first, first_cycle, saved), len(first)
     seeded = experiment.with_seed(seed, filter_.name, count, after=forecasts_done(first_cycle, saved))
     callbacks: list[Any] = [Members(filter_, seeded, all_cycles="members" in parts)]
@@ -92,7 +94,7 @@ def assimilate(
         callbacks.append(Innovations(experiment, assumed_noise(filter_), values, seed, first_cycle))
     draw = advance(noise_source(seed, filter_.name, count, (1, count, experiment.observation_size)), first_cycle)
     record = _run(resumed, seeded, first, values, draw, in_turn(*callbacks))
-    names = {"experiment": experiment.name, "filter": filter_.name, "members": count}
+    names = {"experiment": experiment.name, "filter": filter_.name, "members": count, "seed": str(seed)}
     made = _dataset(record, first_cycle, names, *callbacks).assign_coords(dates_of(observations))
     return made.assign(count_rejected(filter_))
 

@@ -1,6 +1,7 @@
 """Members that `assimilate` keeps beside moments, and the restart of a run from what it saved."""
 
 import json
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -143,6 +144,18 @@ def earlier_run(first_ensemble: Any, first_cycle: int, experiment: Experiment) -
     if first_cycle not in (0, done):
         raise ValueError(f"first_cycle = {first_cycle}, but {_source(saved)} ends with cycle {done}; leave it out")
     return saved["last_ensemble"], done, saved
+
+
+def warn_of_change(saved: xr.Dataset | None, filter_name: str, seed: int) -> None:
+    """Warn where a run goes on with another filter or seed: it does not end as one that was not cut."""
+    for key, now in {"filter": filter_name, "seed": str(seed)}.items():
+        before = now if saved is None else str(saved.attrs.get(key, now))
+        if before != now:
+            warnings.warn(
+                f"first_ensemble is the result of a run with {key} = {before}, and this one has {key} = {now}: it goes "
+                "on from that ensemble, but not with the bits of one run",
+                stacklevel=3,
+            )
 
 
 def forecasts_done(first_cycle: int, saved: xr.Dataset | None) -> int:

@@ -56,6 +56,19 @@ def at_scale(raw: Mapping[str, Any], scale: str | None = None, experiment: str |
     return merge(*layers(raw, scale, experiment), {"scale": scale})
 
 
+def check_keys(layer: Mapping[str, Any], known: Mapping[str, Any], place: str = "") -> None:
+    """Raise `ValueError` for the first key of a layer, or of its sections, that config.yaml does not have.
+
+    Sections that are empty in config.yaml or have numbers as keys, such as those by ensemble size, are not looked into.
+    """
+    for key, value in layer.items():
+        if key not in known:
+            raise ValueError(unknown_name("key", place + str(key), [place + str(name) for name in known]))
+        section = known[key]
+        if isinstance(value, Mapping) and isinstance(section, Mapping) and all(isinstance(k, str) for k in section):
+            check_keys(value, section or value, f"{place}{key}.")
+
+
 def _kind(value: object) -> type:
     """Return what a value of a config is: a truth value, a number, a text, a list or a section."""
     return next((kind for kind in (bool, Real, str, list, Mapping) if isinstance(value, kind)), type(value))

@@ -198,3 +198,13 @@ def test_random_numbers_of_a_filter_go_on_with_the_result_of_its_earlier_run_alo
     other = saved.drop_vars("random_stream_0").assign(random_stream_0=("byte", np.zeros(7, np.uint8)))
     with pytest.raises(ValueError, match="a random stream of another kind"):
         run(first_ensemble=other)
+
+
+def test_a_restart_with_another_filter_or_seed_says_so(twin):
+    experiment, _, observations = twin
+    enkf, letkf = (make_classical("enkf", experiment, 1.0, 1.1), make_classical("letkf", experiment, 1.0, 1.1, 4.0))
+    before = assimilate(letkf, experiment, observations[:3], members=5, seed=1)
+    with pytest.warns(UserWarning, match="filter = letkf, and this one has filter = enkf"):
+        assimilate(enkf, experiment, observations[3:6], first_ensemble=before, seed=1)
+    with pytest.warns(UserWarning, match="seed = 1, and this one has seed = 2"):
+        assimilate(letkf, experiment, observations[3:6], first_ensemble=before, seed=2)
