@@ -119,6 +119,7 @@ class _Ensemble:
         operator: Any = None
         E = HMM.X0.sample(self.N)
         self.stats.assess(0, E=E)
+        start = E
         for k, ko, t, dt in progbar(HMM.tseq.ticker):
             E = HMM.Dyn(E, t - dt, dt)
             E = add_noise(E, dt, HMM.Dyn.noise, self.fnoise_treatm)
@@ -132,8 +133,10 @@ class _Ensemble:
                     noise = _double(operator.noise.sample(self.N) @ operator.noise.C.sym_sqrt_inv.T)
                 if not bool(seen.isnan().all()):  # else there is no observation, and the forecast stays
                     with torch.no_grad():
-                        E = filter_.analyze(_double(E), seen, experiment, noise).numpy()
+                        refined = filter_.refine(_double(start), _double(E), seen, experiment)
+                        E = filter_.analyze(refined, seen, experiment, noise).numpy()
                     E = post_process(E, self.infl, self.rot)
+                start = E
             self.stats.assess(k, ko, E=E)
 
 

@@ -57,7 +57,8 @@ class GrossErrorCheck(Filter):
         is_gross = (observation - observed.mean(-2)).square() > self.limit**2 * (observed.var(-2) + noise_variance)
         self.rejected.append(int(is_gross.sum()))
         kept = observation.masked_fill(is_gross, torch.nan)
-        analysis = self.inner.update(forecast, kept, experiment, noise)
+        refined = self.inner.refine(carry, forecast, kept, experiment)
+        analysis = self.inner.update(refined, kept, experiment, noise)
         return CycleResult(forecast, analysis, analysis, is_gross)
 
 

@@ -197,8 +197,17 @@ class Filter:
         CycleResult
         """
         forecast = experiment.propagate(carry)
-        analysis = self.update(forecast, observation, experiment, noise)
+        refined = self.refine(carry, forecast, observation, experiment)
+        analysis = self.update(refined, observation, experiment, noise)
         return CycleResult(forecast, analysis, analysis)
+
+    def refine(self, start: Tensor, forecast: Tensor, observation: Tensor, experiment: Experiment) -> Tensor:
+        """Return the forecast that is analyzed, by default as it is.
+
+        A filter that assimilates an observation several times corrects the ensemble `start` (..., N, Nx), one cycle
+        before the observation, and repeats its forecast.
+        """
+        return forecast
 
     def update(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Analyze as `analyze`; an ensemble without any observation keeps its forecast."""

@@ -3,8 +3,9 @@
 Each component has an analysis of its own, from the observations in reach, as in LETKF (Hunt et al. 2007). Its row of
 the gain is corrected by a network that sees fields over the grid, a periodic line or square: mean, innovation,
 increment, spread and the rows of the gain themselves. The update is deterministic, as in the DEnKF (Sakov and Oke
-2008): anomalies get half the gain. Cost is linear in the number of grid points, and the weights depend neither on it
-nor on the number of members.
+2008): anomalies get half the gain. Where a cycle is long, an observation may be assimilated several times (ES-MDA,
+Emerick and Reynolds 2013): first at the start of the cycle, as a smoother, then after a new forecast. Cost is linear
+in the number of grid points, and the weights depend neither on it nor on the number of members.
 """
 
 import math
@@ -56,6 +57,9 @@ class LocalOptions:
     every : int
         Distance, in grid points along each direction, between the points where observations may lie, the first point
         included; with more than one the network knows where between them a point is.
+    assimilations : int
+        Number of times that each observation is assimilated, each with so many times the noise variance. All but the
+        last correct the ensemble at the start of the cycle and repeat its forecast.
     """
 
     channels: int = 48
@@ -67,9 +71,10 @@ class LocalOptions:
     first_inflation: float = 1.02
     near: int = 3
     every: int = 1
+    assimilations: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("channels", "layers", "kernel", "every"):
+        for name in ("channels", "layers", "kernel", "every", "assimilations"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} of mnmef_local must be at least 1, not {getattr(self, name)}")
         if self.kernel % 2 == 0:
@@ -134,6 +139,9 @@ class MnmefLocal(nn.Module, Filter):
         self.register_buffer("place", torch.from_numpy(self.sites.places()), persistent=False)
         taper = torch.exp(-0.5 * (distance / options.radius) ** 2).clamp(1e-3, 1 - 1e-3)
         self.taper = nn.Parameter(torch.stack((torch.logit(taper), options.growth * (distance / options.radius) ** 2)))
+        if options.assimilations > 1:
+            self.early_taper = nn.Parameter(self.taper.detach().clone())
+            self.early_factors = nn.Parameter(torch.ones(2))
         inflation = math.log(options.first_inflation)
         self.inflation = nn.Parameter(torch.tensor([inflation, -options.growth * inflation]))
 
@@ -176,7 +184,7 @@ class MnmefLocal(nn.Module, Filter):
                 f"the reach of mnmef_local may grow from one training to the next, not shrink from {reach}"
             )
         if not more:
-            self.load_state_dict(other.state_dict())
+            self.load_state_dict({**self.state_dict(), **other.state_dict()})
             return
         if len(self.sites.shape) > 1 or self.options.every > 1:
             raise ValueError(f"the reach of mnmef_local may grow on a line with every = 1 alone: leave it at {reach}")
@@ -199,8 +207,38 @@ class MnmefLocal(nn.Module, Filter):
 
         An observation that is NaN is missing.
         """
+        mean, anomaly, innovation, h_anomaly, mask, sigma_y = self._in_units(forecast, observation, experiment)
+        level = sigma_y.squeeze(-1) * 5.0 / experiment.bound
+        mean, anomaly = self.local_analyses(mean, anomaly, innovation, h_anomaly, mask, level)
+        analysis = (sigma_y * (mean.unsqueeze(-1) + anomaly)).movedim(0, -1)
+        return analysis.clamp(-experiment.bound, experiment.bound).reshape(forecast.shape)
+
+    def refine(self, start: Tensor, forecast: Tensor, observation: Tensor, experiment: Experiment) -> Tensor:
+        """Return the forecast from a start that the observation has corrected, `options.assimilations` - 1 times.
+
+        Components of the start have rows of the gain as those of the analysis have, with a taper of their own and a
+        learned factor, and anomalies half the gain.
+        """
+        for _ in range(self.options.assimilations - 1):
+            *_, innovation, h_anomaly, _, sigma_y = self._in_units(forecast, observation, experiment)
+            ensemble = start.reshape(-1, *start.shape[-2:]).movedim(-1, 0) / sigma_y
+            anomaly = ensemble - ensemble.mean(-1, keepdim=True)
+            root = self.root_of_taper(math.log(anomaly.shape[-1] / MEMBERS), self.early_taper)
+            gain = GainFunction.apply(h_anomaly, anomaly, root, self.sites)
+            by_mean, by_anomaly = self.early_factors
+            shift = by_mean * (gain * self.sites.gather(innovation)).sum(-1, keepdim=True)
+            change = shift - 0.5 * by_anomaly * RowsFunction.apply(gain, h_anomaly, self.sites)
+            change = (sigma_y * change.movedim(0, -1)).reshape(start.shape)
+            start = (start + change).clamp(-experiment.bound, experiment.bound)
+            forecast = experiment.propagate(start)
+        return forecast
+
+    def _in_units(self, forecast: Tensor, observation: Tensor, experiment: Experiment) -> tuple[Tensor, ...]:
+        """Return mean (D, B) and anomalies (D, B, N) of a forecast, innovation (D, B), observed anomalies (D, B, N) and
+        mask (D, B), all in units of the noise of one assimilation, and this unit (1, 1) or (B, 1).
+        """
         v, y = as_batch(forecast, observation)
-        sigma_y, seen = self.noise_like(v), y.isfinite().mT
+        sigma_y, seen = math.sqrt(self.options.assimilations) * self.noise_like(v), y.isfinite().mT
         y, h = in_units_of_noise(y, v, experiment)
         # A place comes first: (D, B, N) for members, (D, B) for observations.
         v, h = (part.movedim(-1, 0) / sigma_y for part in (v, h))
@@ -211,10 +249,7 @@ class MnmefLocal(nn.Module, Filter):
         innovation = mean.new_zeros(shape).index_copy(0, places, torch.where(seen, y - h_mean, 0.0))
         mask = mean.new_zeros(shape).index_copy(0, places, seen.to(mean))
         h_anomaly = torch.zeros_like(v).index_copy(0, places, (h - h_mean.unsqueeze(-1)) * seen.unsqueeze(-1))
-        level = sigma_y.squeeze(-1) * 5.0 / experiment.bound
-        mean, anomaly = self.local_analyses(mean, v - mean.unsqueeze(-1), innovation, h_anomaly, mask, level)
-        analysis = (sigma_y * (mean.unsqueeze(-1) + anomaly)).movedim(0, -1)
-        return analysis.clamp(-experiment.bound, experiment.bound).reshape(forecast.shape)
+        return mean, v - mean.unsqueeze(-1), innovation, h_anomaly, mask, sigma_y
 
     def local_analyses(
         self, mean: Tensor, anomaly: Tensor, innovation: Tensor, h_anomaly: Tensor, mask: Tensor, level: Tensor
@@ -225,7 +260,7 @@ class MnmefLocal(nn.Module, Filter):
         or (1,) is sigma_y in units of a fifth of the bound.
         """
         log_size = math.log(anomaly.shape[-1] / MEMBERS)
-        gain = GainFunction.apply(h_anomaly, anomaly, self.root_of_taper(log_size), self.sites)
+        gain = GainFunction.apply(h_anomaly, anomaly, self.root_of_taper(log_size, self.taper), self.sites)
         innovations = self.sites.gather(innovation)
         variance = anomaly.square().sum(-1) / (anomaly.shape[-1] - 1)
         spread, share = (variance + SMALLEST_SPREAD**2).sqrt(), variance / (1 + variance)
@@ -240,9 +275,9 @@ class MnmefLocal(nn.Module, Filter):
         anomaly = narrowed + RowsFunction.apply(c, anomaly, self.near)
         return mean + shift, (self.inflation[0] + self.inflation[1] * log_size).exp() * anomaly
 
-    def root_of_taper(self, log_size: float) -> Tensor:
+    def root_of_taper(self, log_size: float, taper: Tensor) -> Tensor:
         """Return roots of the taper (D, 1, p), or (p,) where all points see observations at the same distances."""
-        root = torch.sigmoid(self.between @ (self.taper[0] + self.taper[1] * log_size)).sqrt()
+        root = torch.sigmoid(self.between @ (taper[0] + taper[1] * log_size)).sqrt()
         return root[self.place].unsqueeze(1) if self.options.every > 1 else root[0]
 
     def network(self, fields: Tensor) -> Tensor:

@@ -59,6 +59,12 @@ class Chunk(NamedTuple):
     gradients: tuple[Tensor | None, ...]
 
 
+def _at_truth(ensembles: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ensembles (B, N, Nx), at the truth (B, Nx) where they are not finite, and where (B,) that is."""
+    lost = ~ensembles.detach().isfinite().flatten(1).all(-1)
+    return torch.where(lost[:, None, None], truth[:, None], ensembles), lost
+
+
 class Trainer:
     """The state of a training: weights, optimizer, batches of windows under way, random numbers and counters."""
 
@@ -185,11 +191,13 @@ class Trainer:
         """
         used, losses = torch.ones(len(ensemble), dtype=torch.bool, device=ensemble.device), []
         for observation, noise, level, truth, target in zip(observations, noises, levels, truths, targets, strict=True):
-            forecast = experiment.propagate(ensemble)
-            lost = ~forecast.detach().isfinite().flatten(1).all(-1)
-            forecast = torch.where(lost[:, None, None], truth[:, None], forecast)
             filter_ = self.filter.at_noise(self.filter.sigma_y * level) if self.options.noise_range else self.filter
-            ensemble = filter_.update(forecast, observation, experiment, noise)
+            forecast, lost = _at_truth(experiment.propagate(ensemble), truth)
+            refined = filter_.refine(ensemble, forecast, observation, experiment)
+            if refined is not forecast:
+                refined, lost_again = _at_truth(refined, truth)
+                lost = lost | lost_again
+            ensemble = filter_.update(refined, observation, experiment, noise)
             terms = [
                 LOSSES[term](ensemble, truth if term in OF_TRUTH else target) for term in self.options.loss.split("+")
             ]

@@ -43,9 +43,12 @@ def first_taper(distance, options):
     return 1 / (1 + np.exp(-np.interp(distance, whole, np.log(gaussian / (1 - gaussian)))))
 
 
-def closed_form(v, y, experiment, sigma_y, options):
-    """Analysis (N, Nx) by a gain with `R / taper` for each component, of which anomalies get half."""
-    anomaly, h_anomaly = v - v.mean(0), (v - v.mean(0))[:, list(experiment.observed)]
+def closed_form(v, y, experiment, sigma_y, options, start=None):
+    """Analysis (N, Nx) by a gain with `R / taper` for each component, of which anomalies get half; or the start of the
+    cycle, corrected in the same way without inflation.
+    """
+    corrected, inflation = (v, options.first_inflation) if start is None else (start, 1.0)
+    anomaly, h_anomaly = corrected - corrected.mean(0), (v - v.mean(0))[:, list(experiment.observed)]
     analysis = np.empty_like(v)
     window = Window(experiment.grid_shape, options.reach, options.every)
     points = torch.arange(experiment.state_size)
@@ -56,7 +59,7 @@ def closed_form(v, y, experiment, sigma_y, options):
         gain = np.linalg.solve(covariance, h_anomaly[:, near].T @ anomaly[:, i] / (len(v) - 1))
         shift = gain @ (y - v.mean(0)[list(experiment.observed)])[near]
         half = anomaly[:, i] - 0.5 * h_anomaly[:, near] @ gain
-        analysis[:, i] = v[:, i].mean() + shift + options.first_inflation * half
+        analysis[:, i] = corrected[:, i].mean() + shift + inflation * half
     return analysis
 
 
@@ -80,6 +83,57 @@ def test_untrained_it_is_the_localized_filter_with_half_the_gain_for_anomalies(e
         analysis = filter_.analyze(forecast, observation, experiment).numpy()
     for v, y, found in zip(forecast.numpy(), observation.numpy(), analysis, strict=True):
         np.testing.assert_allclose(found, closed_form(v, y, experiment, 1.3, filter_.options), rtol=2e-6)
+
+
+@pytest.mark.parametrize("assimilations", [2, 3])
+def test_several_assimilations_correct_the_start_first_each_with_so_many_times_the_noise_variance(assimilations):
+    filter_ = make(FULL, trained=False, radius=3.0, assimilations=assimilations)
+    start, observation = draw(FULL, members=10)
+    with torch.no_grad():
+        result = filter_.cycle(start, observation, FULL)
+    sigma_y = 1.3 * assimilations**0.5
+    assert torch.equal(result.forecast, FULL.propagate(start))
+    for v, y, found in zip(start, observation.numpy(), result.analysis.numpy(), strict=True):
+        for _ in range(assimilations - 1):
+            forecast = FULL.propagate(v).numpy()
+            v = torch.from_numpy(closed_form(forecast, y, FULL, sigma_y, filter_.options, start=v.numpy()))
+        right = closed_form(FULL.propagate(v).numpy(), y, FULL, sigma_y, filter_.options)
+        np.testing.assert_allclose(found, right, rtol=1e-5)
+
+
+@pytest.mark.parametrize("sigma_y", [10.0, 100.0])
+def test_several_assimilations_of_a_linear_model_are_one_where_half_the_gain_is_the_root(monkeypatch, sigma_y):
+    # Observations on all of 41 points, all in reach, without taper; the model turns the line by a point.
+    monkeypatch.setattr(type(FULL), "propagate", lambda self, state: state.roll(1, -1))
+    whole, analyses = FULL.with_system({"state_size": 41}), []
+    start, observation = draw(whole, members=8)
+    for assimilations in (1, 2, 4):
+        filter_ = make(whole, sigma_y, trained=False, reach=20, first_inflation=1.0, assimilations=assimilations)
+        for name, parameter in filter_.named_parameters():
+            if "taper" in name:
+                parameter.data = torch.stack((torch.full_like(parameter[0], 30.0), torch.zeros_like(parameter[1])))
+        with torch.no_grad():
+            analyses.append(filter_.cycle(start, observation, whole).analysis)
+    once, *others = (analysis - start.roll(1, -1) for analysis in analyses)
+    # Half the gain leaves out the square of the share of the variance that an analysis takes away.
+    for several in others:
+        assert float((several - once).norm() / once.norm()) < 2 / sigma_y**2
+
+
+def test_where_nothing_is_observed_several_assimilations_are_a_forecast():
+    filter_ = make(FULL, assimilations=2)
+    start, observation = draw(FULL)
+    with torch.no_grad():
+        result = filter_.cycle(start, torch.full_like(observation, torch.nan), FULL)
+    assert torch.equal(result.analysis, FULL.propagate(start))
+
+
+def test_begun_with_one_assimilation_the_weights_are_those_and_the_early_taper_is_the_first():
+    once, twice = make(FULL), make(FULL, assimilations=2, trained=False)
+    early = twice.early_taper.clone()
+    twice.begin_with(once)
+    assert all(torch.equal(twice.state_dict()[name], values) for name, values in once.state_dict().items())
+    assert torch.equal(twice.early_taper, early)
 
 
 @pytest.mark.parametrize("members", [2, 5, 40])
@@ -178,8 +232,15 @@ def test_begun_with_a_shorter_reach_it_is_the_shorter_filter_where_the_taper_end
 
 @pytest.mark.parametrize(
     ("experiment", "options", "members"),
-    [(FULL, {}, 4), (FULL, {}, 12), (SPARSE, {"every": 4, "reach": 8}, 4), (PLANE, IN_PLANE, 6), (PLANE, IN_PLANE, 12)],
-    ids=["full-4", "full-12", "sparse-every4", "plane-6", "plane-12"],
+    [
+        (FULL, {}, 4),
+        (FULL, {}, 12),
+        (FULL, {"assimilations": 2}, 4),
+        (SPARSE, {"every": 4, "reach": 8}, 4),
+        (PLANE, IN_PLANE, 6),
+        (PLANE, IN_PLANE, 12),
+    ],
+    ids=["full-4", "full-12", "twice-4", "sparse-every4", "plane-6", "plane-12"],
 )
 def test_the_gradient_through_two_cycles_is_the_quotient_of_differences(experiment, options, members):
     filter_, (forecast, observation) = make(experiment, **options), draw(experiment, members)
@@ -191,7 +252,8 @@ def test_the_gradient_through_two_cycles_is_the_quotient_of_differences(experime
 
     def loss():
         first = filter_.analyze(forecast, observation, experiment)
-        return filter_.analyze(experiment.system.advance(first, 1), observation, experiment).sin().sum()
+        second = filter_.refine(first, experiment.system.advance(first, 1), observation, experiment)
+        return filter_.analyze(second, observation, experiment).sin().sum()
 
     gradients = torch.autograd.grad(loss(), inputs)
     step = 1e-6
