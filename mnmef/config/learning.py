@@ -98,7 +98,7 @@ class LocalModel(Section):
     first_inflation: Positive = knob("first factor on the analysis anomalies")
     near: Whole = knob("largest distance of anomalies that are mixed", unit="grid points")
     every: Count = knob("distance between the points where observations may lie", unit="grid points")
-    assimilations: Count = knob("of each observation; all but the last correct the start of the cycle")
+    passes: Count = knob("of each observation; all but the last correct the start of the cycle")
 
 
 class Local(Section):

@@ -57,7 +57,7 @@ class LocalOptions:
     every : int
         Distance, in grid points along each direction, between the points where observations may lie, the first point
         included; with more than one the network knows where between them a point is.
-    assimilations : int
+    passes : int
         Number of times that each observation is assimilated, each with so many times the noise variance. All but the
         last correct the ensemble at the start of the cycle and repeat its forecast.
     """
@@ -71,10 +71,10 @@ class LocalOptions:
     first_inflation: float = 1.02
     near: int = 3
     every: int = 1
-    assimilations: int = 1
+    passes: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("channels", "layers", "kernel", "every", "assimilations"):
+        for name in ("channels", "layers", "kernel", "every", "passes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} of mnmef_local must be at least 1, not {getattr(self, name)}")
         if self.kernel % 2 == 0:
@@ -139,7 +139,7 @@ class MnmefLocal(nn.Module, Filter):
         self.register_buffer("place", torch.from_numpy(self.sites.places()), persistent=False)
         taper = torch.exp(-0.5 * (distance / options.radius) ** 2).clamp(1e-3, 1 - 1e-3)
         self.taper = nn.Parameter(torch.stack((torch.logit(taper), options.growth * (distance / options.radius) ** 2)))
-        if options.assimilations > 1:
+        if options.passes > 1:
             self.early_taper = nn.Parameter(self.taper.detach().clone())
             self.early_factors = nn.Parameter(torch.ones(2))
         inflation = math.log(options.first_inflation)
@@ -214,12 +214,12 @@ class MnmefLocal(nn.Module, Filter):
         return analysis.clamp(-experiment.bound, experiment.bound).reshape(forecast.shape)
 
     def refine(self, start: Tensor, forecast: Tensor, observation: Tensor, experiment: Experiment) -> Tensor:
-        """Return the forecast from a start that the observation has corrected, `options.assimilations` - 1 times.
+        """Return the forecast from a start that the observation has corrected, `options.passes` - 1 times.
 
         Components of the start have rows of the gain as those of the analysis have, with a taper of their own and a
         learned factor, and anomalies half the gain.
         """
-        for _ in range(self.options.assimilations - 1):
+        for _ in range(self.options.passes - 1):
             *_, innovation, h_anomaly, _, sigma_y = self._in_units(forecast, observation, experiment)
             ensemble = start.reshape(-1, *start.shape[-2:]).movedim(-1, 0) / sigma_y
             anomaly = ensemble - ensemble.mean(-1, keepdim=True)
@@ -238,7 +238,7 @@ class MnmefLocal(nn.Module, Filter):
         mask (D, B), all in units of the noise of one assimilation, and this unit (1, 1) or (B, 1).
         """
         v, y = as_batch(forecast, observation)
-        sigma_y, seen = math.sqrt(self.options.assimilations) * self.noise_like(v), y.isfinite().mT
+        sigma_y, seen = math.sqrt(self.options.passes) * self.noise_like(v), y.isfinite().mT
         y, h = in_units_of_noise(y, v, experiment)
         # A place comes first: (D, B, N) for members, (D, B) for observations.
         v, h = (part.movedim(-1, 0) / sigma_y for part in (v, h))

@@ -89,14 +89,14 @@ def finetuning_options(
 def starting_weights(start: Path, experiment: Experiment, name: str, model: Settings) -> LearnedFilter:
     """Make a filter with the weights that a training begins with: of the same filter and `model`, at any noise level.
 
-    The reach of `mnmef_local` may have been shorter.
+    The reach of `mnmef_local` may have been shorter, and its passes fewer or more.
 
     Raises
     ------
     ValueError
         If they are of another filter, or of an experiment that differs by more than constants of its system.
     """
-    free = {*FIRST_OPTIONS, "reach"} if name == MnmefLocal.name else FIRST_OPTIONS
+    free = {*FIRST_OPTIONS, "reach", "passes"} if name == MnmefLocal.name else FIRST_OPTIONS
     begun = load_checkpoint(start, name=name, model={key: value for key, value in model.items() if key not in free})
     difference = begun.experiment.difference(experiment)
     if difference:

@@ -85,16 +85,16 @@ def test_untrained_it_is_the_localized_filter_with_half_the_gain_for_anomalies(e
         np.testing.assert_allclose(found, closed_form(v, y, experiment, 1.3, filter_.options), rtol=2e-6)
 
 
-@pytest.mark.parametrize("assimilations", [2, 3])
-def test_several_assimilations_correct_the_start_first_each_with_so_many_times_the_noise_variance(assimilations):
-    filter_ = make(FULL, trained=False, radius=3.0, assimilations=assimilations)
+@pytest.mark.parametrize("passes", [2, 3])
+def test_several_passes_correct_the_start_first_each_with_so_many_times_the_noise_variance(passes):
+    filter_ = make(FULL, trained=False, radius=3.0, passes=passes)
     start, observation = draw(FULL, members=10)
     with torch.no_grad():
         result = filter_.cycle(start, observation, FULL)
-    sigma_y = 1.3 * assimilations**0.5
+    sigma_y = 1.3 * passes**0.5
     assert torch.equal(result.forecast, FULL.propagate(start))
     for v, y, found in zip(start, observation.numpy(), result.analysis.numpy(), strict=True):
-        for _ in range(assimilations - 1):
+        for _ in range(passes - 1):
             forecast = FULL.propagate(v).numpy()
             v = torch.from_numpy(closed_form(forecast, y, FULL, sigma_y, filter_.options, start=v.numpy()))
         right = closed_form(FULL.propagate(v).numpy(), y, FULL, sigma_y, filter_.options)
@@ -102,13 +102,13 @@ def test_several_assimilations_correct_the_start_first_each_with_so_many_times_t
 
 
 @pytest.mark.parametrize("sigma_y", [10.0, 100.0])
-def test_several_assimilations_of_a_linear_model_are_one_where_half_the_gain_is_the_root(monkeypatch, sigma_y):
+def test_several_passes_with_a_linear_model_are_one_where_half_the_gain_is_the_root(monkeypatch, sigma_y):
     # Observations on all of 41 points, all in reach, without taper; the model turns the line by a point.
     monkeypatch.setattr(type(FULL), "propagate", lambda self, state: state.roll(1, -1))
     whole, analyses = FULL.with_system({"state_size": 41}), []
     start, observation = draw(whole, members=8)
-    for assimilations in (1, 2, 4):
-        filter_ = make(whole, sigma_y, trained=False, reach=20, first_inflation=1.0, assimilations=assimilations)
+    for passes in (1, 2, 4):
+        filter_ = make(whole, sigma_y, trained=False, reach=20, first_inflation=1.0, passes=passes)
         for name, parameter in filter_.named_parameters():
             if "taper" in name:
                 parameter.data = torch.stack((torch.full_like(parameter[0], 30.0), torch.zeros_like(parameter[1])))
@@ -120,16 +120,16 @@ def test_several_assimilations_of_a_linear_model_are_one_where_half_the_gain_is_
         assert float((several - once).norm() / once.norm()) < 2 / sigma_y**2
 
 
-def test_where_nothing_is_observed_several_assimilations_are_a_forecast():
-    filter_ = make(FULL, assimilations=2)
+def test_where_nothing_is_observed_several_passes_are_a_forecast():
+    filter_ = make(FULL, passes=2)
     start, observation = draw(FULL)
     with torch.no_grad():
         result = filter_.cycle(start, torch.full_like(observation, torch.nan), FULL)
     assert torch.equal(result.analysis, FULL.propagate(start))
 
 
-def test_begun_with_one_assimilation_the_weights_are_those_and_the_early_taper_is_the_first():
-    once, twice = make(FULL), make(FULL, assimilations=2, trained=False)
+def test_begun_with_one_pass_the_weights_are_those_and_the_early_taper_is_the_first():
+    once, twice = make(FULL), make(FULL, passes=2, trained=False)
     early = twice.early_taper.clone()
     twice.begin_with(once)
     assert all(torch.equal(twice.state_dict()[name], values) for name, values in once.state_dict().items())
@@ -235,7 +235,7 @@ def test_begun_with_a_shorter_reach_it_is_the_shorter_filter_where_the_taper_end
     [
         (FULL, {}, 4),
         (FULL, {}, 12),
-        (FULL, {"assimilations": 2}, 4),
+        (FULL, {"passes": 2}, 4),
         (SPARSE, {"every": 4, "reach": 8}, 4),
         (PLANE, IN_PLANE, 6),
         (PLANE, IN_PLANE, 12),
