@@ -22,6 +22,7 @@ from mnmef.experiments.experiment import Experiment
 from mnmef.experiments.load import experiment_of, load_experiment
 from mnmef.filters.classical import make_classical
 from mnmef.filters.dapper_bridge import hidden_markov_model
+from mnmef.filters.learned import make_learned
 from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.observations import Observation
 
@@ -144,10 +145,13 @@ def method_and_filter(name, experiment=EXPERIMENT, inflation=1.04, radius=1.0):
     if name == "letkf":
         filter_ = make_classical("letkf", experiment, 1.0, inflation, radius)
         return ours.LETKF(N=10, infl=inflation, loc_rad=radius), filter_
+    if name == "mnmef_local":  # each observation in two passes
+        filter_ = make_learned("mnmef_local", experiment, 1.0, {"passes": 2, "first_inflation": 1.1})
+        return ours.Learned(filter_, N=10), filter_.double()
     return ours.Learned(CONV, N=10), load_checkpoint(CONV).double()
 
 
-@pytest.mark.parametrize("name", ["mnmef_conv", "letkf"])
+@pytest.mark.parametrize("name", ["mnmef_conv", "mnmef_local", "letkf"])
 def test_twenty_cycles_in_dappers_loop_are_those_of_ours(dapper, name):
     split, (xp, filter_) = split_of(2, 20), method_and_filter(name)
     record = in_our_loop(filter_, split, traced=2)
