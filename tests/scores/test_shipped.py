@@ -74,3 +74,27 @@ def test_the_documentation_takes_its_numbers_from_the_table(root, title, method,
         else:
             # From fewer trajectories than the documentation's: of the same filter, within what they can say.
             assert row["low"] <= float(text) <= row["high"], cell
+
+
+AT_LAPTOP = {
+    "MNMEF pretrained": "mnmef_pretrained",
+    "MNMEF fine-tuned": "mnmef_finetuned",
+    "mnmef_conv": "mnmef_conv",
+    "LETKF": "letkf",
+    "IEnKF": "ienkf_pertobs",
+}
+
+
+def test_the_table_of_scale_laptop_is_that_of_its_scores(root):
+    scores = pd.read_csv(root / "docs" / "results" / "laptop.csv").set_index(KEYS)["rrmse"]
+    section = (root / "docs" / "results.md").read_text().partition("## All ensemble sizes at scale `laptop`\n")[2]
+    header, _, *rows = (
+        line.strip("| ").split(" | ") for line in section.partition("\n## ")[0].splitlines() if line.startswith("|")
+    )
+    sizes = [int(text.removeprefix("N = ")) for text in header[3:]]
+    for experiment, sigma_y, name, *cells in rows:
+        for members, text in zip(sizes, cells, strict=True):
+            score, digits = text.split()[0], len(text.split()[0].partition(".")[2])
+            cell = (NAMES[experiment], float(sigma_y), AT_LAPTOP[name], members)
+            assert f"{scores[cell]:.{digits}f}" == score, cell
+    assert len(rows) == 22
