@@ -75,12 +75,13 @@ def measure(folder: Path, rules: Collection[str]) -> pd.DataFrame:
 
 
 def rules_before(scale: str) -> dict[str, list[str]]:
-    """The rules whose outputs each rule reads."""
+    """The other rules whose outputs each rule reads; a training may begin with weights of its own rule."""
     text = snakemake("--rulegraph", "--forceall", "--config", f"scale={scale}")
     names = dict(re.findall(r'(\d+)\[label = "(\w+)"', text))
     found: dict[str, list[str]] = {}
     for before, after in re.findall(r"(\d+) -> (\d+)", text):
-        found.setdefault(names[after], []).append(names[before])
+        if before != after:
+            found.setdefault(names[after], []).append(names[before])
     return found
 
 

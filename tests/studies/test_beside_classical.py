@@ -114,6 +114,11 @@ def test_the_documentation_has_the_numbers_of_the_table(root):
     )
     said = f"`mnmef_members` has {members:.4f} where IEnKS with lag 2 has {ienks:.4f}"
     assert said in " ".join((root / "README.md").read_text().split())
+    rare = everything[everything["experiment"] == "lorenz96_nonlinear_020"].set_index(["method", "ensemble_size"])[
+        "rmse"
+    ]
+    said = f"`mnmef_local` has an RMSE of {rare['mnmef_local', 10]:.3f} where LETKF has {rare['letkf', 10]:.3f}"
+    assert said in " ".join((root / "README.md").read_text().split())
     log += (root / "docs" / "log" / "kolmogorov.md").read_text()
     for row in everything[everything["experiment"] != "lorenz96_full"].itertuples():
         cell = f"| `{row.experiment}` | {row.sigma_y:g} | {row.ensemble_size} | `{row.method}`"

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmarks import costs
 from benchmarks.costs import measure
 from benchmarks.plan import WORK, planned, requests, scale_settings, seconds_of
 
@@ -99,3 +100,9 @@ def test_a_measurement_has_the_jobs_and_times_of_a_rule(tmp_path):
     ]
     with pytest.raises(FileNotFoundError, match="no job has been measured"):
         measure(tmp_path / "none", ["make"])
+
+
+def test_a_rule_that_begins_with_what_it_made_is_not_before_itself(monkeypatch):
+    graph = '1[label = "train"];\n2[label = "simulate"];\n1 -> 1\n2 -> 1\n'
+    monkeypatch.setattr(costs, "snakemake", lambda *arguments: graph)
+    assert costs.rules_before("laptop") == {"train": ["simulate"]}
