@@ -65,8 +65,9 @@ def check_keys(layer: Mapping[str, Any], known: Mapping[str, Any], place: str = 
         if key not in known:
             raise ValueError(unknown_name("key", place + str(key), [place + str(name) for name in known]))
         section = known[key]
-        if isinstance(value, Mapping) and isinstance(section, Mapping) and all(isinstance(k, str) for k in section):
-            check_keys(value, section or value, f"{place}{key}.")
+        if section and isinstance(section, Mapping) and isinstance(value, Mapping):
+            if all(isinstance(name, str) for name in section):
+                check_keys(value, section, f"{place}{key}.")
 
 
 def _kind(value: object) -> type:

@@ -205,7 +205,7 @@ class MnmefLocal(nn.Module, Filter):
     ) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `mnmef.filters.base.Filter.analyze`).
 
-        An observation that is NaN is missing.
+        An observation that is NaN is missing. With several passes this is the last one, after `refine`.
         """
         mean, anomaly, innovation, h_anomaly, mask, sigma_y = self._in_units(forecast, observation, experiment)
         level = sigma_y.squeeze(-1) * 5.0 / experiment.bound

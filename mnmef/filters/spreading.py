@@ -63,6 +63,10 @@ class Respread(Filter):
         self.name, self.needs_noise = inner.name, inner.needs_noise  # type: ignore[misc]
         self.rotate = Rotation(options.seed) if options.rotation else None
 
+    def refine(self, start: Tensor, forecast: Tensor, observation: Tensor, experiment: Experiment) -> Tensor:
+        """Return the forecast that the inner filter analyzes (see `Filter.refine`)."""
+        return self.inner.refine(start, forecast, observation, experiment)
+
     def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `Filter.analyze`)."""
         analysis = self.inner.analyze(forecast, observation, experiment, noise)

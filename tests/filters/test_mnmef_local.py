@@ -8,6 +8,8 @@ import torch
 
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.mnmef_local import FIELDS, LocalOptions, MnmefLocal
+from mnmef.filters.options import Options
+from mnmef.filters.spreading import Respread
 from mnmef.filters.windows import Window
 
 SMALL = LocalOptions(channels=5, layers=2, kernel=3, reach=4, near=2)
@@ -118,6 +120,14 @@ def test_several_passes_with_a_linear_model_are_one_where_half_the_gain_is_the_r
     # Half the gain leaves out the square of the share of the variance that an analysis takes away.
     for several in others:
         assert float((several - once).norm() / once.norm()) < 2 / sigma_y**2
+
+
+def test_a_filter_around_it_has_the_passes_too():
+    filter_, (start, observation) = make(FULL, passes=2), draw(FULL)
+    around = Respread(filter_, Options(rotation=False))
+    with torch.no_grad():
+        found, right = (each.cycle(start, observation, FULL).analysis for each in (around, filter_))
+    assert torch.equal(found, right)
 
 
 def test_where_nothing_is_observed_several_passes_are_a_forecast():
