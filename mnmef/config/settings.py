@@ -65,9 +65,9 @@ def check_keys(layer: Mapping[str, Any], known: Mapping[str, Any], place: str = 
         if key not in known:
             raise ValueError(unknown_name("key", place + str(key), [place + str(name) for name in known]))
         section = known[key]
-        if section and isinstance(section, Mapping) and isinstance(value, Mapping):
-            if all(isinstance(name, str) for name in section):
-                check_keys(value, section, f"{place}{key}.")
+        is_section = isinstance(section, Mapping) and section and all(isinstance(name, str) for name in section)
+        if is_section and isinstance(value, Mapping):
+            check_keys(value, section, f"{place}{key}.")
 
 
 def _kind(value: object) -> type:
