@@ -99,6 +99,7 @@ class LocalModel(Section):
     near: Whole = knob("largest distance of anomalies that are mixed", unit="grid points")
     every: Count = knob("distance between the points where observations may lie", unit="grid points")
     passes: Count = knob("of each observation; all but the last correct the start of the cycle")
+    square_root: bool = knob("whether anomalies get LETKF's square root in place of half the gain")
 
 
 class Local(Section):

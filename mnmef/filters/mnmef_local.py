@@ -2,10 +2,10 @@
 
 Each component has an analysis of its own, from the observations in reach, as in LETKF (Hunt et al. 2007). Its row of
 the gain is corrected by a network that sees fields over the grid, a periodic line or square: mean, innovation,
-increment, spread and the rows of the gain themselves. The update is deterministic, as in the DEnKF (Sakov and Oke
-2008): anomalies get half the gain. Where a cycle is long, an observation may be assimilated several times (ES-MDA,
-Emerick and Reynolds 2013): first at the start of the cycle, as a smoother, then after a new forecast. Cost is linear
-in the number of grid points, and the weights depend neither on it nor on the number of members.
+increment, spread and the rows of the gain themselves. The update is deterministic: anomalies get half the gain, as in
+the DEnKF (Sakov and Oke 2008), or LETKF's square root. Where a cycle is long, an observation may be assimilated several
+times (ES-MDA, Emerick and Reynolds 2013): first at the start of the cycle, as a smoother, then after a new forecast.
+Cost is linear in the number of grid points, and the weights depend neither on it nor on the number of members.
 """
 
 import math
@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from mnmef.experiments.experiment import Experiment
 from mnmef.filters.base import Filter, as_batch, in_units_of_noise
-from mnmef.filters.local_gain import GainFunction, RowsFunction
+from mnmef.filters.local_gain import GainFunction, RowsFunction, SquareRootFunction
 from mnmef.filters.windows import Window
 
 MEMBERS = 10
@@ -60,6 +60,8 @@ class LocalOptions:
     passes : int
         Number of times that each observation is assimilated, each with so many times the noise variance. All but the
         last correct the ensemble at the start of the cycle and repeat its forecast.
+    square_root : bool
+        Whether anomalies of the last pass get LETKF's symmetric square root in place of half the gain.
     """
 
     channels: int = 48
@@ -72,6 +74,7 @@ class LocalOptions:
     near: int = 3
     every: int = 1
     passes: int = 1
+    square_root: bool = False
 
     def __post_init__(self) -> None:
         for name in ("channels", "layers", "kernel", "every", "passes"):
@@ -90,9 +93,10 @@ class MnmefLocal(nn.Module, Filter):
     K_i of the observations in reach, each weighed by a learned taper of its distance. The network gives at each
     component factors f and terms g for its row of the gain, a shift u of the mean and a map c of the anomalies near:
     `m <- m + (K (1 + f) + k g) d + s u` and `a_n <- e (a_n - K (1 + f') y_n / 2 + c a_n)` with spread s,
-    k = s^2 / (1 + s^2) and a learned inflation e. Taper and inflation depend on log N.
+    k = s^2 / (1 + s^2) and a learned inflation e. Taper and inflation depend on log N. With `square_root`, LETKF's
+    new anomalies stand for `a_n - K y_n / 2`.
 
-    Untrained, f, g, u and c are zero: it is the localized deterministic filter of `LocalOptions`.
+    Untrained, f, f', g, u and c are zero: it is the localized deterministic filter of `LocalOptions`.
 
     Parameters
     ----------
@@ -260,7 +264,11 @@ class MnmefLocal(nn.Module, Filter):
         or (1,) is sigma_y in units of a fifth of the bound.
         """
         log_size = math.log(anomaly.shape[-1] / MEMBERS)
-        gain = GainFunction.apply(h_anomaly, anomaly, self.root_of_taper(log_size, self.taper), self.sites)
+        root = self.root_of_taper(log_size, self.taper)
+        if self.options.square_root:
+            gain, kept = SquareRootFunction.apply(h_anomaly, anomaly, root, self.sites)
+        else:
+            gain, kept = GainFunction.apply(h_anomaly, anomaly, root, self.sites), anomaly
         innovations = self.sites.gather(innovation)
         variance = anomaly.square().sum(-1) / (anomaly.shape[-1] - 1)
         spread, share = (variance + SMALLEST_SPREAD**2).sqrt(), variance / (1 + variance)
@@ -271,7 +279,8 @@ class MnmefLocal(nn.Module, Filter):
         row = gain / (share.unsqueeze(-1) + SMALLEST_SPREAD**2)
         f, g, other, u, c = self.network(torch.cat((fields, row), -1)).split(self.outputs, -1)
         shift = ((gain * (1 + f) + share.unsqueeze(-1) * g) * innovations).sum(-1) + spread * u.squeeze(-1)
-        narrowed = anomaly - 0.5 * RowsFunction.apply(gain * (1 + other), h_anomaly, self.sites)
+        other = other if self.options.square_root else 1 + other
+        narrowed = kept - 0.5 * RowsFunction.apply(gain * other, h_anomaly, self.sites)
         anomaly = narrowed + RowsFunction.apply(c, anomaly, self.near)
         return mean + shift, (self.inflation[0] + self.inflation[1] * log_size).exp() * anomaly
 

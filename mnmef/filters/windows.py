@@ -110,6 +110,15 @@ class Window:
         seen = [view.expand(*shape, *rest) for view in self.views(self.pad(fields))]
         return torch.stack(seen, cells + 1).flatten(0, cells - 1)
 
+    def scatter(self, values: Tensor) -> Tensor:
+        """Add up values (D, B, p, ...) at the sites they are of, as fields (D, B, ...): the transpose of `gather`."""
+        total = torch.zeros_like(self.pad(values.select(2, 0)))
+        places = tuple(range(1, 2 * len(self.shape), 2))
+        for value, view in zip(values.unbind(2), self.views(total), strict=True):
+            cells = self.cells(value)
+            view.add_(cells if self.every == 1 else cells.sum(places, keepdim=True))
+        return self.unpad(total)
+
     def add_product(self, view: Tensor, factors: Sequence[Tensor], sign: int = 1) -> None:
         """Add a product of fields (D, ...), summed over the points of each cell, to one of the `views`."""
         one, other = map(self.cells, factors)

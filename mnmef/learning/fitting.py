@@ -96,7 +96,7 @@ def starting_weights(start: Path, experiment: Experiment, name: str, model: Sett
     ValueError
         If they are of another filter, or of an experiment that differs by more than constants of its system.
     """
-    free = {*FIRST_OPTIONS, "reach", "passes"} if name == MnmefLocal.name else FIRST_OPTIONS
+    free = {*FIRST_OPTIONS, "reach", "passes", "square_root"} if name == MnmefLocal.name else FIRST_OPTIONS
     begun = load_checkpoint(start, name=name, model={key: value for key, value in model.items() if key not in free})
     difference = begun.experiment.difference(experiment)
     if difference:

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from mnmef.experiments.load import load_experiment
+from mnmef.filters.letkf import LETKF
+from mnmef.filters.localization import domain_taper
 from mnmef.filters.mnmef_local import FIELDS, LocalOptions, MnmefLocal
 from mnmef.filters.options import Options
 from mnmef.filters.spreading import Respread
@@ -85,6 +87,21 @@ def test_untrained_it_is_the_localized_filter_with_half_the_gain_for_anomalies(e
         analysis = filter_.analyze(forecast, observation, experiment).numpy()
     for v, y, found in zip(forecast.numpy(), observation.numpy(), analysis, strict=True):
         np.testing.assert_allclose(found, closed_form(v, y, experiment, 1.3, filter_.options), rtol=2e-6)
+
+
+@pytest.mark.parametrize("members", [4, 10, 40])
+@pytest.mark.parametrize(("experiment", "options"), [(FULL, {}), (SPARSE, {"every": 4})], ids=["full", "sparse"])
+def test_untrained_with_the_square_root_and_the_taper_of_letkf_it_is_letkf(experiment, options, members):
+    radius = 3.0
+    options = {"reach": 12, "square_root": True, "first_inflation": 1.0} | options
+    filter_, taper = make(experiment, trained=False, **options), domain_taper(experiment, radius)
+    at_distance = [taper[experiment.distances() == d].max(initial=1e-30) for d in range(filter_.taper.shape[1])]
+    with torch.no_grad():
+        filter_.taper[:] = torch.tensor([at_distance, [0.5] * len(at_distance)]).clamp(max=1 - 1e-16).logit()
+        forecast, observation = draw(experiment, members)
+        analysis = filter_.analyze(forecast, observation, experiment)
+    expected = LETKF(experiment, 1.3, radius=radius).analyze(forecast, observation, experiment)
+    torch.testing.assert_close(analysis, expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("passes", [2, 3])
@@ -246,11 +263,14 @@ def test_begun_with_a_shorter_reach_it_is_the_shorter_filter_where_the_taper_end
         (FULL, {}, 4),
         (FULL, {}, 12),
         (FULL, {"passes": 2}, 4),
+        (FULL, {"square_root": True}, 4),
+        (FULL, {"square_root": True}, 12),
+        (PLANE, {**IN_PLANE, "square_root": True}, 6),
         (SPARSE, {"every": 4, "reach": 8}, 4),
         (PLANE, IN_PLANE, 6),
         (PLANE, IN_PLANE, 12),
     ],
-    ids=["full-4", "full-12", "twice-4", "sparse-every4", "plane-6", "plane-12"],
+    ids=["full-4", "full-12", "twice-4", "root-4", "root-12", "plane-root-6", "sparse-every4", "plane-6", "plane-12"],
 )
 def test_the_gradient_through_two_cycles_is_the_quotient_of_differences(experiment, options, members):
     filter_, (forecast, observation) = make(experiment, **options), draw(experiment, members)

@@ -63,3 +63,10 @@ def test_the_margins_go_back_to_the_sites_that_they_are_copies_of(window):
     for given in (values, other):
         left = (window.pad(given) * cotangent).sum()
         torch.testing.assert_close(left, (given * window.unpad(cotangent)).sum())
+
+
+def test_scattering_is_the_transpose_of_gathering(window):
+    values = fields(window)
+    seen = window.gather(values)
+    weights = torch.randn(seen.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    torch.testing.assert_close((seen * weights).sum(), (values * window.scatter(weights)).sum())
