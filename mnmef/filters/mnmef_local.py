@@ -49,7 +49,7 @@ class LocalOptions:
     radius : float
         Length of the first taper `exp(-(distance / radius)^2 / 2)`, grid points, at `MEMBERS` members.
     growth : float
-        Power of N with which this length grows at first, near `MEMBERS` members.
+        Power of N with which this length grows at first.
     first_inflation : float
         First factor on the analysis anomalies, at `MEMBERS` members.
     near : int
@@ -141,8 +141,10 @@ class MnmefLocal(nn.Module, Filter):
         between = (1.0 - (distances.unsqueeze(-1) - distance).abs()).clamp(min=0.0)
         self.register_buffer("between", between, persistent=False)
         self.register_buffer("place", torch.from_numpy(self.sites.places()), persistent=False)
-        taper = torch.exp(-0.5 * (distance / options.radius) ** 2).clamp(1e-3, 1 - 1e-3)
-        self.taper = nn.Parameter(torch.stack((torch.logit(taper), options.growth * (distance / options.radius) ** 2)))
+        # Exact at MEMBERS and at four times as many.
+        lengths = options.radius, options.radius * 4.0**options.growth
+        few, many = (torch.exp(-0.5 * (distance / r) ** 2).clamp(1e-3, 1 - 1e-3).logit() for r in lengths)
+        self.taper = nn.Parameter(torch.stack((few, (many - few) / math.log(4.0))))
         if options.passes > 1:
             self.early_taper = nn.Parameter(self.taper.detach().clone())
             self.early_factors = nn.Parameter(torch.ones(2))

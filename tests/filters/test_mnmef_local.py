@@ -234,12 +234,13 @@ def test_a_noise_level_for_each_ensemble_is_that_of_filters_made_for_them():
     assert filter_.sigma_y == 1.3
 
 
-def test_more_members_see_farther_at_first():
-    filter_ = make(FULL, trained=False, reach=16, radius=5.0)
-    few, many = (torch.sigmoid(filter_.taper[0] + filter_.taper[1] * math.log(n / 10)) for n in (10, 40))
-    far = [float((taper > math.exp(-1.0)).sum()) - 1.0 for taper in (few, many)]
-    assert far[0] == math.floor(5.0 * 2**0.5)
-    assert 1.4 <= far[1] / far[0] <= 2.0  # 4^(1/4) by the power alone, to first order in log N
+def test_more_members_see_farther_at_first_by_a_power_of_their_number():
+    filter_ = make(FULL, trained=False, reach=16, radius=5.0, growth=0.5)
+    tapers = (torch.sigmoid(filter_.taper[0] + filter_.taper[1] * math.log(n / 10)) for n in (5, 10, 20, 40))
+    far = [float((taper > math.exp(-1.0)).sum()) - 1.0 for taper in tapers]
+    assert far[1] == math.floor(5.0 * 2**0.5)
+    assert far[3] == math.floor(5.0 * 4**0.5 * 2**0.5)
+    assert far == sorted(set(far))
 
 
 def test_begun_with_a_shorter_reach_it_is_the_shorter_filter_where_the_taper_ends_there():
