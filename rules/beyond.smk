@@ -153,9 +153,9 @@ rule tabulate_robustness:
 
 rule scale_learned:
     input:
-        weights=checkpoint(scaling_cell(), "mnmef_conv"),
+        weights=checkpoint(scaling_cell(), "mnmef_local"),
     output:
-        table=results("scaling/mnmef_conv_{state_size}.csv"),
+        table=results("scaling/mnmef_local_{state_size}.csv"),
     log:
         log_file("scale_learned/{state_size}"),
     benchmark:
@@ -168,10 +168,10 @@ rule scale_learned:
         mem_mb=growing(8000),
     params:
         description=RUN.descriptions.get(CONFIG.scaling.experiment),
-        settings=scaling_conv_settings,
+        settings=scaling_local_settings,
         code=code("beyond/scale_learned"),
     message:
-        "mnmef_conv on {wildcards.state_size} variables"
+        "mnmef_local on {wildcards.state_size} variables"
     script:
         "../workflow_scripts/beyond/scale_learned.py"
 

@@ -68,12 +68,6 @@ def deviation(fields: Tensor, mean: Tensor) -> Tensor:
     return ((fields - mean.unsqueeze(2)).square().mean(2) + EPSILON).sqrt()
 
 
-def member_statistics(fields: Tensor) -> Tensor:
-    """Return mean and standard deviation (S, B, 2 C) over the members of fields (S, B, N, C)."""
-    mean = fields.mean(2)
-    return torch.cat((mean, deviation(fields, mean)), -1)
-
-
 def pad_circle(fields: Tensor, width: int) -> Tensor:
     """Pad fields (S, ...) on both ends with `width` sites of the other end: (S + 2 width, ...)."""
     return torch.cat((fields[len(fields) - width :], fields, fields[:width])) if width else fields
@@ -252,32 +246,15 @@ class MnmefConv(nn.Module, Filter):
         v, y, r = as_batch(self, forecast, observation, noise)
         seen = whiten(y, experiment)
         y, h = seen.value.unsqueeze(-2), seen.observe(v)
-        (w, z, u), summary = self.network(self.sites(self.fields(v, y - h, seen.missing)))
+        hidden = self.layers(self.sites(self.fields(v, y - h, seen.missing)))
+        w, z, u = self.correct(hidden)
         v_anomaly = v - ensemble_mean(v) + w
         h_anomaly = h - ensemble_mean(h) + seen.masked(experiment.observation.at_sites(z))
-        weights = 2.0 * torch.sigmoid(self.weigh(functional.gelu(self.summarize(summary))))
-        # One more weight than distances in reach: the 0 of all that are farther.
-        increment = self.increment(v_anomaly, h_anomaly, y - h - seen.masked(r), functional.pad(weights, (0, 1)))
+        weights = self.weights(hidden)
+        localization = weights[:, self.state_index], weights[:, self.observed_index]
+        increment = kalman_increment(v_anomaly, h_anomaly, y - h - seen.masked(r), self.sigma_y, localization)
         analysis = v + increment + (u if self.options.inflation else 0.0)
         return analysis.clamp(-experiment.bound, experiment.bound).reshape(forecast.shape)
-
-    def network(self, fields: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Map fields (S, B, N, C) to corrections and a summary.
-
-        Returns
-        -------
-        corrections : tuple of Tensor (B, N, Nx)
-            w, z and u.
-        summary : Tensor (B, 2 channels)
-            Mean and deviation over members of the last layer, averaged over space.
-        """
-        hidden = self.layers(fields)
-        return self.correct(hidden), member_statistics(hidden).mean(0)
-
-    def increment(self, v_anomaly: Tensor, h_anomaly: Tensor, innovation: Tensor, weights: Tensor) -> Tensor:
-        """Compute `K innovation_n` (B, N, Nx) with localization weights (B, reach + 2) by distance."""
-        localization = weights[:, self.state_index], weights[:, self.observed_index]
-        return kalman_increment(v_anomaly, h_anomaly, innovation, self.sigma_y, localization)
 
     def sites(self, fields: Tensor) -> Tensor:
         """Reshape fields (B, N, 6, Nx) to channels of sites, (S, B, N, 6 patch)."""
@@ -287,3 +264,13 @@ class MnmefConv(nn.Module, Filter):
         """Compute the corrections w, z and u (B, N, Nx) from the last layer (S, B, N, C)."""
         corrections = functional.linear(hidden, self.corrections.weight.squeeze(-1), self.corrections.bias)
         return corrections.unflatten(-1, (3, self.options.patch)).movedim(0, -2).flatten(-2).unbind(-2)
+
+    def weights(self, hidden: Tensor) -> Tensor:
+        """Compute the localization weights (B, reach + 2) by distance from the last layer (S, B, N, C).
+
+        The one more than there are distances in reach is the 0 of all that are farther.
+        """
+        mean = hidden.mean(2)
+        summary = torch.cat((mean, deviation(hidden, mean)), -1).mean(0)
+        weights = 2.0 * torch.sigmoid(self.weigh(functional.gelu(self.summarize(summary))))
+        return functional.pad(weights, (0, 1))

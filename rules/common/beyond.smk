@@ -86,7 +86,7 @@ def robustness_settings(wildcards):
     }
 
 
-# mnmef_conv and LETKF on many more variables than in training and search. Time them with --cores 1.
+# mnmef_local and LETKF on many more variables than in training and search. Time them with --cores 1.
 
 
 def scaling_cell():
@@ -101,17 +101,19 @@ def scaling_settings(wildcards):
     return {"sigma_y": part["sigma_y"], "plan": plan, "seed": CONFIG.seed}
 
 
-def scaling_conv_settings(wildcards):
+def scaling_local_settings(wildcards):
     """Return `scaling_settings` with the network."""
-    return {**scaling_settings(wildcards), "model": model_settings(scaling_cell(), "mnmef_conv")}
+    return {**scaling_settings(wildcards), "model": model_settings(scaling_cell(), "mnmef_local")}
 
 
 def scaling_runs():
-    """All runs that the config allows; an engine that forms D x d matrices stops at a grid that its memory allows."""
+    """All runs that the config allows, `mnmef_local` among `learned` or not; an engine that forms D x d matrices stops at
+    a grid that its memory allows.
+    """
     part = CONFIG.scaling
     if part.experiment not in SETTINGS or part.sigma_y not in CONFIG.noise_levels:
         return []
-    learned = part.sizes if "mnmef_conv" in filters_of(part.experiment) else []
+    learned = part.sizes if RUN.descriptions[part.experiment]["grid"] == "periodic" else []
     has_letkf = "letkf" in SETTINGS[part.experiment]["baselines"] and part.ensemble_size in CONFIG.ensemble_sizes
     dense = [size for size in part.sizes if has_letkf and size <= part.dense_limit]
     return expand(rules.scale_learned.output.table, state_size=learned) + expand(

@@ -14,7 +14,6 @@ from mnmef.filters.dapper_bridge import dapper_method, hidden_markov_model
 from mnmef.filters.ienks import IEnKS
 from mnmef.filters.mnmef import Mnmef
 from mnmef.filters.mnmef_conv import ConvOptions, MnmefConv
-from mnmef.filters.mnmef_conv_local import MnmefConvLocal
 from mnmef.observations import Observation
 
 SIGMA, MEMBERS, COUNT = 0.7, 8, 3
@@ -257,12 +256,3 @@ def test_the_untrained_filter_with_convolutions_and_a_mask_is_the_one_on_fewer_c
     ours = whole.analyze(first, masked, experiment, draws)
     theirs = small.analyze(first, observation[:, kept], smaller, draws[..., kept])
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
-
-
-def test_the_local_form_of_the_filter_with_convolutions_takes_the_same_mask():
-    experiment = observing()
-    filter_ = random_weights(conv, experiment)
-    first, observation, draws = twin(experiment)
-    observation[0, 3:] = torch.nan
-    ours = MnmefConvLocal(filter_, experiment).analyze(first, observation, experiment, draws)
-    torch.testing.assert_close(ours, filter_.analyze(first, observation, experiment, draws), rtol=0, atol=1e-9)

@@ -8,7 +8,7 @@ from mnmef.assimilation.cycling import run_filter
 from mnmef.experiments.load import load_experiment
 from mnmef.filters.base import Filter
 from mnmef.filters.classical import Setting, make_classical
-from mnmef.filters.mnmef_conv_local import MnmefConvLocal
+from mnmef.filters.mnmef_local import MnmefLocal
 from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.studies.runs import Candidate
 from mnmef.studies.scaling import (
@@ -86,11 +86,16 @@ def test_the_peak_of_memory_sees_what_was_given_back():
 
 
 def test_the_shipped_filter_errs_as_little_on_a_grid_ten_times_as_long(root):
-    weights = root / "resources" / "weights" / "lorenz96_1.0" / "mnmef_conv_pretrained.safetensors"
-    trained = load_checkpoint(weights, name="mnmef_conv", experiment="lorenz96", sigma_y=1.0)
+    weights = root / "resources" / "weights" / "lorenz96_1.0" / "mnmef_local_pretrained.safetensors"
+    trained = load_checkpoint(weights, name="mnmef_local", experiment="lorenz96", sigma_y=1.0)
+
+    def make(experiment):
+        filter_ = MnmefLocal(experiment, 1.0, trained.options)
+        filter_.load_state_dict(trained.state_dict())
+        return filter_
+
     plan = GridPlan(points=800, cycles=150, timed_cycles=1, ensemble_size=10)
-    candidate = Candidate("mnmef_conv", lambda experiment: MnmefConvLocal(trained, experiment))
-    rows = [measure(candidate, grid(size), 1.0, plan, seed=0).iloc[0] for size in (40, 400)]
+    rows = [measure(Candidate("mnmef_local", make), grid(size), 1.0, plan, seed=0).iloc[0] for size in (40, 400)]
     assert [row["n_trajectories"] for row in rows] == [20, 2]
     # As many points in both, hence about the same standard error, that of the mean over twenty trajectories.
     error = rows[0]["rrmse_std"] / rows[0]["n_trajectories"] ** 0.5

@@ -45,7 +45,7 @@ def test_longer_grids_end_in_a_table_and_a_figure(tree, snakemake):
     results = tree / "results" / "quick"
     table = pd.read_csv(results / "tables" / "scaling_dimension.csv")
     found = list(zip(table["engine"], table["state_size"], strict=True))
-    assert found == [(engine, size) for engine in ("dapper", "letkf", "mnmef_conv") for size in (40, 80)]
+    assert found == [(engine, size) for engine in ("dapper", "letkf", "mnmef_local") for size in (40, 80)]
     assert (table["seconds_per_cycle"] > 0).all()
     assert table.loc[table["engine"] != "dapper", "rrmse"].between(0.0, 1.5).all()
     assert (results / "figures" / "scaling_dimension.png").read_bytes().startswith(b"\x89PNG")

@@ -1,4 +1,4 @@
-"""Run mnmef_conv, as trained on forty variables, on a longer Lorenz '96."""
+"""Run mnmef_local, as trained on forty variables, on a longer Lorenz '96."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from mnmef.core.devices import default_device
 from mnmef.experiments.experiment import Experiment
-from mnmef.filters.mnmef_conv import MnmefConv
-from mnmef.filters.mnmef_conv_local import MnmefConvLocal
+from mnmef.filters.base import Filter
+from mnmef.filters.learned import make_learned
 from mnmef.io.files import write_table
 from mnmef.io.logs import job
 from mnmef.learning.checkpoints import load_checkpoint
@@ -30,14 +30,16 @@ def scale_learned(
     table: Path,
 ) -> None:
     """Write error, time and memory on `state_size` variables to `table`."""
-    trained = load_checkpoint(weights, name="mnmef_conv", experiment=description["name"], sigma_y=sigma_y, model=model)
-    assert isinstance(trained, MnmefConv)
-    device = default_device()
-    candidate = Candidate(
-        "mnmef_conv", lambda experiment: MnmefConvLocal(trained, experiment).to(device), device=device
-    )
+    name, device = "mnmef_local", default_device()
+    trained = load_checkpoint(weights, name=name, experiment=description["name"], sigma_y=sigma_y, model=model)
+
+    def make(experiment: Experiment) -> Filter:
+        filter_ = make_learned(name, experiment, sigma_y, model)
+        filter_.load_state_dict(trained.state_dict())
+        return filter_.to(device)
+
     grid = longer(Experiment.from_description(description), state_size)
-    write_table(measure(candidate, grid, sigma_y, GridPlan(**plan), seed=seed), table)
+    write_table(measure(Candidate(name, make, device=device), grid, sigma_y, GridPlan(**plan), seed=seed), table)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ def scaling_dimension(*, runs: Sequence[Path], table: Path, svg: Path, png: Path
     """Write all rows to `table` and the figure to `svg` and `png`. Raises `ValueError` if there are no runs."""
     if not runs:
         raise ValueError(
-            "the config runs no filter on longer grids: that needs lorenz96 among experiments, scaling.sigma_y among "
-            "noise_levels, and mnmef_conv among learned or letkf among baselines.lorenz96"
+            "the config runs no filter on longer grids: that needs scaling.experiment, on a periodic line, among "
+            "experiments and scaling.sigma_y among noise_levels"
         )
     found = pd.concat([read_table(path) for path in runs], ignore_index=True)
     found = found.sort_values(["engine", "state_size"], ignore_index=True)

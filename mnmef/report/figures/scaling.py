@@ -11,7 +11,7 @@ from mnmef.core.names import METHODS, Look
 from mnmef.report.figures import style
 
 ENGINE_LOOKS = {
-    "mnmef_conv": METHODS["mnmef_conv"],
+    "mnmef_local": METHODS["mnmef_local"],
     "letkf": METHODS["letkf"],
     "dapper": Look("LETKF in DAPPER", METHODS["letkf"].color, "v"),
 }
