@@ -16,7 +16,7 @@ from mnmef.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("mnmef", "workflow_scripts", "benchmarks")
-LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 11926, "entries": 20}
+LIMITS = {"module_lines": 350, "function_lines": 60, "parameters": 8, "code_lines": 11935, "entries": 20}
 """Of the code lines about 7,300 do what the package did when it held the paper alone (8,649 then; the aim is 7,000).
 The others are for experiments from outside, observations of any kind and own filters (1,150 with programs as models,
 process noise and their search), baselines and scores that the field knows (570), DAPPER (320), filters trained through

@@ -169,10 +169,6 @@ class MnmefLocal(nn.Module, Filter):
             )
         return window
 
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that fine-tuning changes: all."""
-        return list(self.parameters())
-
     @torch.no_grad()
     def begin_with(self, other: "MnmefLocal") -> None:
         """Take the weights of another filter, whose reach may be shorter.

@@ -104,10 +104,6 @@ class MnmefMembers(nn.Module, Filter):
             nn.init.zeros_(last.bias)
         self.inflation = nn.Parameter(torch.tensor([self.options.first_inflation, 1.0]).log())
 
-    def head_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that fine-tuning changes: all."""
-        return list(self.parameters())
-
     def analyze(self, forecast: Tensor, observation: Tensor, experiment: Experiment, noise: Draws = None) -> Tensor:
         """Map a forecast ensemble to the analysis ensemble (see `mnmef.filters.base.Filter.analyze`).
 

@@ -83,7 +83,9 @@ class Trainer:
         states, *stored = (given.to(self.device) for given in (truth if isinstance(truth, tuple) else (truth,)))
         self.windows = windows(states, self.experiment, options, *stored)
         self.batch = self.windows.batches[-1]
-        self.parameters = filter_.head_parameters() if options.heads_only else list(filter_.parameters())
+        # Fine-tuning changes all weights of a filter without heads.
+        heads = getattr(filter_, "head_parameters", filter_.parameters)
+        self.parameters = list(heads() if options.heads_only else filter_.parameters())
         if options.noise_range and not filter_.serves_any_noise:
             raise ValueError(f"noise_range must be null for {filter_.name}, which serves a single sigma_y")
         filter_.requires_grad_(False)
