@@ -115,8 +115,7 @@ class Window:
         total = torch.zeros_like(self.pad(values.select(2, 0)))
         places = tuple(range(1, 2 * len(self.shape), 2))
         for value, view in zip(values.unbind(2), self.views(total), strict=True):
-            cells = self.cells(value)
-            view.add_(cells if self.every == 1 else cells.sum(places, keepdim=True))
+            view.add_(self.cells(value).sum(places, keepdim=True))
         return self.unpad(total)
 
     def add_product(self, view: Tensor, factors: Sequence[Tensor], sign: int = 1) -> None:
