@@ -13,7 +13,7 @@
 # make rulegraph                                                       draw docs/rulegraph.svg (graphviz)
 # make tutorial                                                        run the notebooks in docs/ and keep their outputs
 # make docs                                                            the documentation as a site in build/docs/; a broken link is an error
-# make gallery | animation | flow FLOW_WEIGHTS=FILE                    draw the pictures of docs/gallery/, docs/animation.gif, both with shipped weights, and docs/kolmogorov.png and .gif
+# make gallery | animation | flow                                      draw the pictures of docs/gallery/, docs/animation.gif, and docs/kolmogorov.png and .gif, all with shipped weights
 # make benchmark [BENCHMARK_ARGS="--experiments ks --repeats 5"]           time filters and training on an idle machine
 # make install | unlock | clean
 
@@ -31,8 +31,6 @@ SNAKEMAKE_ARGS ?=
 PYTEST_ARGS ?=
 # Further keys of the config, for the scores of shipped weights.
 CONFIG ?=
-# Weights for the pictures of the Kolmogorov flow.
-FLOW_WEIGHTS ?=
 # Further arguments for both benchmarks.
 BENCHMARK_ARGS ?=
 
@@ -144,7 +142,7 @@ animation: $(STAMP)
 	$(BIN)/python -m docs.site.animate
 
 flow: $(STAMP)
-	$(BIN)/python -m docs.site.flow "$(FLOW_WEIGHTS)"
+	$(BIN)/python -m docs.site.flow
 
 # No rule of the workflow: a timing needs the machine to itself. About 10 minutes on 2 cores.
 benchmark: $(STAMP)

@@ -21,6 +21,7 @@ from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.report.figures.style import draw_grid, new_figure, save_figure
 
 ROOT = Path(__file__).parents[2]
+WEIGHTS = ROOT / "resources" / "weights" / "kolmogorov_0.3" / "mnmef_local_pretrained.safetensors"
 SIGMA_Y, MEMBERS, CYCLES, SEED = 0.3, 10, 40, 2504
 SETTING = {"inflation": 1.2, "localization_radius": 12.0}
 """The best that docs/log/kolmogorov.md tried."""
@@ -49,14 +50,14 @@ class Run:
     deviations: dict[str, np.ndarray]
 
 
-def run_both(weights: Path) -> Run:
+def run_both() -> Run:
     """Run LETKF and the learned filter on the first trajectory of the test split."""
     experiment = load_experiment("kolmogorov", torch.float32)
     split = simulate_split(experiment, "test", 1, CYCLES, [SIGMA_Y], MEMBERS, SEED)
     data = load_trial(split, SIGMA_Y, MEMBERS, torch.float32)
     filters: dict[str, Filter] = {
         "letkf": make_classical("letkf", experiment, SIGMA_Y, **SETTING),
-        "mnmef_local": load_checkpoint(weights, name="mnmef_local", experiment="kolmogorov", sigma_y=SIGMA_Y),
+        "mnmef_local": load_checkpoint(WEIGHTS, experiment="kolmogorov", sigma_y=SIGMA_Y),
     }
     records = {
         name: run_on_twin(each, experiment, data, seed=SEED, stream=name, traced=1) for name, each in filters.items()
@@ -145,9 +146,8 @@ def animate(run: Run, out: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m docs.site.flow", description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "docs", metavar="FOLDER", help="default: docs")
-    parser.add_argument("weights", type=Path, help="of mnmef_local, trained as docs/log/kolmogorov.md says")
-    given = parser.parse_args()
+    folder = parser.parse_args().out
     torch.set_num_threads(1)
-    both_filters = run_both(given.weights)
-    draw(both_filters, given.out / "kolmogorov.png")
-    animate(both_filters, given.out / "kolmogorov.gif")
+    both_filters = run_both()
+    draw(both_filters, folder / "kolmogorov.png")
+    animate(both_filters, folder / "kolmogorov.gif")

@@ -27,7 +27,7 @@ class Model(Section):
 class OwnTraining(Section):
     """Keys of a training that a learned filter may have of its own."""
 
-    other_sizes: list[Several] = knob("further N that take turns with training.ensemble_size")
+    other_sizes: tuple[Several, ...] = knob("further N that take turns with training.ensemble_size, once or more often")
     loss: Loss = knob("nl2, l2, rmse, log_mse, crps or spread, or a sum of them such as nl2+spread", section="4, loss")
     schedule: Literal["window", "cycle"] = knob("an optimizer step per window or per cycle", section="4, training")
     steps: Count = knob("optimizer steps (schedule cycle)", unit="steps", section="A")
@@ -99,7 +99,7 @@ class LocalModel(Section):
     near: Whole = knob("largest distance of anomalies that are mixed", unit="grid points")
     every: Count = knob("distance between the points where observations may lie", unit="grid points")
     passes: Count = knob("of each observation; all but the last correct the start of the cycle")
-    square_root: bool = knob("whether anomalies get LETKF's square root in place of half the gain")
+    square_root: Switch = knob("whether anomalies get LETKF's square root in place of half the gain")
 
 
 class Local(Section):

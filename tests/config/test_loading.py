@@ -277,6 +277,13 @@ def test_a_bad_value_is_named_with_what_would_be_right(raw, overrides, said):
         assert text in str(caught.value)
 
 
+def test_a_size_may_have_several_turns_in_a_training(raw, tmp_path):
+    run = load_config(merge(raw, {"training": {"other_sizes": [10, 5, 10]}}))
+    write_config(run, tmp_path / "config.yaml")
+    written = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert all(written[name]["training"]["other_sizes"] == [10, 5, 10] for name in run.experiments)
+
+
 def test_every_noise_level_is_written_without_an_exponent_in_the_names_of_files(raw):
     for level in (1e-4, 0.05, 1, 1e6):
         kept = load_config(raw, {"noise_levels": [level]}).common.noise_levels[0]

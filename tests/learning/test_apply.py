@@ -86,7 +86,7 @@ def test_a_later_call_has_the_members_and_so_the_weights_of_the_earlier_one(fold
         (["obs.nc", "--experiment", "lorenz69"], "Did you mean 'lorenz96'?"),
         (["obs.nc", "--experiment", "lorenz96", "--sigma-y", "1"], "10 observed components, but observations have 1"),
         (["two.nc"], "two.nc has the variables y, a: name one by --variable"),
-        (["plain.nc"], "does not say of which experiment it is: write --experiment, one of ks, ks_full, lorenz63"),
+        (["plain.nc"], "does not say of which experiment it is: write --experiment, one of kolmogorov, ks, ks_full"),
         (["cube.nc"], "has the axes ('i', 'j', 'k'); right are two"),
         (["obs.nc", "--after", "plain.nc"], "--after plain.nc has no last_ensemble; right is a file that `mnmef assim"),
         (["obs.nc", "--after", "other.nc"], "other.nc is a run of the experiment ks, not of lorenz63"),

@@ -37,7 +37,7 @@ def test_weights_that_serve_all_sizes_are_taken_where_none_are_fine_tuned():
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"experiment": "lorenz69"}, "Did you mean 'lorenz96'. Known: ks, ks_full, lorenz63, lorenz96"),
+        ({"experiment": "lorenz69"}, "Did you mean 'lorenz96'. Known: kolmogorov, ks, ks_full, lorenz63, lorenz96"),
         ({"experiment": "ks", "filter": "letkf"}, "unknown filter .* Known: mnmef, mnmef_conv"),
         ({"experiment": "ks", "sigma_y": 3.0}, "unknown sigma_y .* Known: 0.7, 1.0"),
     ],
