@@ -1,12 +1,13 @@
 """The sections of config.yaml on learned filters: networks, training and fine-tuning."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field
 
 from mnmef.config.fields import Count, Fraction, Nonnegative, Positive, Section, Several, Switch, Whole, knob
 
 Decay = Literal["constant", "halve", "cosine"]
+Network = TypeVar("Network", bound=Section)
 Loss = Annotated[str, Field(pattern=r"^(nl2|l2|rmse|log_mse|crps|spread)(\+(nl2|l2|rmse|log_mse|crps|spread))*$")]
 
 
@@ -68,6 +69,13 @@ class Training(OwnTraining):
     time_limit: Positive | None = knob("wall time of one job, to be continued by a retry; null: none", unit="minutes")
 
 
+class Learned(Section, Generic[Network]):
+    """A learned filter that is not in the paper."""
+
+    model: Network = knob("network")
+    training: OwnTraining = knob("laid over the section training")
+
+
 class ConvModel(Section):
     """Sizes of the network of `mnmef_conv`."""
 
@@ -77,13 +85,6 @@ class ConvModel(Section):
     patch: Count = knob("grid points that make one site", unit="grid points")
     reach: Count = knob("largest distance of an observation in the gain", unit="grid points")
     inflation: Switch = knob("add the learned inflation at inference")
-
-
-class Conv(Section):
-    """The learned filter with convolutions, which is not in the paper."""
-
-    model: ConvModel = knob("network")
-    training: OwnTraining = knob("laid over the section training")
 
 
 class LocalModel(Section):
@@ -102,25 +103,11 @@ class LocalModel(Section):
     square_root: Switch = knob("whether anomalies get LETKF's square root in place of half the gain")
 
 
-class Local(Section):
-    """The learned filter of local analyses, which is not in the paper."""
-
-    model: LocalModel = knob("network")
-    training: OwnTraining = knob("laid over the section training")
-
-
 class MembersModel(Section):
     """Sizes of the networks of `mnmef_members`, and the filter that it starts as."""
 
     width: Count = knob("units of each layer")
     first_inflation: Positive = knob("first factor on the analysis anomalies")
-
-
-class Members(Section):
-    """The learned filter for few variables without a grid, which is not in the paper."""
-
-    model: MembersModel = knob("network")
-    training: OwnTraining = knob("laid over the section training")
 
 
 class Finetuning(Section):

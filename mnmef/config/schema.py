@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from mnmef.config.data import Assimilation, Data, Evaluation
 from mnmef.config.fields import ExperimentName, FilterName, Level, MethodName, Section, Several, Some, Whole, knob
-from mnmef.config.learning import Conv, Finetuning, Local, Members, Model, Training
+from mnmef.config.learning import ConvModel, Finetuning, Learned, LocalModel, MembersModel, Model, Training
 from mnmef.config.search import Ienks, Published, Reference, Search
 from mnmef.config.studies import (
     Canonical,
@@ -57,20 +57,16 @@ class Config(Section):
     ienks: Ienks = knob("the iterative smoother")
     benchmark: MethodName = knob("classical filter that panels and claims compare with", section="5")
     learned: list[FilterName] = knob("learned filters", section="3")
-    filters: list[dict[str, Any]] = knob(
-        "filters of your own, as my_filter.py:Mine, in an experiment's file", default=[]
-    )
-    trajectories: str | None = knob(
-        "file of truths, and observations, of your own, in an experiment's file", default=None
-    )
+    filters: list[dict[str, Any]] = knob("filters of your own, in an experiment's file", default=[])
+    trajectories: str | None = knob("file of truths of your own, in an experiment's file", default=None)
     data: Data = knob("sizes of the splits", section="5")
     search: Search = knob("hyperparameter search of the classical filters", section="5, benchmarks")
     model: Model = knob("network", section="A")
     training: Training = knob("pretraining", section="4")
     training_seeds: TrainingSeeds = knob("further trainings from other seeds")
-    mnmef_conv: Conv = knob("the filter with convolutions")
-    mnmef_local: Local = knob("the filter of local analyses")
-    mnmef_members: Members = knob("the learned filter for few variables")
+    mnmef_conv: Learned[ConvModel] = knob("the filter with convolutions")
+    mnmef_local: Learned[LocalModel] = knob("the filter of local analyses")
+    mnmef_members: Learned[MembersModel] = knob("the learned filter for few variables")
     finetuning: Finetuning = knob("fine-tuning", section="4")
     finetuning_curve: FinetuningCurve = knob("R-RMSE along a fine-tuning", section="5, figure 11")
     linear_gaussian: LinearGaussianStudy = knob("learned filters against the exact filter", section="C, figure C.13")

@@ -7,9 +7,11 @@ without weights these two are needed, and classical filters are scored alone.
 """
 
 import argparse
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -165,14 +167,9 @@ def beside_classical(
     return pd.DataFrame(rows)
 
 
-def _numbers(text: str) -> tuple[float, ...]:
-    """Return numbers that commas separate."""
-    return tuple(map(float, text.split(",")))
-
-
-def _whole_numbers(text: str) -> tuple[int, ...]:
-    """Return whole numbers that commas separate."""
-    return tuple(map(int, text.split(",")))
+def _numbers(text: str) -> tuple[Any, ...]:
+    """Return numbers that commas separate, whole ones as integers."""
+    return tuple(json.loads(f"[{text}]"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -181,16 +178,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--classical", default="letkf", metavar="METHOD,...", help="filters beside it (default: letkf)")
     parser.add_argument("--experiment", help="where to score it (default: where it was trained)")
     parser.add_argument("--sigma", type=float, help="standard deviation of the noise (default: that of the training)")
-    parser.add_argument("--sizes", default="5,10,20,40", metavar="N,N,...", help="ensemble sizes")
+    parser.add_argument("--sizes", type=_numbers, default="5,10,20,40", metavar="N,N,...", help="ensemble sizes")
     parser.add_argument("--trajectories", type=int, default=64)
     parser.add_argument("--cycles", type=int, default=1500, help="after the burn-in")
     parser.add_argument("--burn-in", type=float, default=20.0, help="model time units (default: 20)")
     parser.add_argument("--seed", type=int, default=2504, help="that of config.yaml, for the same test split")
     parser.add_argument("--radii", type=_numbers, default=RADII, metavar="R,R,...", help="to try, grid points")
     parser.add_argument("--inflations", type=_numbers, default=INFLATIONS, metavar="I,I,...", help="to try")
-    parser.add_argument(
-        "--tuned-on", type=_whole_numbers, metavar="T,K", help="trajectories and cycles (default: 8,500)"
-    )
+    parser.add_argument("--tuned-on", type=_numbers, metavar="T,K", help="trajectories and cycles (default: 8,500)")
     parser.add_argument("--tuning", action="store_true", help="score on the tuning split")
     parser.add_argument("--out", type=Path, help="table to write")
     return parser
@@ -221,8 +216,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     learned, experiment, sigma_y = _subject(given.weights, given.experiment, given.sigma)
     burn_in = round(given.burn_in / experiment.cycle_length)
     design = Design(experiment, sigma_y, burn_in, given.seed, given.radii, given.inflations, given.tuned_on)
-    sizes, extent = _whole_numbers(given.sizes), (given.trajectories, given.cycles)
-    table = beside_classical(learned, methods, design, sizes, extent, "tune" if given.tuning else "test")
+    split, extent = "tune" if given.tuning else "test", (given.trajectories, given.cycles)
+    table = beside_classical(learned, methods, design, given.sizes, extent, split)
     print(table.to_string(index=False))
     if given.out is not None:
         there = [read_table(given.out)] if given.out.exists() else []
