@@ -8,10 +8,15 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import baselines, measures, training
+from benchmarks import baselines, measures, searches, training
 from benchmarks.timing import Team, available_cores
 from mnmef.core.names import LOCALIZED_METHODS
+from mnmef.data.twin import simulate_split
+from mnmef.evaluation.baseline import evaluate_baseline
+from mnmef.evaluation.evaluate import EvaluationOptions
 from mnmef.experiments.files import shipped_experiments
+from mnmef.experiments.load import load_experiment
+from mnmef.io.files import provenance, write_dataset, write_table
 from mnmef.learning.trainer import Trainer
 
 BASELINES = [
@@ -227,3 +232,34 @@ def test_no_system_is_named_but_where_it_is_at_home(tmp_path, monkeypatch):
         "mnmef/studies/forced.py:2",
         "mnmef/studies/forced.py:3",
     ]
+
+
+def searched(folder, inflations):
+    """The results of a search on Lorenz '63 for 5 and 10 members."""
+    (folder / "search").mkdir(parents=True)
+    (folder / "config.yaml").write_text("seed: 3\nlorenz63: {ienks: {lag: 2}}\n")
+    split = simulate_split(load_experiment("lorenz63"), "test", 3, 30, [1.0], 10, seed=3)
+    write_dataset(split, folder / "data" / "lorenz63_test.nc", provenance=provenance("data", {}, 3))
+    cell = {"experiment": "lorenz63", "sigma_y": 1.0, "method": "esrf", "ensemble_size": [5, 10]}
+    table = pd.DataFrame({**cell, "inflation": inflations, "localization_radius": np.nan})
+    write_table(table, folder / "search" / "lorenz63_1.0_esrf_best.csv")
+    return split, table
+
+
+def test_two_searches_are_compared_where_their_settings_differ(tmp_path, capsys):
+    split, first = searched(tmp_path / "a", [1.1, 1.04])
+    _, second = searched(tmp_path / "b", [1.1, 1.2])
+    searches.main([str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "out.csv")])
+    assert "2 cells, 1 with the same settings" in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert table["same"].tolist() == [True, False]
+    assert table["difference"][0] == 0.0
+    for end, settings in (("", first), ("_other", second)):
+        scores = evaluate_baseline(split, "esrf", 1.0, settings, EvaluationOptions(3)).sel(ensemble_size=10)
+        each = scores["error_norm"].sum("cycle") / scores["truth_norm"].sum("cycle")
+        assert table[f"rrmse{end}"][1] == pytest.approx(float(each.mean()), rel=1e-6)
+
+
+def test_a_folder_without_a_search_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="has no table of a search"):
+        searches.main([str(tmp_path), str(tmp_path)])
