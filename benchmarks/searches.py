@@ -50,10 +50,11 @@ def compare(folder: Path, other: Path) -> pd.DataFrame:
     pairs["same"] = (given[0] == given[1]).all(-1)
     for (experiment, _, _), part in pairs[~pairs["same"]].groupby(CELL[:3]):
         file = folder / "data" / f"{experiment}_test.nc"
+        lag = config[experiment]["ienks"]["lag"]
         split = read_dataset(file, kind="data", experiment=experiment, split="test")
         for end in ("", "_other"):
             rows = part[CELL].assign(**{name: part[f"{name}{end}"] for name in SETTING})
-            pairs.loc[part.index, f"rrmse{end}"] = rrmse(rows, split, config["seed"], config[experiment]["ienks"]["lag"])
+            pairs.loc[part.index, f"rrmse{end}"] = rrmse(rows, split, config["seed"], lag)
     pairs["difference"] = (pairs["rrmse_other"] / pairs["rrmse"] - 1).where(~pairs["same"], 0.0)
     return pairs
 
