@@ -22,7 +22,7 @@ from mnmef.studies.beside_classical import Design, scored
 InflatedFilter = MnmefLocal | MnmefMembers
 """Filters whose inflation is a power of N."""
 
-FACTORS = (0.98, 0.985, 0.99, 0.995, 1.0, 1.005, 1.01)
+FACTORS = (0.98, 0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.02, 1.03, 1.04)
 """Factors on the learned inflation to try."""
 
 

@@ -36,7 +36,7 @@ def test_an_inflation_that_is_too_large_is_lowered_to_the_best_factor():
 
 
 def test_the_best_factor_is_not_next_to_divergence(monkeypatch):
-    rmse = dict(zip(FACTORS, (2.0, 0.9, 0.5, 0.6, 0.65, 0.9, 1.0), strict=True))
+    rmse = dict(zip(FACTORS, (2.0, 0.9, 0.5, 0.6, 0.65, 0.9, 1.0, 1.0, 1.0, 1.0), strict=True))
     filter_ = local(1.0)
     now = lambda record, *_: {"rmse": rmse[round(math.exp(float(record)), 3)], "trajectories": 2}  # noqa: E731
     monkeypatch.setattr("mnmef.studies.inflation.run_on_twin", lambda given, *_, **__: given.inflation[0].clone())
