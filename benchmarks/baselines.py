@@ -113,9 +113,7 @@ def published_search(experiment: str, method: str, members: int) -> tuple[Settin
         overlay(experiment)["search"], winners, (experiment, SIGMA_Y, method, int(best["ensemble_size"]))
     )
     trial = Trial(experiment, SIGMA_Y, method, members, TRAJECTORIES, SEARCHED_CYCLES, SEED)
-    return setting, min(
-        len(searched), settings_per_chunk(load_experiment(experiment), trial, WORKING_BYTES, torch.float64)
-    )
+    return setting, min(len(searched), settings_per_chunk(load_experiment(experiment), trial, WORKING_BYTES))
 
 
 @cache

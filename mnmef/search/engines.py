@@ -89,21 +89,19 @@ def score_batched(
         )
         return zip(record.error_norm.numpy(), record.truth_norm.numpy(), strict=True)
 
-    chunk = settings_per_chunk(experiment, trial, working_bytes, torch.float64)
+    chunk = settings_per_chunk(experiment, trial, working_bytes)
     return score_settings("batched", settings, trial, experiment.state_size, run, chunk, known, _columns)
 
 
-def settings_per_chunk(experiment: Experiment, trial: Trial, working_bytes: int, dtype: torch.dtype) -> int:
-    """Return the number of settings, at least 1, that fit into `working_bytes`.
+def settings_per_chunk(experiment: Experiment, trial: Trial, working_bytes: int) -> int:
+    """Return the number of settings, at least 1, that fit into `working_bytes` in double precision.
 
     Counts some sixteen copies of the ensembles, the four recorded scores of each cycle, and, for the LETKF, some eight
     of its local matrices, at most d x d for each component.
     """
-    numbers = 16 * trial.members * experiment.state_size
-    if trial.method == "letkf":
-        numbers += 8 * experiment.state_size * experiment.observation_size**2
-    itemsize = torch.finfo(dtype).bits // 8
-    return max(1, working_bytes // (trial.trajectories * (numbers * itemsize + 4 * trial.cycles * 8)))
+    copies = 16 * trial.members * experiment.state_size + 4 * trial.cycles
+    local = 8 * experiment.state_size * experiment.observation_size**2 if trial.method == "letkf" else 0
+    return max(1, working_bytes // (8 * trial.trajectories * (copies + local)))
 
 
 def score_with_dapper(

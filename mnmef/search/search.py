@@ -26,7 +26,7 @@ from mnmef.search.trial import Trial
 
 SEARCH_ENGINES = ("batched", "dapper", "screened")
 
-STANDARD_ERRORS, FRACTION = 2.0, 0.02
+STANDARD_ERRORS, FRACTION = 3.0, 0.02
 """A setting is clearly better than the published one by more than so many standard errors of the paired difference and
 by more than this fraction."""
 
@@ -120,12 +120,21 @@ def search_cell(
 def preferred(scores: pd.DataFrame, candidates: Candidates) -> np.ndarray:
     """Return the positions of settings in their order of preference.
 
-    The published setting is preferred to all that are not clearly better on the same trajectories (see
-    `mnmef.search.race.survivors`), so that searches on few trajectories choose alike; then the best.
+    The published setting comes first, so that searches on few trajectories choose alike, unless the best one is clearly
+    better on the trajectories that both keep (see `mnmef.search.race.survivors`), or these are less than half of all.
+    Then come those that are not clearly worse than the best, by larger inflation: with too little of it the truth is
+    lost now and then, which a short run may not show.
     """
-    staying = survivors(np.array(scores[EACH].tolist()), len(scores), STANDARD_ERRORS, FRACTION)
-    kept = [i for i in staying if Setting.of(scores.loc[i]) == candidates.published]
-    return np.array([*kept, *rank_settings(scores).index.drop(kept)])
+    each, ranked = np.array(scores[EACH].tolist()), rank_settings(scores).index
+    first = [i for i in ranked if Setting.of(scores.loc[i]) == candidates.published and _stays(each[[ranked[0], i]])]
+    near = sorted(survivors(each, len(each), STANDARD_ERRORS, FRACTION), key=lambda i: -scores["inflation"][i])
+    return np.array(list(dict.fromkeys([*first, *near, *ranked])))
+
+
+def _stays(pair: np.ndarray) -> bool:
+    """Return whether the second of two settings is not clearly worse than the first, by scores (2, T)."""
+    common = pair[:, np.isfinite(pair).all(0)]
+    return 2 * common.shape[1] >= pair.shape[1] and 1 in survivors(common, 2, STANDARD_ERRORS, FRACTION)
 
 
 def _smaller(trial: Trial, stage: Mapping[str, int]) -> Trial:

@@ -30,6 +30,7 @@ from mnmef.filters.classical import ITERATIVE, Setting, make_classical
 from mnmef.io.files import read_table, write_table
 from mnmef.learning.checkpoints import load_checkpoint
 from mnmef.scores.bootstrap import mean_with_interval
+from mnmef.search.race import ranking
 
 RADII = (2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
 INFLATIONS = (1.0, 1.01, 1.02, 1.04, 1.08, 1.16, 1.3)
@@ -93,12 +94,9 @@ def tune(method: str, design: Design, data: TwinData) -> Setting:
     batch = first.expand(len(tried), *first.shape).clone(), observations, truth
     record = run_on_twin(filter_, design.experiment, batch, seed=design.seed, stream=method, title=f"tune {method}")
     rmse = time_mean_rmse(record.rmse.numpy(), design.burn_in)
-    lost = np.isnan(rmse).sum(-1)
-    kept = rmse.shape[-1] - lost
-    means = np.where(kept > 0, np.nansum(rmse, -1) / np.maximum(kept, 1), np.inf)
-    for (inflation, radius), mean in zip(tried, means, strict=True):
-        print(f"{method}, inflation {inflation:g}, radius {radius:g}: {mean:.4g}")
-    inflation, radius = tried[int(np.lexsort((means, lost))[0])]
+    for (inflation, radius), each in zip(tried, rmse, strict=True):
+        print(f"{method}, inflation {inflation:g}, radius {radius:g}: {mean_over_survivors(each)[0]:.4g}")
+    inflation, radius = tried[ranking(rmse)[0]]
     return Setting(inflation, radius if METHODS[method].localizes else None)
 
 

@@ -7,7 +7,6 @@ runs through. So factors on the learned inflation are tried in long runs on the 
 import argparse
 import math
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,13 +51,13 @@ def tune_inflation(
     ValueError
         If trajectories diverge with each factor or its neighbors.
     """
-    run = partial(run_on_twin, filter_, design.experiment, seed=design.seed, stream=filter_.name, title="tune")
     first, best = filter_.inflation.detach().clone(), {}
     for members in sizes:
         data, tried = design.simulate("tune", extent, members, max(sizes)), []
         for factor in FACTORS:
             filter_.inflation[0] = first[0] + math.log(factor)
-            score = scored(run(data), design.burn_in, design.seed)
+            record = run_on_twin(filter_, design.experiment, data, seed=design.seed, stream=filter_.name, title="tune")
+            score = scored(record, design.burn_in, design.seed)
             print(f"N = {members}, factor {factor:g}: RMSE {score['rmse']:.4g}", flush=True)
             tried.append(score["rmse"] if score["trajectories"] == extent[0] else math.inf)
         smooth = [np.mean(tried[max(0, place - 1) : place + 2]) for place in range(len(tried))]

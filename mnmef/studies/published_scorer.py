@@ -192,7 +192,7 @@ class Scorer:
         end = min(self.burn_in + (cycles or self.protocol.cycles), self.protocol.cycles)
         trial = Trial(name, search.sigma_y, search.method, members, 1, end, search.seed)
         # Number of runs that fit into memory: some settings on all trials, or one setting on some.
-        runs = settings_per_chunk(self.experiment, trial, WORKING_BYTES, torch.float64)
+        runs = settings_per_chunk(self.experiment, trial, WORKING_BYTES)
         chunk, block = max(1, runs // trials), min(runs, trials)
         blocks = [slice(begin, min(begin + block, trials)) for begin in range(0, trials, block)]
         jobs = []
