@@ -2,8 +2,8 @@
 
 Engines: `batched` runs all settings and trajectories at once in torch; `dapper` runs DAPPER once per setting and
 trajectory, as the paper did; `screened` scores the whole grid with the batched engine on few trajectories, the best of
-it on all of them, and lets DAPPER confirm the best of these. A setting in which trajectories diverge never beats one in
-which fewer do, and the published setting stays unless another is clearly better.
+it on all of them, and lets DAPPER confirm the best of these. A setting in which trajectories diverge does not beat one
+in which fewer do; the published setting stays unless another is clearly better on the trajectories that both keep.
 """
 
 import hashlib
