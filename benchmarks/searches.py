@@ -16,12 +16,13 @@ import xarray as xr
 import yaml
 
 from mnmef.assimilation.metrics import mean_over_survivors, relative_rmse
+from mnmef.data.published import KEYS
 from mnmef.evaluation.baseline import evaluate_baseline
 from mnmef.evaluation.evaluate import EvaluationOptions
+from mnmef.filters.classical import Setting
 from mnmef.io.files import read_dataset, read_table, write_table
 
-CELL = ["experiment", "sigma_y", "method", "ensemble_size"]
-SETTING = ["inflation", "localization_radius"]
+SETTING = list(Setting._fields)
 NEAR = 0.03
 """Relative difference up to which two R-RMSE count as the same."""
 
@@ -31,7 +32,7 @@ def settings_of(folder: Path) -> pd.DataFrame:
     files = sorted((folder / "search").glob("*_best.csv"))
     if not files:
         raise FileNotFoundError(f"{folder / 'search'} has no table of a search: run it there first")
-    return pd.concat([read_table(file) for file in files])[CELL + SETTING]
+    return pd.concat([read_table(file) for file in files])[KEYS + SETTING]
 
 
 def rrmse(part: pd.DataFrame, split: xr.Dataset, seed: int, lag: int) -> np.ndarray:
@@ -44,16 +45,16 @@ def rrmse(part: pd.DataFrame, split: xr.Dataset, seed: int, lag: int) -> np.ndar
 
 def compare(folder: Path, other: Path) -> pd.DataFrame:
     """Return the settings of both runs in each cell, their R-RMSE, and the relative difference."""
-    pairs = settings_of(folder).merge(settings_of(other), on=CELL, suffixes=("", "_other"))
+    pairs = settings_of(folder).merge(settings_of(other), on=KEYS, suffixes=("", "_other"))
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     given = pairs[SETTING].fillna(0.0).to_numpy(), pairs[[f"{name}_other" for name in SETTING]].fillna(0.0).to_numpy()
     pairs["same"] = (given[0] == given[1]).all(-1)
-    for (experiment, _, _), part in pairs[~pairs["same"]].groupby(CELL[:3]):
+    for (experiment, _, _), part in pairs[~pairs["same"]].groupby(KEYS[:3]):
         file = folder / "data" / f"{experiment}_test.nc"
         lag = config[experiment]["ienks"]["lag"]
         split = read_dataset(file, kind="data", experiment=experiment, split="test")
         for end in ("", "_other"):
-            rows = part[CELL].assign(**{name: part[f"{name}{end}"] for name in SETTING})
+            rows = part[KEYS].assign(**{name: part[f"{name}{end}"] for name in SETTING})
             pairs.loc[part.index, f"rrmse{end}"] = rrmse(rows, split, config["seed"], lag)
     pairs["difference"] = (pairs["rrmse_other"] / pairs["rrmse"] - 1).where(~pairs["same"], 0.0)
     return pairs

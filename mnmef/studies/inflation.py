@@ -64,8 +64,9 @@ def tune_inflation(
         if math.isinf(min(smooth)):
             raise ValueError(f"{filter_.name} with {members} members loses trajectories next to each of {FACTORS}")
         best[members] = FACTORS[int(np.argmin(smooth))]
-    powers = np.log(np.divide(sizes, MEMBERS)), np.log([*best.values()]), min(1, len(best) - 1)
-    filter_.inflation.copy_(first + torch.tensor([*np.polynomial.polynomial.polyfit(*powers), 0.0][:2]))
+    sizes_and_factors = np.log(np.divide([*best], MEMBERS)), np.log([*best.values()])
+    line = np.polynomial.polynomial.polyfit(*sizes_and_factors, min(1, len(best) - 1))
+    filter_.inflation.copy_(first + torch.tensor([*line, 0.0][:2]))  # with a single size its slope stays
     return best
 
 

@@ -38,10 +38,13 @@ def test_an_inflation_that_is_too_large_is_lowered_to_the_best_factor():
 def test_the_best_factor_is_not_next_to_divergence(monkeypatch):
     rmse = dict(zip(FACTORS, (2.0, 0.9, 0.5, 0.6, 0.65, 0.9, 1.0, 1.0, 1.0, 1.0), strict=True))
     filter_ = local(1.0)
-    now = lambda record, *_: {"rmse": rmse[round(math.exp(float(record)), 3)], "trajectories": 2}  # noqa: E731
+
+    def score_of(inflation, *_):
+        return {"rmse": rmse[round(math.exp(float(inflation)), 3)], "trajectories": 2}
+
     monkeypatch.setattr("mnmef.studies.inflation.run_on_twin", lambda given, *_, **__: given.inflation[0].clone())
-    monkeypatch.setattr("mnmef.studies.inflation.scored", now)
-    assert tune_inflation(filter_, Design(FULL, 1.0, 2, 1), [10], (2, 5)) == {10: 0.995}  # 0.99 is alone in being good
+    monkeypatch.setattr("mnmef.studies.inflation.scored", score_of)
+    assert tune_inflation(filter_, Design(FULL, 1.0, 2, 1), [10, 10], (2, 5)) == {10: 0.995}  # 0.99 has a bad neighbor
 
 
 def test_two_sizes_get_the_factors_that_each_of_them_has_alone():
